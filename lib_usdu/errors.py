@@ -1,0 +1,38 @@
+"""The errors a person sees: one line each, never a traceback."""
+
+from __future__ import annotations
+
+
+class UsduError(Exception):
+    """Something the person can act on, said in one line."""
+
+
+class OptionError(UsduError, ValueError):
+    """A bad value. Names the option, the value given and what is allowed.
+
+    >>> print(OptionError("padding", -3, "0 to 512 px"))
+    padding: -3 is not allowed; allowed: 0 to 512 px
+    """
+
+    def __init__(self, option: str, value: object, allowed: str):
+        self.option, self.value, self.allowed = option, value, allowed
+        shown = repr(value)
+        if len(shown) > 120:
+            shown = shown[:117] + "..."
+        super().__init__(f"{option}: {shown} is not allowed; allowed: {allowed}")
+
+
+class InputError(UsduError):
+    """An input file that cannot be used."""
+
+
+class OutputError(UsduError):
+    """An output that cannot be written."""
+
+
+class ModelError(UsduError):
+    """A checkpoint, LoRA or upscaler that cannot be loaded or fails."""
+
+
+class Stopped(UsduError):
+    """The person asked to stop; what was finished before is kept."""

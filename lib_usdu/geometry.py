@@ -1,0 +1,177 @@
+"""Where tiles lie: regions of the canvas and the plan that divides it. All units are canvas pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from .errors import OptionError
+
+ORIGIN = 8
+"""Windows start at multiples of this: one latent of every model whose autoencoder shrinks by 8."""
+
+
+@dataclass(frozen=True)
+class Region:
+    """A rectangle: pixels x <= column < right, y <= row < bottom."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+    def __post_init__(self):
+        if self.width < 0 or self.height < 0:
+            raise ValueError(f"a region cannot have a negative size: {self}")
+
+    @classmethod
+    def between(cls, x: int, y: int, right: int, bottom: int) -> Region:
+        """The region of these edges; empty where they cross."""
+        return cls(x, y, max(0, right - x), max(0, bottom - y))
+
+    @property
+    def right(self) -> int:
+        return self.x + self.width
+
+    @property
+    def bottom(self) -> int:
+        return self.y + self.height
+
+    @property
+    def area(self) -> int:
+        return self.width * self.height
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """Index of an array (height, width, ...)."""
+        return slice(self.y, self.bottom), slice(self.x, self.right)
+
+    def intersect(self, other: Region) -> Region:
+        return Region.between(
+            max(self.x, other.x), max(self.y, other.y), min(self.right, other.right), min(self.bottom, other.bottom)
+        )
+
+    def overlaps(self, other: Region) -> bool:
+        return self.intersect(other).area > 0
+
+    def contains(self, other: Region) -> bool:
+        return (
+            self.x <= other.x and self.y <= other.y and other.right <= self.right and other.bottom <= self.bottom
+        )
+
+    def grow(self, dx: int, dy: int | None = None) -> Region:
+        """Moved outward by dx on the left and right, dy (dx when not given) on top and bottom; inward if negative."""
+        dy = dx if dy is None else dy
+        return Region.between(self.x - dx, self.y - dy, self.right + dx, self.bottom + dy)
+
+    def shift(self, dx: int, dy: int) -> Region:
+        return Region(self.x + dx, self.y + dy, self.width, self.height)
+
+    def relative_to(self, other: Region) -> Region:
+        """The same pixels, counted from the other region's corner."""
+        return self.shift(-other.x, -other.y)
+
+    def __str__(self) -> str:
+        return f"{self.width}x{self.height}+{self.x}+{self.y}"
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One piece of work: what it is responsible for (`core`) and what goes through the model (`window`).
+
+    The window holds the core and its padding. It may reach up to 7 px past the canvas on the right and at the
+    bottom, where `crop` fills it with reflected pixels.
+    """
+
+    core: Region
+    window: Region
+    index: int
+    row: int
+    column: int
+
+
+def plan_tiles(
+    width: int, height: int, tile_width: int, tile_height: int, padding: int, *, align: int = 64
+) -> tuple[Tile, ...]:
+    """Divides a canvas into tiles, row by row.
+
+    Cores partition the canvas evenly: ceil(width / tile_width) columns of about equal width, likewise rows. All
+    windows have one size, a multiple of `align` or else the whole canvas rounded up to 8; they start at multiples
+    of 8, hold their core and `padding` px around it as far as the canvas goes, and shift inward at its edges.
+
+    Raises OptionError for sizes below 1 and a negative padding.
+    """
+    for name, value in (("width", width), ("height", height), ("tile_width", tile_width), ("tile_height", tile_height)):
+        if value < 1:
+            raise OptionError(name, value, "1 px or more")
+    if padding < 0:
+        raise OptionError("padding", padding, "0 px or more")
+    columns = _divide(width, tile_width, padding, align)
+    rows = _divide(height, tile_height, padding, align)
+    tiles = []
+    for row, (core_y, core_h, window_y, window_h) in enumerate(rows):
+        for column, (core_x, core_w, window_x, window_w) in enumerate(columns):
+            core = Region(core_x, core_y, core_w, core_h)
+            window = Region(window_x, window_y, window_w, window_h)
+            tiles.append(Tile(core, window, len(tiles), row, column))
+    return tuple(tiles)
+
+
+def _divide(length: int, tile: int, padding: int, align: int) -> list[tuple[int, int, int, int]]:
+    """One axis of the plan: (core start, core size, window start, window size) of each tile."""
+    count = -(-length // tile)
+    # Cuts at multiples of 8 let core and padding fill a window without waste.
+    inner = [round(i * length / count / ORIGIN) * ORIGIN for i in range(1, count)]
+    cuts = [0, *inner, length]
+    if any(a >= b for a, b in pairwise(cuts)):  # tiles narrower than 8 px
+        cuts = [i * length // count for i in range(count + 1)]
+    return place_windows(list(pairwise(cuts)), length, padding, align)
+
+
+def place_windows(
+    cores: list[tuple[int, int]], length: int, padding: int, align: int
+) -> list[tuple[int, int, int, int]]:
+    """One axis: a window for each core (start, end) as `plan_tiles` says; windows share one size.
+
+    Returns (core start, core size, window start, window size) of each.
+    """
+    if not cores:
+        return []
+    # What each window must hold, its start rounded down to a multiple of 8.
+    needs = [((start - padding) // ORIGIN * ORIGIN, end + padding) for start, end in cores]
+    limit = -(-length // ORIGIN) * ORIGIN
+    size = min(-(-max(high - low for low, high in needs) // align) * align, limit)
+    placed = []
+    for (start, end), (low, high) in zip(cores, needs):
+        centred = (start + end - size) // (2 * ORIGIN) * ORIGIN
+        lowest = -(-(high - size) // ORIGIN) * ORIGIN
+        origin = min(max(centred, lowest), low)
+        origin = min(max(origin, 0), limit - size)
+        placed.append((start, end - start, origin, size))
+    return placed
+
+
+def crop(canvas: np.ndarray, region: Region) -> np.ndarray:
+    """A copy of the region of a canvas (h, w, ...); beyond the canvas's edges its pixels are reflected.
+
+    A canvas of a single row or column is repeated.
+    """
+    height, width = canvas.shape[:2]
+    inside = region.intersect(Region(0, 0, width, height))
+    part = canvas[inside.slices]
+    if inside == region:
+        return part.copy()
+    rows = _reflect(np.arange(region.y, region.bottom), height)
+    columns = _reflect(np.arange(region.x, region.right), width)
+    return canvas[rows[:, None], columns[None, :]]
+
+
+def _reflect(index: np.ndarray, length: int) -> np.ndarray:
+    """Indexes mirrored about the first and last pixel, which are not repeated (numpy's mode "reflect")."""
+    if length == 1:
+        return np.zeros_like(index)
+    period = 2 * (length - 1)
+    index = np.abs(index) % period
+    return np.where(index < length, index, period - index)

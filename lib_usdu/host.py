@@ -1,0 +1,77 @@
+"""What the engine asks of the place it runs in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from .geometry import Region, Tile
+from .noise import TileNoise
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Tiles to refine together.
+
+    images: uint8 (n, window height, window width, 3), the pixels of each tile's window, 1:1.
+    noises: the noise of each. denoise: denoising strength, 0-1. canvas: the whole picture's region.
+    """
+
+    tiles: tuple[Tile, ...]
+    images: np.ndarray
+    noises: tuple[TileNoise, ...]
+    denoise: float
+    canvas: Region
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a stage ("upscale", "redraw", "seams fix") is; seconds_left is None until it can be told.
+
+    For the stages that refine tiles, done and total count the tiles of the whole run.
+    """
+
+    stage: str
+    done: int
+    total: int
+    seconds_left: float | None = None
+
+
+class Host(Protocol):
+    """A place that refines tiles: a webui, diffusers, or nothing at all."""
+
+    alignment: int
+    """Window sizes are multiples of this, in pixels."""
+    latent_scale: int
+    """Pixels per latent along each axis."""
+
+    def upscalers(self) -> list[str]:
+        """Names `upscale` takes, in the order of their index."""
+        ...
+
+    def upscale(self, rgb: np.ndarray, name: str, width: int, height: int) -> np.ndarray:
+        """The picture, uint8 (h, w, 3), at exactly this size. Raises OptionError for an unknown name, Stopped."""
+        ...
+
+    def batch_limit(self, width: int, height: int) -> int:
+        """How many windows of this size to refine together when the person leaves it open."""
+        ...
+
+    def refine(self, batch: Batch) -> np.ndarray:
+        """Each window after the model: (n, window height, window width, 3), levels 0-255, float or uint8.
+
+        Raises Stopped when the person asked to stop before it was complete.
+        """
+        ...
+
+    def progress(self, progress: Progress, canvas: np.ndarray | None) -> None:
+        """Told after each step; canvas is the picture so far (not to be kept or changed)."""
+        ...
+
+    def stop_requested(self) -> bool: ...
+
+    def infotext(self, parameters: dict[str, str]) -> str:
+        """Generation parameters in the webui's form, these among them."""
+        ...

@@ -1,0 +1,107 @@
+"""A host without a webui: upscalers from files, tiles through a refiner of one's choice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from ..errors import OptionError
+from ..host import Batch, Progress
+from ..options import listed
+from ..upscale import MODEL_FILES, RESAMPLERS, SpandrelModel, resize, upscale
+
+EMBEDDED_UPSCALER = "SPAN x4"
+
+
+class Refiner(Protocol):
+    """The part of a host that a diffusion model is."""
+
+    alignment: int
+    latent_scale: int
+
+    def batch_limit(self, width: int, height: int) -> int: ...
+
+    def refine(self, batch: Batch, stop: Callable[[], bool]) -> np.ndarray: ...
+
+    def infotext(self, parameters: dict[str, str]) -> str: ...
+
+
+class IdentityRefiner:
+    """Refines nothing: a dry run, and the yardstick of tests and benchmarks."""
+
+    alignment = 64
+    latent_scale = 8
+
+    def batch_limit(self, width: int, height: int) -> int:
+        return 1
+
+    def refine(self, batch: Batch, stop: Callable[[], bool]) -> np.ndarray:
+        return batch.images
+
+    def infotext(self, parameters: dict[str, str]) -> str:
+        return "\n" + ", ".join(f"{name}: {value}" for name, value in parameters.items())
+
+
+@dataclass
+class LocalHost:
+    """on_progress is told every step; `stop` may be set from a signal handler or another thread."""
+
+    refiner: Refiner
+    upscaler_files: Mapping[str, Path] = field(default_factory=dict)
+    device: Any = "cpu"
+    on_progress: Callable[[Progress], None] = lambda progress: None
+    stop: bool = False
+
+    def __post_init__(self):
+        self.alignment, self.latent_scale = self.refiner.alignment, self.refiner.latent_scale
+        self.batch_limit, self.infotext = self.refiner.batch_limit, self.refiner.infotext
+        self._models: dict[str, SpandrelModel] = {}  # kept for the next picture
+
+    def upscalers(self) -> list[str]:
+        return [*RESAMPLERS, *self.upscaler_files]
+
+    def upscale(self, rgb: np.ndarray, name: str, width: int, height: int) -> np.ndarray:
+        name = next((known for known in self.upscalers() if known.casefold() == name.casefold()), name)
+        if name in RESAMPLERS:
+            return resize(rgb, width, height, RESAMPLERS[name])
+        return upscale(
+            rgb,
+            self._model(name),
+            width,
+            height,
+            progress=lambda done, total: self.on_progress(Progress("upscale", done, total)),
+            stop=self.stop_requested,
+        )
+
+    def check_upscaler(self, name: str) -> None:
+        """Raises OptionError when there is no such upscaler, ModelError when its file is none."""
+        if name.casefold() not in [known.casefold() for known in RESAMPLERS]:
+            self._model(name)
+
+    def refine(self, batch: Batch) -> np.ndarray:
+        return self.refiner.refine(batch, self.stop_requested)
+
+    def progress(self, progress: Progress, canvas: np.ndarray | None) -> None:
+        self.on_progress(progress)
+
+    def stop_requested(self) -> bool:
+        return self.stop
+
+    def _model(self, name: str) -> SpandrelModel:
+        if name not in self._models:
+            path = self.upscaler_files.get(name) or _model_path(name)
+            if path is None:
+                raise OptionError(
+                    "upscaler", name, f"{listed(self.upscalers())}, or the path of a {' '.join(MODEL_FILES)} file"
+                )
+            self._models[name] = SpandrelModel.load(path, self.device)
+        return self._models[name]
+
+
+def _model_path(name: str) -> Path | None:
+    path = Path(name).expanduser()
+    return path if path.suffix.lower() in MODEL_FILES and path.is_file() else None

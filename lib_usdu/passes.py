@@ -1,0 +1,92 @@
+"""The passes of a run: the redraw and the seam fixes are tile lists of one kind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+from .blend import Blend, Reach, reach_of
+from .geometry import Region, Tile, place_windows, plan_tiles
+from .options import Options
+from .schedule import PARALLEL, Context
+
+BLUR_REACH = 2.5
+"""How far a mask blur of 1 softens an edge, in px to each side: a Gaussian of that radius fades out there."""
+
+
+@dataclass(frozen=True)
+class Pass:
+    """Tiles to refine one way. `reach` is how far past its core a tile is seen, (x, y) in px."""
+
+    name: str
+    tiles: tuple[Tile, ...]
+    context: Context
+    denoise: float
+    blend: Blend
+    reach: Reach
+
+
+def plan_passes(options: Options, width: int, height: int, align: int) -> tuple[Pass, ...]:
+    """All passes over a canvas of this size, in order; none where nothing is redrawn."""
+    passes = []
+    if options.redraw_mode != "none":
+        passes.append(_redraw(options, width, height, align))
+    passes += _seams_fix(options, width, height, align)
+    return tuple(found for found in passes if found.tiles)
+
+
+def _redraw(options: Options, width: int, height: int, align: int) -> Pass:
+    tiles = plan_tiles(width, height, options.tile_width, options.tile_height, options.padding, align=align)
+    wanted = round(BLUR_REACH * options.mask_blur)
+    reach = reach_of(tiles, Region(0, 0, width, height), (wanted, wanted))
+    return Pass("redraw", tiles, options.redraw_mode, options.denoise, options.blend, reach)
+
+
+def _seams_fix(options: Options, width: int, height: int, align: int) -> list[Pass]:
+    """Band: tiles along each seam, as wide as the band. Half tile: tiles centred on each seam, full weight on the seam
+    and none half a tile away; intersections: the same around the crossings."""
+    if options.seams_fix_type == "none":
+        return []
+    plan = plan_tiles(width, height, options.tile_width, options.tile_height, 0, align=align)
+    columns = sorted({(tile.core.x, tile.core.right) for tile in plan})
+    rows = sorted({(tile.core.y, tile.core.bottom) for tile in plan})
+    blur = round(BLUR_REACH * options.seams_fix_mask_blur)
+    if options.seams_fix_type == "band":
+        half = max(options.seams_fix_width // 2, 1)
+        across_x, across_y = _around(columns, half), _around(rows, half)
+        fade_x = fade_y = min(blur, half)
+    else:
+        fade_x = min((end - start for start, end in columns), default=0) // 4
+        fade_y = min((end - start for start, end in rows), default=0) // 4
+        across_x, across_y = _around(columns, max(fade_x, 1)), _around(rows, max(fade_y, 1))
+    lists = [(across_x, rows, fade_x, blur), (columns, across_y, blur, fade_y)]
+    if options.seams_fix_type == "half+intersections":
+        lists.append((across_x, across_y, fade_x, fade_y))
+    context = PARALLEL if options.redraw_mode == "none" else options.redraw_mode
+    passes = []
+    for cores_x, cores_y, reach_x, reach_y in lists:
+        # The window holds what is seen of a tile and the padding around it.
+        padding = options.seams_fix_padding
+        placed_x = place_windows(cores_x, width, padding + reach_x, align)
+        placed_y = place_windows(cores_y, height, padding + reach_y, align)
+        tiles = _grid(placed_x, placed_y)
+        reach = reach_of(tiles, Region(0, 0, width, height), (reach_x, reach_y))
+        passes.append(Pass("seams fix", tiles, context, options.seams_fix_denoise, "feather", reach))
+    return passes
+
+
+def _around(cores: list[tuple[int, int]], half: int) -> list[tuple[int, int]]:
+    """Bands of `half` px to each side of the seams between cores, less where two would meet."""
+    narrowest = min((end - start for start, end in cores), default=0)
+    half = min(half, narrowest // 2)
+    return [(end - half, end + half) for (_, end), _ in pairwise(cores)] if half else []
+
+
+def _grid(
+    placed_x: list[tuple[int, int, int, int]], placed_y: list[tuple[int, int, int, int]]
+) -> tuple[Tile, ...]:
+    return tuple(
+        Tile(Region(x, y, w, h), Region(wx, wy, ww, wh), row * len(placed_x) + column, row, column)
+        for row, (y, h, wy, wh) in enumerate(placed_y)
+        for column, (x, w, wx, ww) in enumerate(placed_x)
+    )

@@ -1,0 +1,107 @@
+"""Which tiles may be refined together. Batching never changes the result, only how soon it is there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+from .errors import OptionError
+from .geometry import Region, Tile
+
+Context = Literal["linear", "chess", "parallel"]
+"""What a tile sees around its core.
+
+linear: the finished tiles before it, row by row, and the upscaled canvas elsewhere.
+chess: as linear, but the order is that of a chess board: first every tile of one colour, then the other.
+parallel: the upscaled canvas only; no tile depends on another.
+"""
+
+
+PARALLEL: Context = "parallel"
+
+
+def ordered(tiles: Sequence[Tile], context: Context) -> list[Tile]:
+    """The order in which tiles would be refined one at a time."""
+    if context == "chess":
+        return sorted(tiles, key=lambda tile: ((tile.row + tile.column) % 2, tile.index))
+    return sorted(tiles, key=lambda tile: tile.index)
+
+
+def write_region(tile: Tile, reach: tuple[int, int] | None) -> Region:
+    """The pixels a tile may change: its core and `reach` px (x, y) around it, or its whole window when reach is None."""
+    return tile.window if reach is None else tile.core.grow(*reach).intersect(tile.window)
+
+
+def batches(
+    tiles: Sequence[Tile], context: Context, limit: int, *, reach: tuple[int, int] | None = None
+) -> list[list[Tile]]:
+    """Groups of at most `limit` tiles, to be refined one group after another.
+
+    Refining them so gives exactly what refining tile after tile in `ordered` gives: a tile comes after every earlier
+    tile that writes what it reads, and not after a later tile that overwrites what it reads. Tiles on the longest
+    chain of dependencies go first, so that groups are full as long as the order allows it.
+
+    Raises OptionError for an unknown context and a limit below 1.
+    """
+    if context not in get_args(Context):
+        raise OptionError("redraw context", context, ", ".join(get_args(Context)))
+    if limit < 1:
+        raise OptionError("tile_batch", limit, "1 or more")
+    order = ordered(tiles, context)
+    if context == "parallel":
+        return [order[start : start + limit] for start in range(0, len(order), limit)]
+
+    count = len(order)
+    writes = [write_region(tile, reach) for tile in order]
+    finished_first: list[list[int]] = [[] for _ in order]  # earlier tiles whose result this one reads
+    read_first: list[list[int]] = [[] for _ in order]  # earlier tiles that must have read before this one writes
+    for later, earlier in _touching(order):
+        if writes[earlier].overlaps(order[later].window):
+            finished_first[later].append(earlier)
+        elif writes[later].overlaps(order[earlier].window):
+            read_first[later].append(earlier)
+
+    urgency = [0] * count  # how many tiles wait in line behind this one
+    for later in reversed(range(count)):
+        for earlier in finished_first[later]:
+            urgency[earlier] = max(urgency[earlier], urgency[later] + 1)
+
+    groups: list[list[Tile]] = []
+    done: set[int] = set()
+    waiting = list(range(count))
+    while waiting:
+        ready = [i for i in waiting if done.issuperset(finished_first[i])]
+        ready.sort(key=lambda i: (-urgency[i], i))
+        chosen: list[int] = []
+        for i in ready:
+            if len(chosen) == limit:
+                break
+            if all(before in done or before in chosen for before in read_first[i]):
+                chosen.append(i)
+        groups.append([order[i] for i in sorted(chosen)])
+        done.update(chosen)
+        waiting = [i for i in waiting if i not in done]
+    return groups
+
+
+def _touching(order: Sequence[Tile]) -> list[tuple[int, int]]:
+    """Pairs (later, earlier) of positions whose windows overlap, found by a coarse grid of buckets."""
+    if not order:
+        return []
+    step_x = max(tile.window.width for tile in order)
+    step_y = max(tile.window.height for tile in order)
+    buckets: dict[tuple[int, int], list[int]] = {}
+    pairs = set()
+    for later, tile in enumerate(order):
+        window = tile.window
+        keys = {
+            (x, y)
+            for x in range(window.x // step_x, (window.right - 1) // step_x + 1)
+            for y in range(window.y // step_y, (window.bottom - 1) // step_y + 1)
+        }
+        for key in keys:
+            for earlier in buckets.get(key, ()):
+                if order[earlier].window.overlaps(window):
+                    pairs.add((later, earlier))
+            buckets.setdefault(key, []).append(later)
+    return sorted(pairs)

@@ -1,0 +1,168 @@
+"""The upscale stage: from the picture to the canvas, by plain resampling or by a spandrel model in windows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from PIL import Image
+
+from .blend import to_uint8
+from .errors import ModelError, Stopped
+from .geometry import Region, Tile, crop, plan_tiles
+
+RESAMPLERS = {"None": Image.Resampling.LANCZOS, "Lanczos": Image.Resampling.LANCZOS, "Nearest": Image.Resampling.NEAREST}
+"""Built-in upscalers. None leaves the model out: the picture is resized with Lanczos."""
+
+WINDOW = 192
+"""Pixels of the small picture a model is given at once, without the overlap."""
+
+OVERLAP = 16
+"""Pixels around a window that the model sees and that are cut off again."""
+
+MODEL_FILES = (".safetensors", ".pth", ".pt", ".ckpt")
+
+
+class Model(Protocol):
+    """A network that enlarges by a whole factor."""
+
+    scale: int
+
+    def __call__(self, windows: np.ndarray) -> np.ndarray:
+        """uint8 (n, h, w, 3) to float or uint8 (n, h * scale, w * scale, 3), levels 0-255."""
+        ...
+
+
+def resize(rgb: np.ndarray, width: int, height: int, resampler: int = Image.Resampling.LANCZOS) -> np.ndarray:
+    """uint8 (h, w, 3) or (h, w) to exactly this size."""
+    if rgb.shape[1::-1] == (width, height):
+        return rgb.copy()
+    return np.asarray(Image.fromarray(rgb).resize((width, height), resampler))
+
+
+def upscale(
+    rgb: np.ndarray,
+    model: Model,
+    width: int,
+    height: int,
+    *,
+    window: int = WINDOW,
+    overlap: int = OVERLAP,
+    batch: int = 1,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> np.ndarray:
+    """The picture at width x height: the model runs as often as the size needs, the rest is one Lanczos resize.
+
+    rgb: uint8 (h, w, 3). A model of any factor serves any size; one of factor 1 runs once. The canvas is written
+    window by window: the model's output is never held whole, unless it must run on it again. Raises Stopped when
+    `stop` says so between windows.
+    """
+    sizes = [(rgb.shape[1], rgb.shape[0])]
+    while model.scale > 1 and (sizes[-1][0] < width or sizes[-1][1] < height):
+        sizes.append((sizes[-1][0] * model.scale, sizes[-1][1] * model.scale))
+    if model.scale == 1:
+        sizes.append(sizes[0])
+    if len(sizes) == 1:
+        return resize(rgb, width, height)
+    sizes[-1] = (width, height)
+    plans = [plan_tiles(w, h, window, window, overlap, align=8) for w, h in sizes[:-1]]
+    total, done = sum(map(len, plans)), 0
+    for plan, size in zip(plans, sizes[1:]):
+        larger = np.empty((size[1], size[0], 3), np.uint8)
+        for start in range(0, len(plan), batch):
+            if stop():
+                raise Stopped("stopped while upscaling")
+            tiles = plan[start : start + batch]
+            outputs = model(np.stack([crop(rgb, tile.window) for tile in tiles]))
+            for tile, output in zip(tiles, outputs):
+                _place(to_uint8(output), tile, model.scale, rgb.shape[1::-1], larger)
+            done += len(tiles)
+            progress(done, total)
+        rgb = larger
+    return rgb
+
+
+def _place(output: np.ndarray, tile: Tile, scale: int, source: tuple[int, int], canvas: np.ndarray) -> None:
+    """Writes the core of a window's output into the canvas, resized as a resize of the whole would have it."""
+    height, width = canvas.shape[:2]
+    across, down = width / source[0], height / source[1]  # canvas pixels per source pixel
+    block = Region.between(
+        round(tile.core.x * across), round(tile.core.y * down), round(tile.core.right * across), round(tile.core.bottom * down)
+    )
+    if block.area == 0:
+        return
+    inside = tile.window.intersect(Region(0, 0, *source))  # a window may reach past the picture
+    output = output[: inside.height * scale, : inside.width * scale]
+    if (width, height) == (source[0] * scale, source[1] * scale):
+        place = block.shift(-tile.window.x * scale, -tile.window.y * scale)
+        canvas[block.slices] = output[place.slices]
+        return
+    box = (
+        max(0.0, (block.x / across - tile.window.x) * scale),
+        max(0.0, (block.y / down - tile.window.y) * scale),
+        min(float(output.shape[1]), (block.right / across - tile.window.x) * scale),
+        min(float(output.shape[0]), (block.bottom / down - tile.window.y) * scale),
+    )
+    resized = Image.fromarray(output).resize((block.width, block.height), Image.Resampling.LANCZOS, box=box)
+    canvas[block.slices] = np.asarray(resized)
+
+
+@dataclass(frozen=True)
+class SpandrelModel:
+    """A super-resolution file of any architecture spandrel knows."""
+
+    name: str
+    scale: int
+    descriptor: Any
+    device: Any
+    dtype: Any
+
+    @classmethod
+    def load(cls, path: str | Path, device: Any = "cpu") -> SpandrelModel:
+        """Raises ModelError when the file is missing, no known model, or not one for RGB pictures."""
+        from .torchvision_operators import declare_missing_operators
+
+        declare_missing_operators()
+        import spandrel
+        import torch
+
+        path = Path(path)
+        if not path.is_file():
+            raise ModelError(f"upscaler: {path}: no such file")
+        try:
+            descriptor = spandrel.ModelLoader().load_from_file(path)
+        except Exception as error:  # spandrel passes on whatever torch, safetensors and zipfile raise
+            reason = str(error).strip().splitlines()
+            raise ModelError(
+                f"upscaler: {path}: not a super-resolution model that spandrel knows ({reason[0] if reason else error!r})"
+            ) from error
+        if not isinstance(descriptor, spandrel.ImageModelDescriptor) or descriptor.input_channels not in (1, 3):
+            raise ModelError(f"upscaler: {path}: {descriptor.architecture.name} does not enlarge RGB pictures")
+        device = torch.device(device)
+        half = device.type == "cuda" and descriptor.supports_half
+        dtype = torch.float16 if half else torch.float32
+        descriptor.to(device=device, dtype=dtype).eval()
+        return cls(path.stem, descriptor.scale, descriptor, device, dtype)
+
+    def __call__(self, windows: np.ndarray) -> np.ndarray:
+        import torch
+
+        with torch.inference_mode():
+            pixels = torch.from_numpy(np.array(windows)).to(self.device).permute(0, 3, 1, 2).to(self.dtype) / 255
+            if self.descriptor.input_channels == 1:
+                output = self._channel_by_channel(pixels)
+            else:
+                output = self.descriptor(pixels)
+            if output.shape[1] == 1:
+                output = output.expand(-1, 3, -1, -1)
+            levels = output[:, :3].float().mul(255).round_().clamp_(0, 255).to(torch.uint8)
+            return levels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+
+    def _channel_by_channel(self, pixels: Any) -> Any:
+        import torch
+
+        return torch.cat([self.descriptor(pixels[:, i : i + 1]) for i in range(3)], dim=1)
