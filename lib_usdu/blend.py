@@ -111,9 +111,7 @@ class Feather:
         rows, columns = self._cells(support)
         for row in range(rows.start, rows.stop):
             for column in range(columns.start, columns.stop):
-                region = Region.between(
-                    self._xs[column], self._ys[row], self._xs[column + 1], self._ys[row + 1]
-                )
+                region = Region.between(self._xs[column], self._ys[row], self._xs[column + 1], self._ys[row + 1])
                 part = result[region.relative_to(tile.window).slices]
                 place = region.relative_to(support)
                 along_y, along_x = weight_y[place.slices[0]], weight_x[place.slices[1]]

@@ -66,4 +66,8 @@ def _interpolated(cells: np.ndarray):
         offset = (phase + 0.5) / _CELL - 0.5
         first = 0 if offset < 0 else 1
         share = np.float32(offset + 1 - first)
-        yield phase, padded[first : first + len(cells)] * (1 - share), padded[first + 1 : first + 1 + len(cells)] * share
+        yield (
+            phase,
+            padded[first : first + len(cells)] * (1 - share),
+            padded[first + 1 : first + 1 + len(cells)] * share,
+        )

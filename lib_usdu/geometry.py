@@ -57,9 +57,7 @@ class Region:
         return self.intersect(other).area > 0
 
     def contains(self, other: Region) -> bool:
-        return (
-            self.x <= other.x and self.y <= other.y and other.right <= self.right and other.bottom <= self.bottom
-        )
+        return self.x <= other.x and self.y <= other.y and other.right <= self.right and other.bottom <= self.bottom
 
     def grow(self, dx: int, dy: int | None = None) -> Region:
         """Moved outward by dx on the left and right, dy (dx when not given) on top and bottom; inward if negative."""

@@ -234,7 +234,9 @@ class Options:
         megapixels = size[0] * size[1] / 1e6
         if megapixels > self.max_megapixels:
             raise OptionError(
-                "size", f"{size[0]}x{size[1]}", f"at most {_plain(self.max_megapixels)} megapixels (--allow-huge lifts it)"
+                "size",
+                f"{size[0]}x{size[1]}",
+                f"at most {_plain(self.max_megapixels)} megapixels (--allow-huge lifts it)",
             )
         return size
 

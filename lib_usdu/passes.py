@@ -82,9 +82,7 @@ def _around(cores: list[tuple[int, int]], half: int) -> list[tuple[int, int]]:
     return [(end - half, end + half) for (_, end), _ in pairwise(cores)] if half else []
 
 
-def _grid(
-    placed_x: list[tuple[int, int, int, int]], placed_y: list[tuple[int, int, int, int]]
-) -> tuple[Tile, ...]:
+def _grid(placed_x: list[tuple[int, int, int, int]], placed_y: list[tuple[int, int, int, int]]) -> tuple[Tile, ...]:
     return tuple(
         Tile(Region(x, y, w, h), Region(wx, wy, ww, wh), row * len(placed_x) + column, row, column)
         for row, (y, h, wy, wh) in enumerate(placed_y)

@@ -28,7 +28,7 @@ def ordered(tiles: Sequence[Tile], context: Context) -> list[Tile]:
 
 
 def write_region(tile: Tile, reach: tuple[int, int] | None) -> Region:
-    """The pixels a tile may change: its core and `reach` px (x, y) around it, or its whole window when reach is None."""
+    """The pixels a tile may change: its core and `reach` px (x, y) around it; the window if None."""
     return tile.window if reach is None else tile.core.grow(*reach).intersect(tile.window)
 
 

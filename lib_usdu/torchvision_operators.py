@@ -16,14 +16,13 @@ _SCHEMAS = {
     "qnms": "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
 }
 _lock = threading.Lock()
-_library = None
+_kept: list = []  # torch forgets the declarations with the object that made them
 
 
 def declare_missing_operators() -> None:
     """Declares `nms` and `qnms` if torchvision cannot be imported for want of them; does nothing otherwise."""
-    global _library
     with _lock:
-        if _library is not None or "torchvision.ops" in sys.modules:
+        if _kept or "torchvision.ops" in sys.modules:
             return
         try:
             importlib.import_module("torchvision")
@@ -36,9 +35,9 @@ def declare_missing_operators() -> None:
 
             for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
                 del sys.modules[name]
-            # Kept alive: torch forgets the declarations with the object.
-            _library = torch.library.Library("torchvision", "FRAGMENT")
+            library = torch.library.Library("torchvision", "FRAGMENT")
             for name, schema in _SCHEMAS.items():
                 if not hasattr(torch.ops.torchvision, name):
-                    _library.define(schema)
+                    library.define(schema)
+            _kept.append(library)
             importlib.import_module("torchvision")

@@ -14,7 +14,11 @@ from .blend import to_uint8
 from .errors import ModelError, Stopped
 from .geometry import Region, Tile, crop, plan_tiles
 
-RESAMPLERS = {"None": Image.Resampling.LANCZOS, "Lanczos": Image.Resampling.LANCZOS, "Nearest": Image.Resampling.NEAREST}
+RESAMPLERS = {
+    "None": Image.Resampling.LANCZOS,
+    "Lanczos": Image.Resampling.LANCZOS,
+    "Nearest": Image.Resampling.NEAREST,
+}
 """Built-in upscalers. None leaves the model out: the picture is resized with Lanczos."""
 
 WINDOW = 192
@@ -91,7 +95,10 @@ def _place(output: np.ndarray, tile: Tile, scale: int, source: tuple[int, int], 
     height, width = canvas.shape[:2]
     across, down = width / source[0], height / source[1]  # canvas pixels per source pixel
     block = Region.between(
-        round(tile.core.x * across), round(tile.core.y * down), round(tile.core.right * across), round(tile.core.bottom * down)
+        round(tile.core.x * across),
+        round(tile.core.y * down),
+        round(tile.core.right * across),
+        round(tile.core.bottom * down),
     )
     if block.area == 0:
         return
@@ -136,10 +143,8 @@ class SpandrelModel:
         try:
             descriptor = spandrel.ModelLoader().load_from_file(path)
         except Exception as error:  # spandrel passes on whatever torch, safetensors and zipfile raise
-            reason = str(error).strip().splitlines()
-            raise ModelError(
-                f"upscaler: {path}: not a super-resolution model that spandrel knows ({reason[0] if reason else error!r})"
-            ) from error
+            reason = next(iter(str(error).strip().splitlines()), repr(error))
+            raise ModelError(f"upscaler: {path}: not a model that spandrel knows ({reason})") from error
         if not isinstance(descriptor, spandrel.ImageModelDescriptor) or descriptor.input_channels not in (1, 3):
             raise ModelError(f"upscaler: {path}: {descriptor.architecture.name} does not enlarge RGB pictures")
         device = torch.device(device)

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from .. import infotext
 from ..errors import OptionError
 from ..host import Batch, Progress
 from ..options import listed
@@ -43,7 +44,7 @@ class IdentityRefiner:
         return batch.images
 
     def infotext(self, parameters: dict[str, str]) -> str:
-        return "\n" + ", ".join(f"{name}: {value}" for name, value in parameters.items())
+        return infotext.write(parameters)
 
 
 @dataclass

@@ -1,0 +1,7 @@
+"""`python -m lib_usdu photo.png`."""
+
+import sys
+
+from .cli import main
+
+sys.exit(main())

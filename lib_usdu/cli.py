@@ -1,0 +1,363 @@
+"""The command line: pictures or folders in, large pictures out. Exit codes: 0 done, 1 some pictures failed, 2 bad
+input, 130 stopped."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from . import __version__, imagefile
+from .errors import InputError, OptionError, OutputError, UsduError
+from .options import BLENDS, NOISE_MODES, REDRAW_MODES, SEAMS_FIX_TYPES, Options, about
+
+EMBEDDED_HINT = (
+    "The embedded model is small and takes no prompt. For a real one: --checkpoint FILE|FOLDER|HUB_ID (Stable "
+    "Diffusion 1, 2, XL); upscalers: --upscaler FILE (any .pth/.safetensors spandrel reads, such as 4x-UltraSharp)."
+)
+
+# Options and the flags that set them: errors name what was typed.
+_FLAGS = {
+    "custom_scale": "--scale", "tile_width": "--tile", "tile_height": "--tile", "padding": "--padding",
+    "mask_blur": "--mask-blur", "denoise": "--denoise", "seed": "--seed", "tile_batch": "--batch",
+    "redraw_mode": "--redraw", "seams_fix_type": "--seams-fix", "seams_fix_denoise": "--seams-fix-denoise",
+    "seams_fix_width": "--seams-fix-width", "seams_fix_padding": "--seams-fix-padding",
+    "seams_fix_mask_blur": "--seams-fix-mask-blur", "upscaler": "--upscaler", "noise": "--noise", "blend": "--blend",
+    "tone_lock": "--tone-lock", "custom_width": "--size", "custom_height": "--size", "checkpoint": "--checkpoint",
+    "lora": "--lora", "sampler": "--sampler", "steps": "--steps", "cfg": "--cfg",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Job:
+    """One picture to make."""
+
+    source: Path
+    target: Path
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsduError(f"{message} (see --help)")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command line and returns its exit code."""
+    try:
+        return _run(_parser().parse_args(arguments))
+    except UsduError as error:
+        print(f"usdu: error: {_message(error)}", file=sys.stderr)
+        return 2
+
+
+def _run(args: argparse.Namespace) -> int:
+    options = _options(args)
+    jobs = _jobs(args)
+    for target in (*(job.target for job in jobs), args.compare, args.json):
+        _check_writable(target, args.overwrite)
+    if len(jobs) == 1:  # before a model is loaded; a folder's pictures are looked at in turn
+        picture = imagefile.read(jobs[0].source, max_pixels=_max_pixels(args))
+        options.target_size(picture.rgb.shape[1], picture.rgb.shape[0])
+        del picture
+    host = _host(args, options)
+    _stop_on_interrupt(host)
+    reports, failed = [], []
+    for number, job in enumerate(jobs, 1):
+        if host.stop:
+            break
+        name = job.source.name if len(jobs) == 1 else f"[{number}/{len(jobs)}] {job.source.name}"
+        try:
+            reports.append(_upscale_file(job, name, options, host, args))
+        except (UsduError, MemoryError) as error:
+            if len(jobs) == 1:
+                raise UsduError(_message(error)) from error
+            failed.append((job.source, _message(error)))
+            _say(f"{name}: {_message(error)}")
+    if args.json:
+        content = (
+            reports[0] if len(jobs) == 1 and reports else {"pictures": reports, "failed": [str(p) for p, _ in failed]}
+        )
+        args.json.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    if failed:
+        _say(f"{len(failed)} of {len(jobs)} pictures failed:")
+        for source, reason in failed:
+            _say(f"  {source}: {reason}")
+    return 130 if host.stop else 1 if failed else 0
+
+
+def _upscale_file(job: Job, name: str, options: Options, host: Any, args: argparse.Namespace) -> dict:
+    from .engine import upscale
+    from .upscale import resize
+
+    picture = imagefile.read(job.source, max_pixels=_max_pixels(args))
+    for note in picture.notes:
+        _say(f"{name}: {note}")
+    with _Bar(name, quiet=args.quiet) as bar:
+        host.on_progress = bar.show
+        result = upscale(picture.rgb, options, host)
+    height, width = result.image.shape[:2]
+    target = job.target if result.finished else job.target.with_stem(job.target.stem + "-unfinished")
+    alpha = None if picture.alpha is None else resize(picture.alpha, width, height)
+    notes = imagefile.write(
+        target, result.image, alpha=alpha, icc=picture.icc, dpi=picture.dpi, infotext=result.infotext,
+        overwrite=args.overwrite,
+    )  # fmt: skip
+    for note in notes:
+        _say(f"{name}: {note}")
+    if args.compare:
+        from .compare import side_by_side
+
+        sheet = side_by_side(resize(picture.rgb, width, height), result.image)
+        imagefile.write(args.compare, sheet, overwrite=args.overwrite)
+    stats = result.stats
+    before = f"{picture.rgb.shape[1]}x{picture.rgb.shape[0]}"
+    _say(f"{name}: {before} -> {width}x{height}, {stats.tiles_done} tiles, {stats.seconds:.1f} s -> {target}")
+    return {
+        "input": str(job.source), "output": str(target), "width": width, "height": height,
+        "finished": result.finished, "tiles": stats.tiles_done, "batches": stats.batches,
+        "seconds": round(stats.seconds, 3), "outside_ms_per_tile": round(stats.outside_ms_per_tile, 3),
+        "stages": {stage: round(seconds, 3) for stage, seconds in stats.stages.items()},
+        "peak_rss_mb": peak_rss_mb(), "version": __version__,
+    }  # fmt: skip
+
+
+def _options(args: argparse.Namespace) -> Options:
+    tile_width, tile_height = _pair(args.tile, "--tile")
+    given = {
+        "tile_width": tile_width, "tile_height": tile_height, "padding": args.padding, "mask_blur": args.mask_blur,
+        "denoise": args.denoise, "seed": args.seed, "tile_batch": args.batch, "redraw_mode": args.redraw,
+        "seams_fix_type": args.seams_fix, "seams_fix_denoise": args.seams_fix_denoise,
+        "seams_fix_width": args.seams_fix_width, "seams_fix_padding": args.seams_fix_padding,
+        "seams_fix_mask_blur": args.seams_fix_mask_blur, "upscaler": args.upscaler, "noise": args.noise,
+        "blend": args.blend, "tone_lock": args.tone_lock, "custom_scale": args.scale,
+    }  # fmt: skip
+    given = {name: value for name, value in given.items() if value is not None}
+    if args.size is not None:
+        given["custom_width"], given["custom_height"] = _pair(args.size, "--size", both=True)
+        given["target_size_type"] = "custom"
+    if args.allow_huge:
+        given["max_megapixels"] = 1e6
+    return Options(**given)
+
+
+def _host(args: argparse.Namespace, options: Options) -> Any:
+    from .embedded import DEFAULT_UPSCALER
+    from .hosts.checkpoints import EMBEDDED, add_loras, best_device, load_checkpoint
+    from .hosts.local import EMBEDDED_UPSCALER, IdentityRefiner, LocalHost
+
+    device = _device(args.device, best_device)
+    if args.engine == "identity":
+        refiner = IdentityRefiner()
+    else:
+        from .hosts.diffusers import DiffusersRefiner, Sampling
+
+        sampling = Sampling(args.prompt, args.negative_prompt, args.sampler, args.steps, args.cfg, options.seed)
+        if args.checkpoint == EMBEDDED:
+            _say(EMBEDDED_HINT)
+            if args.prompt or args.negative_prompt or args.lora:
+                _say("The embedded model has no text input: prompts and LoRA files are left out.")
+        pipeline, model_name = load_checkpoint(args.checkpoint, device, config=args.checkpoint_config)
+        if args.checkpoint != EMBEDDED:
+            add_loras(pipeline, args.lora)
+        refiner = DiffusersRefiner(pipeline, sampling, model_name)
+    host = LocalHost(refiner, {EMBEDDED_UPSCALER: DEFAULT_UPSCALER}, device)
+    host.check_upscaler(options.upscaler)
+    return host
+
+
+def _device(name: str, best: Callable[[], Any]) -> Any:
+    import torch
+
+    if name == "auto":
+        return best()
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError):
+        raise OptionError("--device", name, "auto, cpu, cuda, cuda:1, mps: what this torch and machine have") from None
+    return device
+
+
+def _jobs(args: argparse.Namespace) -> list[Job]:
+    """What to make of what: a folder's pictures keep their names."""
+    inputs, output = args.input, args.output
+    jobs = []
+    for given in inputs:
+        if not given.exists():
+            raise InputError(f"{given}: no such file or folder")
+        many = given.is_dir() or len(inputs) > 1
+        if output is not None and many and output.suffix and not output.is_dir():
+            raise OutputError(f"-o: {str(output)!r} is not allowed for several pictures; allowed: a folder")
+        if given.is_dir():
+            folder = output or given.with_name(given.name + "-upscaled")
+            found = imagefile.list_images(given)
+            if not found:
+                raise InputError(f"{given}: holds no pictures")
+            jobs += [Job(source, folder / _kept_name(source)) for source in found]
+        elif output is None:
+            jobs.append(Job(given, given.with_name(given.stem + "-upscaled.png")))
+        elif many or output.is_dir() or not output.suffix:
+            jobs.append(Job(given, output / _kept_name(given)))
+        else:
+            jobs.append(Job(given, output))
+    if len(jobs) > 1 and args.compare:
+        raise OptionError("--compare", str(args.compare), "one picture at a time")
+    targets = [job.target for job in jobs]
+    twice = next((target for target in targets if targets.count(target) > 1), None) if len(inputs) > 1 else None
+    if twice:
+        raise OutputError(f"{twice}: two pictures would have this name")
+    return jobs
+
+
+def _kept_name(source: Path) -> str:
+    """The same name; .png after a format that cannot be written."""
+    return source.name if source.suffix.lower() in imagefile.OUTPUT_FORMATS else source.name + ".png"
+
+
+def _check_writable(target: Path | None, overwrite: bool) -> None:
+    """Says early what writing would say after the work."""
+    if target is None:
+        return
+    if target.suffix.lower() not in {*imagefile.OUTPUT_FORMATS, ".json"}:
+        raise OutputError(
+            f"{target}: extension {target.suffix!r} is not allowed; allowed: {' '.join(imagefile.OUTPUT_FORMATS)}"
+        )
+    if target.exists() and not overwrite:
+        raise OutputError(f"{target} exists; use --overwrite")
+    probe = target.parent / f".usdu-{time.time_ns()}"
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise OutputError(f"{target}: the folder cannot be written to ({error.strerror})") from None
+
+
+def _stop_on_interrupt(host: Any) -> None:
+    """Ctrl-C ends the run after the current step and keeps what is done; a second one ends it at once."""
+
+    def stop(signum: int, frame: Any) -> None:
+        host.stop = True
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        _say("\nStopping; what is finished is written. Press Ctrl-C again to end at once.")
+
+    signal.signal(signal.SIGINT, stop)
+
+
+class _Bar:
+    """A tqdm bar over tiles; the upscale stage has one of its own."""
+
+    def __init__(self, name: str, *, quiet: bool):
+        self._name, self._quiet, self._bar, self._stage = name, quiet, None, None
+
+    def __enter__(self) -> _Bar:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def show(self, progress: Any) -> None:
+        from tqdm import tqdm
+
+        stage = "upscale" if progress.stage == "upscale" else "tiles"
+        if stage != self._stage:
+            self.__exit__()
+            unit = "window" if stage == "upscale" else "tile"
+            self._bar = tqdm(total=progress.total, desc=f"{self._name}: {stage}", unit=unit, disable=self._quiet)
+            self._stage = stage
+        self._bar.update(progress.done - self._bar.n)
+
+
+def peak_rss_mb() -> float | None:
+    """The most memory this process has held, in MB; None where the system does not say."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (1e6 if sys.platform == "darwin" else 1e3), 1)
+
+
+def _pair(text: str, flag: str, *, both: bool = False) -> tuple[int, int]:
+    """ "512" or "640x512"; a single number stands for both sides unless both must be given."""
+    parts = text.lower().split("x")
+    if len(parts) == (2 if both else len(parts)) and len(parts) <= 2 and all(part.isdecimal() for part in parts):
+        return int(parts[0]), int(parts[-1])
+    raise OptionError(flag, text, "WIDTHxHEIGHT" if both else "a number of pixels, or WIDTHxHEIGHT")
+
+
+def _max_pixels(args: argparse.Namespace) -> int:
+    return 10**12 if args.allow_huge else 10**9
+
+
+def _message(error: BaseException) -> str:
+    if isinstance(error, OptionError) and error.option in _FLAGS:
+        return str(error).replace(error.option, _FLAGS[error.option], 1)
+    if isinstance(error, MemoryError):
+        return "not enough memory; try a smaller --scale"
+    return str(error)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
+def _names(names: Iterable[str]) -> str:
+    return "|".join(names)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="usdu",
+        description="Makes a small picture large and sharp: upscales it, then redraws it tile by tile by diffusion.",
+    )
+    add = parser.add_argument
+    add("input", nargs="+", type=Path, metavar="INPUT", help="a picture or a folder of pictures")
+    add("-o", "--output", type=Path, help="file or folder; default: NAME-upscaled.png, or FOLDER-upscaled/")
+    add("--overwrite", action="store_true", help="replace existing files")
+    add("--scale", type=float, help=f"{about('custom_scale')} (2)")
+    add("--size", metavar="WxH", help="exact size of the result instead of --scale")
+    add("--tile", default="512", metavar="N|WxH", help="size of a tile in px (512)")
+    add("--padding", type=int, help=f"{about('padding')}, in px (32)")
+    add("--mask-blur", type=int, help=f"{about('mask_blur')} (8)")
+    add("--denoise", type=float, help="denoising strength, 0-1: how much is drawn anew (0.3)")
+    add("--seed", type=int, help="seed of the noise (1)")
+    add("--batch", type=int, help=f"{about('tile_batch')} (0)")
+    add("--redraw", metavar=_names(REDRAW_MODES.labels), help=f"{about('redraw_mode')} (parallel)")
+    add("--seams-fix", metavar=_names(SEAMS_FIX_TYPES.labels), help=f"{about('seams_fix_type')} (none)")
+    add("--seams-fix-denoise", type=float, help=f"{about('seams_fix_denoise')} (0.35)")
+    add("--seams-fix-width", type=int, help=f"{about('seams_fix_width')} (64)")
+    add("--seams-fix-padding", type=int, help=f"{about('seams_fix_padding')} (16)")
+    add("--seams-fix-mask-blur", type=int, help=f"{about('seams_fix_mask_blur')} (4)")
+    add("--noise", metavar=_names(NOISE_MODES.labels), help=f"{about('noise')} (canvas)")
+    add("--blend", metavar=_names(BLENDS.labels), help=f"{about('blend')} (feather)")
+    add("--tone-lock", type=float, help=f"{about('tone_lock')}, 0-1 (1)")
+    add(
+        "--upscaler",
+        default="SPAN x4",
+        metavar="NAME|FILE",
+        help="SPAN x4 (embedded), Lanczos, Nearest, None, or a model file",
+    )
+    add("--engine", choices=("diffusers", "identity"), default="diffusers", help="identity: refine nothing, a dry run")
+    add("--checkpoint", default="embedded", metavar="FILE|FOLDER|HUB_ID", help="diffusion model (embedded)")
+    add("--checkpoint-config", metavar="FOLDER|HUB_ID", help="diffusers configuration for a checkpoint file, offline")
+    add("--lora", action="append", default=[], metavar="FILE[:STRENGTH]", help="LoRA file, may be given several times")
+    add("--prompt", default="", help="what the picture shows; empty is fine")
+    add("--negative-prompt", default="", help="what it should not show")
+    add("--sampler", default="Euler", help="as the webui names them (Euler)")
+    add("--steps", type=int, default=20, help="steps of a full denoise; a denoise of 0.3 runs 0.3 of them (20)")
+    add("--cfg", type=float, default=7.0, help="CFG scale (7)")
+    add("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (auto)")
+    add("--compare", type=Path, metavar="FILE", help="also write before and after side by side, with 100 %% crops")
+    add("--json", type=Path, metavar="FILE", help="write sizes, tiles, times and memory as JSON")
+    add("--allow-huge", action="store_true", help="allow results over 1 gigapixel")
+    add("--quiet", action="store_true", help="no progress bar")
+    add("--version", action="version", version=f"usdu {__version__}")
+    return parser

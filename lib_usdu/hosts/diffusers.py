@@ -1,0 +1,167 @@
+"""Tiles through diffusers' Stable Diffusion img2img pipelines."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from .. import infotext
+from ..errors import ModelError, OptionError, Stopped
+from ..host import Batch
+from ..noise import TileNoise
+from .samplers import replace_brownian_tree, scheduler_for, step_noise
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """What the model is told. steps: of a full denoise, as in the webui; a denoise of 0.3 runs 0.3 of them."""
+
+    prompt: str = ""
+    negative_prompt: str = ""
+    sampler: str = "Euler"
+    steps: int = 20
+    cfg_scale: float = 7.0
+    seed: int = 1
+
+    def __post_init__(self):
+        if not 1 <= self.steps <= 1000:
+            raise OptionError("steps", self.steps, "a whole number from 1 to 1000")
+        if not (math.isfinite(self.cfg_scale) and 0 <= self.cfg_scale <= 100):
+            raise OptionError("cfg", self.cfg_scale, "a number from 0 to 100")
+
+
+class DiffusersRefiner:
+    """Refines tiles with an img2img pipeline (Stable Diffusion 1, 2, XL, or the embedded model).
+
+    `model_name` goes into the infotext. A pipeline without a text encoder has no text input: prompts and CFG are left
+    out. Several tiles go through the model at once, each with its own noise.
+    """
+
+    alignment = 64
+
+    def __init__(self, pipeline: Any, sampling: Sampling, model_name: str):
+        self.pipeline, self.sampling, self.model_name = pipeline, sampling, model_name
+        self.latent_scale = 2 ** (len(pipeline.vae.config.block_out_channels) - 1)
+        pipeline.scheduler = scheduler_for(sampling.sampler, pipeline.scheduler)
+        pipeline.set_progress_bar_config(disable=True)
+        if hasattr(pipeline.vae, "enable_slicing"):
+            pipeline.vae.enable_slicing()  # a batch of windows is decoded one by one
+        self.device = pipeline.unet.device
+        self.guided = pipeline.text_encoder is not None and sampling.cfg_scale > 1
+        self._conditioning = self._encode_prompts()
+
+    def batch_limit(self, width: int, height: int) -> int:
+        """Windows of this size that fit the device: one on a CPU, by free memory on a GPU."""
+        if self.device.type != "cuda":
+            return 1
+        free, _ = torch.cuda.mem_get_info(self.device)
+        # About 1.5 kB of activations a pixel in half precision for SD 1's UNet with guidance; XL needs no more.
+        needed = 1500 * width * height * (1 if self.pipeline.unet.dtype == torch.float16 else 2)
+        return int(min(max(0.5 * free / needed, 1), 8))
+
+    def refine(self, batch: Batch, stop: Callable[[], bool]) -> np.ndarray:
+        """The windows after img2img, float32 (n, h, w, 3), levels 0-255. A denoise of 0 leaves them as they are."""
+        if batch.denoise == 0:
+            return batch.images
+        count = len(batch.tiles)
+        noise = _CanvasNoise(batch.noises, self.pipeline.unet.config.in_channels, self.device, self.pipeline.unet.dtype)
+        self.pipeline.prepare_latents = lambda image, timestep, *args, **kwargs: self._noised(image, timestep, noise)
+
+        def after_step(pipeline: Any, step: int, timestep: Any, values: dict) -> dict:
+            if stop():
+                raise Stopped("stopped in a tile")
+            return values
+
+        try:
+            with step_noise(self.pipeline.scheduler, noise.draw):
+                result = self.pipeline(
+                    image=torch.from_numpy(batch.images).permute(0, 3, 1, 2).float() / 255,
+                    strength=batch.denoise,
+                    # At least one step is run, however low the denoise.
+                    num_inference_steps=max(self.sampling.steps, math.ceil(1 / batch.denoise)),
+                    guidance_scale=self.sampling.cfg_scale if self.guided else 1.0,
+                    output_type="pt",
+                    callback_on_step_end=after_step,
+                    **{name: value.repeat_interleave(count, dim=0) for name, value in self._conditioning.items()},
+                )
+        finally:
+            del self.pipeline.prepare_latents
+        images = result.images.float().mul(255).permute(0, 2, 3, 1).cpu().numpy()
+        return images[:, : batch.images.shape[1], : batch.images.shape[2]]
+
+    def infotext(self, parameters: dict[str, str]) -> str:
+        """Generation parameters as the webui writes them."""
+        sampling = self.sampling
+        values = {"Steps": sampling.steps, "Sampler": sampling.sampler}
+        if self.guided:
+            values["CFG scale"] = sampling.cfg_scale
+        values |= {"Seed": sampling.seed, "Model": self.model_name, **parameters}
+        if not self._has_text:
+            return infotext.write(values)
+        return infotext.write(values, sampling.prompt, sampling.negative_prompt)
+
+    @property
+    def _has_text(self) -> bool:
+        return self.pipeline.text_encoder is not None
+
+    def _encode_prompts(self) -> dict[str, torch.Tensor]:
+        """The pipeline's prompt arguments for one tile, encoded once for the whole run."""
+        if not self._has_text:
+            width = self.pipeline.unet.config.cross_attention_dim
+            return {"prompt_embeds": torch.zeros(1, 1, width, device=self.device, dtype=self.pipeline.unet.dtype)}
+        names = ["prompt_embeds", "negative_prompt_embeds"]
+        if hasattr(self.pipeline, "text_encoder_2"):
+            names += ["pooled_prompt_embeds", "negative_pooled_prompt_embeds"]
+        with torch.inference_mode():
+            encoded = self.pipeline.encode_prompt(
+                prompt=self.sampling.prompt,
+                negative_prompt=self.sampling.negative_prompt,
+                device=self.device,
+                num_images_per_prompt=1,
+                do_classifier_free_guidance=self.guided,
+            )
+        return {name: value for name, value in zip(names, encoded) if value is not None}
+
+    def _noised(self, image: torch.Tensor, timestep: torch.Tensor, noise: _CanvasNoise) -> torch.Tensor:
+        """Stands for the pipeline's `prepare_latents`: the latents of the windows under the canvas's noise.
+
+        The mean of the encoder's distribution is taken, not a sample: a tile's result depends on nothing random.
+        """
+        vae, dtype = self.pipeline.vae, self.pipeline.unet.dtype
+        upcast = getattr(vae.config, "force_upcast", False) and vae.dtype == torch.float16
+        if upcast:  # SDXL's autoencoder overflows in half precision
+            vae.to(torch.float32)
+        latents = torch.cat([vae.encode(one[None].to(self.device, vae.dtype)).latent_dist.mode() for one in image])
+        if upcast:
+            vae.to(torch.float16)
+        mean, std = (getattr(vae.config, name, None) for name in ("latents_mean", "latents_std"))
+        if mean is not None and std is not None:
+            mean, std = (torch.tensor(value).view(1, -1, 1, 1).to(latents) for value in (mean, std))
+            latents = (latents - mean) * vae.config.scaling_factor / std
+        else:
+            latents = latents * vae.config.scaling_factor
+        latents = latents.to(dtype)
+        scheduler = self.pipeline.scheduler
+        noised = scheduler.add_noise(latents, noise.draw(latents.shape), timestep)
+        replace_brownian_tree(scheduler, noise.draw, latents.shape)
+        return noised
+
+
+class _CanvasNoise:
+    """Successive draws of the tiles' noise as one tensor, in place of diffusers' `randn_tensor`."""
+
+    def __init__(self, noises: Sequence[TileNoise], channels: int, device: torch.device, dtype: torch.dtype):
+        self._noises, self._channels, self._device, self._dtype = noises, channels, device, dtype
+        self._number = 0
+
+    def draw(self, shape: Any, *args: Any, **kwargs: Any) -> torch.Tensor:
+        drawn = np.stack([noise.draw(self._number, self._channels) for noise in self._noises])
+        self._number += 1
+        if drawn.shape != tuple(shape):
+            raise ModelError(f"the model asked for noise of {tuple(shape)}; its windows have {drawn.shape}")
+        return torch.from_numpy(drawn).to(self._device, self._dtype)

@@ -1,0 +1,146 @@
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lib_usdu.blend import Cut, Feather, axis_weight, minimum_cut, reach_of, to_uint8
+from lib_usdu.geometry import Region, crop, plan_tiles
+
+
+@st.composite
+def cases(draw):
+    width, height = draw(st.integers(1, 400)), draw(st.integers(1, 400))
+    tiles = plan_tiles(width, height, draw(st.integers(64, 200)), draw(st.integers(64, 200)), draw(st.integers(0, 60)))
+    wanted = draw(st.tuples(st.integers(0, 60), st.integers(0, 60)))
+    reach = reach_of(tiles, Region(0, 0, width, height), wanted)
+    order = draw(st.permutations(tiles))
+    return width, height, tiles, reach, order, draw(st.integers(0, 2**32))
+
+
+def composers(base, out, tiles, reach):
+    return [
+        Feather(base, out(), tiles, reach),
+        Cut(base, out(), tiles, reach, separate_view=False),
+        Cut(base, out(), tiles, reach, separate_view=True),
+    ]
+
+
+@settings(max_examples=40, deadline=None)
+@given(cases())
+def test_unchanged_tiles_change_nothing_and_constants_stay_constant(case):
+    width, height, tiles, reach, order, seed = case
+    base = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    for compose in composers(base, base.copy, tiles, reach):
+        for tile in order:
+            compose.add(tile, crop(base, tile.window).astype(np.float32))
+        compose.finish()
+        assert np.array_equal(compose.out, base)
+    for compose in composers(base, base.copy, tiles, reach):
+        for tile in order:
+            compose.add(tile, np.full((tile.window.height, tile.window.width, 3), 77.0, np.float32))
+        compose.finish()
+        assert (compose.out == 77).all()
+
+
+@settings(max_examples=25, deadline=None)
+@given(cases())
+def test_the_order_of_tiles_does_not_matter(case):
+    width, height, tiles, reach, order, seed = case
+    rng = np.random.default_rng(seed)
+    base = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
+    results = {t.index: rng.random((t.window.height, t.window.width, 3)).astype(np.float32) * 255 for t in tiles}
+    pictures = []
+    for chosen in (tiles, order):
+        for compose in composers(base, base.copy, tiles, reach):
+            for tile in chosen:
+                compose.add(tile, results[tile.index])
+            compose.finish()
+            pictures.append(compose.out)
+    for one, other in zip(pictures[:3], pictures[3:]):
+        assert np.array_equal(one, other)
+
+
+@settings(max_examples=60, deadline=None)
+@given(cases())
+def test_weights_sum_to_one(case):
+    width, height, tiles, reach, _, _ = case
+    total = np.zeros((height, width))
+    for tile in tiles:
+        support = tile.core.grow(*reach).intersect(Region(0, 0, width, height))
+        across = axis_weight(tile.core.x, tile.core.right, width, reach[0])
+        down = axis_weight(tile.core.y, tile.core.bottom, height, reach[1])
+        total[support.slices] += down[:, None] * across[None, :]
+    assert np.abs(total - 1).max() < 1e-6
+
+
+def test_a_feather_is_rounded_once():
+    tiles = plan_tiles(256, 256, 128, 128, 32)
+    base = np.zeros((256, 256, 3), np.uint8)
+    compose = Feather(base, base.copy(), tiles, (16, 16))
+    exact = np.zeros((256, 256, 3))
+    levels = [10.4, 20.3, 30.7, 41.2]
+    for tile, level in zip(tiles, levels):
+        compose.add(tile, np.full((tile.window.height, tile.window.width, 3), level, np.float32))
+        support = tile.core.grow(16).intersect(Region(0, 0, 256, 256))
+        across = axis_weight(tile.core.x, tile.core.right, 256, 16)
+        down = axis_weight(tile.core.y, tile.core.bottom, 256, 16)
+        exact[support.slices] += level * (down[:, None] * across[None, :])[..., None]
+    assert np.abs(compose.out - exact).max() <= 0.5 + 1e-4
+
+
+def test_a_part_of_the_plan_fades_into_the_base():
+    tiles = plan_tiles(256, 128, 128, 128, 32)
+    base = np.full((128, 256, 3), 100, np.uint8)
+    compose = Feather(base, base.copy(), tiles, (16, 16))
+    compose.add(tiles[0], np.full((tiles[0].window.height, tiles[0].window.width, 3), 200.0))
+    row = compose.out[64, :, 0].astype(int)
+    assert (row[:112] == 200).all() and (row[144:] == 100).all()
+    steps = np.diff(row[110:146])
+    assert (steps <= 0).all() and steps.min() >= -4
+
+
+def test_minimum_cut_is_the_cheapest_of_all_paths():
+    rng = np.random.default_rng(0)
+    for _ in range(60):
+        length, across = rng.integers(1, 7), rng.integers(1, 6)
+        error = rng.random((length, across))
+        path = minimum_cut(error)
+        assert (np.abs(np.diff(path)) <= 1).all()
+        every = (p for p in itertools.product(range(across), repeat=length) if (np.abs(np.diff(p)) <= 1).all())
+        best = min(error[range(length), list(p)].sum() for p in every)
+        assert error[range(length), path].sum() == pytest.approx(best)
+
+
+def test_a_cut_goes_where_tiles_agree_and_stays_out_of_cores():
+    """Two tiles that differ everywhere but along a winding line: the cut finds it."""
+    tiles = plan_tiles(256, 128, 128, 128, 32)
+    base = np.zeros((128, 256, 3), np.uint8)
+    line = (128 + 12 * np.sin(np.arange(128) / 12)).astype(int)
+    left = np.full((128, 256, 3), 50, np.uint8)
+    right = np.full((128, 256, 3), 200, np.uint8)
+    for y, x in enumerate(line):
+        left[y, x - 3 : x + 3] = right[y, x - 3 : x + 3] = 125
+    compose = Cut(base, base.copy(), tiles, (24, 24), separate_view=False)
+    for tile, picture in zip(tiles, (left, right)):
+        compose.add(tile, crop(picture, tile.window).astype(np.float32))
+    assert (compose.out[:, :104] == left[:, :104]).all() and (compose.out[:, 152:] == right[:, 152:]).all()
+    crossing = np.abs(np.diff(compose.out[..., 0].astype(int), axis=1)).max(axis=1)
+    assert crossing.max() <= 76  # from 50 to 125 and on to 200, never at once
+
+
+def test_a_stopped_pass_leaves_a_whole_picture():
+    rng = np.random.default_rng(1)
+    base = rng.integers(0, 256, (300, 300, 3), dtype=np.uint8)
+    tiles = plan_tiles(300, 300, 100, 100, 16)
+    for compose in composers(base, base.copy, tiles, (16, 16)):
+        for tile in tiles[:5]:
+            compose.add(tile, np.full((tile.window.height, tile.window.width, 3), 9.0))
+        compose.finish()
+        assert (compose.out[:70, :] == 9).all() and (compose.out[120:180, 20:60] == 9).all()
+        assert np.array_equal(compose.out[230:], base[230:])
+
+
+def test_rounding():
+    assert to_uint8(np.array([-3.0, 0.49, 0.51, 254.6, 300.0])).tolist() == [0, 0, 1, 255, 255]

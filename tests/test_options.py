@@ -1,0 +1,135 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lib_usdu.errors import OptionError
+from lib_usdu.options import (
+    LEGACY_ARGUMENTS,
+    OPTION_NAMES,
+    OWN_ARGUMENTS,
+    SCRIPT_OPTIONS,
+    VERSION_MARKER,
+    Options,
+    rule_of,
+)
+
+UPSCALERS = ["None", "Lanczos", "Nearest", "4x-UltraSharp"]
+DOCUMENTED = [None, 512, 0, 8, 32, 64, 0.275, 32, 3, False, 0, True, 8, 3, 2, 2048, 2048, 2]
+
+
+def test_the_originals_documented_list():
+    options = Options.from_script_args(DOCUMENTED, upscalers=UPSCALERS)
+    assert options.upscaler == "4x-UltraSharp" and options.redraw_mode == "linear"
+    assert (options.tile_width, options.tile_height) == (512, 512)
+    assert options.seams_fix_type == "half+intersections" and options.seams_fix_denoise == 0.275
+    assert options.target_size_type == "scale" and options.custom_scale == 2
+    assert not options.save_upscaled_image and options.save_seams_fix_image
+
+
+def test_lists_of_other_lengths():
+    assert Options.from_script_args([]) == Options()
+    assert Options.from_script_args([None, 768]) == Options(tile_width=768)
+    own = dict(zip(OWN_ARGUMENTS, (4, "same", "Minimum-error cut", 0.5)))
+    args = [*DOCUMENTED, VERSION_MARKER, *own.values()]
+    options = Options.from_script_args(args, upscalers=UPSCALERS)
+    assert (options.tile_batch, options.noise, options.blend, options.tone_lock) == (4, "same", "cut", 0.5)
+    foreign = [*DOCUMENTED, "some other script's value", 3, True]
+    assert Options.from_script_args(foreign, upscalers=UPSCALERS) == Options.from_script_args(
+        DOCUMENTED, upscalers=UPSCALERS
+    )
+
+
+def test_one_dict():
+    options = Options.from_script_args(
+        [{"tile_width": 768, "redraw_mode": "Chess", "upscaler_index": 1}], upscalers=UPSCALERS
+    )
+    assert options == Options(tile_width=768, redraw_mode="chess", upscaler="Lanczos")
+    with pytest.raises(OptionError, match="tile_widht"):
+        Options.from_script_args([{"tile_widht": 768}])
+
+
+@pytest.mark.parametrize(
+    "name, value, allowed",
+    [
+        ("tile_width", 63, "64 px"), ("tile_width", -1, "0 to 8192"), ("tile_width", 1e9, "0 to 8192"),
+        ("tile_width", "wide", "whole number"), ("tile_width", 512.5, "whole number"), ("tile_width", None, "number"),
+        ("padding", -1, "0 to 512"), ("padding", 300, None), ("padding", True, "whole number"),
+        ("custom_scale", 0, "0.01 to 64"), ("custom_scale", -2, "0.01 to 64"), ("custom_scale", float("nan"), "number"),
+        ("custom_scale", float("inf"), "number"), ("custom_scale", "9" * 400, "number"), ("denoise", 1.01, "0 to 1"),
+        ("denoise", 10**400, "0 to 1"), ("redraw_mode", 9, "linear (0)"), ("redraw_mode", "spiral", "chess"),
+        ("noise", [], "canvas"), ("save_upscaled_image", "maybe", "true or false"), ("upscaler", "", "name"),
+        ("upscaler", "a\nb", "name"), ("upscaler", "x" * 301, "name"), ("upscaler_index", 99, "3: 4x-UltraSharp"),
+        ("tile_batch", 65, "0 to 64"), ("seed", -1, "0 to"), ("custom_width", 0, "1 to 65536"),
+    ],
+)  # fmt: skip
+def test_a_bad_value_is_named_with_what_is_allowed(name, value, allowed):
+    base = {"tile_width": 256, "tile_height": 256} if name == "padding" else {}
+    with pytest.raises(OptionError) as caught:
+        Options.from_dict({**base, name: value}, upscalers=UPSCALERS)
+    text = str(caught.value)
+    assert text.startswith(name) and "\n" not in text and len(text) < 400
+    assert (allowed or "0 to the size of a tile, 256 px") in text
+
+
+def test_numpy_and_json_numbers():
+    assert Options(tile_width=np.int64(640), custom_scale=3) == Options(tile_width=640.0, custom_scale=3.0)
+    with pytest.raises(OptionError):
+        Options(tile_width=0, tile_height=0)
+
+
+values = {
+    "tile_width": st.integers(64, 2048), "tile_height": st.integers(64, 2048), "padding": st.integers(0, 64),
+    "mask_blur": st.integers(0, 64), "seams_fix_width": st.integers(0, 512), "seams_fix_padding": st.integers(0, 64),
+    "seams_fix_denoise": st.integers(0, 100).map(lambda n: n / 100), "upscaler": st.sampled_from([*UPSCALERS, "a, b: c"]),
+    "redraw_mode": st.sampled_from(list(rule_of("redraw_mode").labels)),
+    "seams_fix_type": st.sampled_from(list(rule_of("seams_fix_type").labels)),
+    "target_size_type": st.sampled_from(list(rule_of("target_size_type").labels)),
+    "custom_width": st.integers(1, 9000), "custom_height": st.integers(1, 9000),
+    "custom_scale": st.integers(1, 6400).map(lambda n: n / 100), "tile_batch": st.integers(0, 64),
+    "noise": st.sampled_from(["canvas", "tile", "same"]), "blend": st.sampled_from(["feather", "cut"]),
+    "tone_lock": st.integers(0, 100).map(lambda n: n / 100), "seams_fix_mask_blur": st.integers(0, 64),
+}  # fmt: skip
+
+
+@given(st.fixed_dictionaries({}, optional=values))
+def test_infotext_and_script_args_round_trip(given_values):
+    options = Options(**given_values)
+    back = Options.from_infotext(options.to_infotext())
+    written = {name.removeprefix("Ultimate SD upscale ") for name in options.to_infotext()}
+    for name in SCRIPT_OPTIONS:
+        default = getattr(Options(), name)
+        assert getattr(back, name) == (getattr(options, name) if name in written else default), name
+    names = ["upscaler" if name == "upscaler_index" else name for name in LEGACY_ARGUMENTS]
+    args = [None, *(getattr(options, n) for n in names), VERSION_MARKER, *(getattr(options, n) for n in OWN_ARGUMENTS)]
+    assert Options.from_script_args(args) == options
+
+
+def test_infotext_keeps_the_originals_keys_first():
+    assert list(Options().to_infotext())[:5] == [
+        "Ultimate SD upscale " + name for name in ("upscaler", "tile_width", "tile_height", "mask_blur", "padding")
+    ]
+
+
+def test_every_option_is_reachable_by_the_api():
+    names = {*LEGACY_ARGUMENTS, *OWN_ARGUMENTS} - {"upscaler_index"} | {"upscaler"}
+    assert names == set(SCRIPT_OPTIONS) and set(SCRIPT_OPTIONS) < set(OPTION_NAMES)
+
+
+@pytest.mark.parametrize(
+    "size, scale, expected",
+    [((1280, 720), 2, (2560, 1440)), ((1001, 667), 1.5, (1502, 1000)), ((1001, 667), 2.5, (2502, 1668)),
+     ((1001, 667), 10, (10010, 6670)), ((1, 1), 0.01, (1, 1)), ((33, 20), 1.01, (33, 20))],
+)  # fmt: skip
+def test_target_size_by_scale(size, scale, expected):
+    assert Options(custom_scale=scale).target_size(*size) == expected
+
+
+def test_other_target_sizes_and_the_limit():
+    assert Options(target_size_type="custom", custom_width=77, custom_height=99).target_size(5, 5) == (77, 99)
+    assert Options(target_size_type="img2img").target_size(5, 5, (640, 480)) == (640, 480)
+    with pytest.raises(OptionError, match="img2img"):
+        Options(target_size_type="img2img").target_size(5, 5)
+    with pytest.raises(OptionError, match="40000x40000.*1000 megapixels"):
+        Options(custom_scale=4).target_size(10000, 10000)
+    assert Options(custom_scale=4, max_megapixels=2000).target_size(10000, 10000) == (40000, 40000)

@@ -1,0 +1,75 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lib_usdu.embedded import DEFAULT_UPSCALER
+from lib_usdu.errors import ModelError, Stopped
+from lib_usdu.upscale import SpandrelModel, resize, upscale
+
+
+class Repeat:
+    """A "network" of any factor that repeats pixels, and counts its windows."""
+
+    def __init__(self, scale):
+        self.scale, self.windows = scale, 0
+
+    def __call__(self, windows):
+        self.windows += len(windows)
+        return windows.repeat(self.scale, axis=1).repeat(self.scale, axis=2)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    width=st.integers(1, 200), height=st.integers(1, 200), factor=st.sampled_from([1, 2, 3, 4, 8]),
+    scale=st.sampled_from([0.5, 1, 1.5, 2, 2.5, 3, 4, 6.3]), batch=st.integers(1, 5),
+)  # fmt: skip
+def test_windows_give_what_the_whole_gives(width, height, factor, scale, batch):
+    y, x = np.mgrid[0:height, 0:width]
+    rgb = np.stack([100 + 50 * np.sin(x / 9), 120 + 40 * np.cos(y / 7), 90 + (x + y) % 40], axis=2).astype(np.uint8)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    got = upscale(rgb, Repeat(factor), *size, window=64, batch=batch)
+    whole = rgb
+    while factor > 1 and (whole.shape[1] < size[0] or whole.shape[0] < size[1]):
+        whole = Repeat(factor)(whole[None])[0]
+    assert got.shape == (size[1], size[0], 3)
+    assert np.abs(got.astype(int) - resize(whole, *size)).max() <= 3
+
+
+@pytest.mark.parametrize(
+    "factor, scale, runs", [(4, 4, 1), (4, 2, 1), (4, 5, 2), (2, 8, 3), (1, 3, 1), (8, 8, 1), (4, 1, 0), (1, 1, 1)]
+)
+def test_only_as_many_runs_as_the_size_needs(factor, scale, runs, monkeypatch):
+    model = Repeat(factor)
+    upscale(np.zeros((40, 40, 3), np.uint8), model, 40 * scale, 40 * scale, window=4096)
+    assert model.windows == runs
+
+
+def test_progress_and_stop():
+    told = []
+    upscale(np.zeros((130, 130, 3), np.uint8), Repeat(2), 260, 260, window=64, progress=lambda *p: told.append(p))
+    assert told[-1] == (9, 9) and len(told) == 9
+    with pytest.raises(Stopped):
+        upscale(np.zeros((130, 130, 3), np.uint8), Repeat(2), 260, 260, window=64, stop=lambda: True)
+
+
+def test_the_embedded_model_has_no_seams_between_windows(photo):
+    model = SpandrelModel.load(DEFAULT_UPSCALER)
+    assert model.scale == 4
+    rgb = photo[100:228, 150:278]
+    whole = model(rgb[None])[0]
+    windows = upscale(rgb, model, 512, 512, window=48, overlap=16)
+    assert np.abs(whole.astype(int) - windows).max() <= 1
+    half = upscale(rgb, model, 256, 256, window=48)
+    assert np.abs(half.astype(int) - resize(whole, 256, 256)).max() <= 2
+
+
+@pytest.mark.parametrize("content", [b"", b"not a model", b"PK\x03\x04 half a zip"])
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_a_file_that_is_no_model(tmp_path, content, suffix):
+    path = tmp_path / f"broken{suffix}"
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match=f"broken{suffix}"):
+        SpandrelModel.load(path)
+    with pytest.raises(ModelError, match="no such file"):
+        SpandrelModel.load(tmp_path / "missing.pth")
