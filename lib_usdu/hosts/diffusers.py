@@ -14,7 +14,7 @@ from .. import infotext
 from ..errors import ModelError, OptionError, Stopped
 from ..host import Batch
 from ..noise import TileNoise
-from .samplers import replace_brownian_tree, scheduler_for, step_noise
+from .samplers import SAMPLERS, replace_brownian_tree, scheduler_for, step_noise
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,8 @@ class Sampling:
     seed: int = 1
 
     def __post_init__(self):
+        if self.sampler.casefold() not in [name.casefold() for name in SAMPLERS]:
+            raise OptionError("sampler", self.sampler, ", ".join(SAMPLERS))
         if not 1 <= self.steps <= 1000:
             raise OptionError("steps", self.steps, "a whole number from 1 to 1000")
         if not (math.isfinite(self.cfg_scale) and 0 <= self.cfg_scale <= 100):
@@ -80,7 +82,7 @@ class DiffusersRefiner:
         try:
             with step_noise(self.pipeline.scheduler, noise.draw):
                 result = self.pipeline(
-                    image=torch.from_numpy(batch.images).permute(0, 3, 1, 2).float() / 255,
+                    image=torch.tensor(batch.images).permute(0, 3, 1, 2).float() / 255,
                     strength=batch.denoise,
                     # At least one step is run, however low the denoise.
                     num_inference_steps=max(self.sampling.steps, math.ceil(1 / batch.denoise)),

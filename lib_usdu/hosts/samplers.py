@@ -29,15 +29,13 @@ SAMPLERS: tuple[str, ...] = tuple(_SAMPLERS)
 
 
 def scheduler_for(sampler: str, current: Any) -> Any:
-    """The scheduler of this name with the noise schedule of the current one.
+    """The scheduler of this name (one of SAMPLERS, in any case) with the noise schedule of the current one.
 
-    Raises OptionError for an unknown name, or one whose package (torchsde) is missing.
+    Raises OptionError for one whose package (torchsde) is missing.
     """
     import diffusers
 
     names = {name.casefold(): name for name in SAMPLERS}
-    if sampler.casefold() not in names:
-        raise OptionError("sampler", sampler, ", ".join(SAMPLERS))
     class_name, settings = _SAMPLERS[names[sampler.casefold()]]
     try:
         return getattr(diffusers, class_name).from_config(current.config, **settings)

@@ -1,0 +1,189 @@
+"""The real diffusers pipelines, tiny and random, and the embedded model."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from lib_usdu.torchvision_operators import declare_missing_operators
+
+declare_missing_operators()
+
+import tiny_models  # noqa: E402
+
+from lib_usdu.engine import upscale  # noqa: E402
+from lib_usdu.errors import ModelError, OptionError  # noqa: E402
+from lib_usdu.geometry import Region, plan_tiles  # noqa: E402
+from lib_usdu.host import Batch  # noqa: E402
+from lib_usdu.hosts.checkpoints import EMBEDDED, add_loras, load_checkpoint  # noqa: E402
+from lib_usdu.hosts.diffusers import DiffusersRefiner, Sampling  # noqa: E402
+from lib_usdu.hosts.local import LocalHost  # noqa: E402
+from lib_usdu.hosts.samplers import SAMPLERS  # noqa: E402
+from lib_usdu.noise import tile_noise  # noqa: E402
+from lib_usdu.options import Options  # noqa: E402
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module", params=["sd1", "sdxl"])
+def folder(request, tmp_path_factory):
+    """A tiny model saved the way diffusers saves one."""
+    place = tmp_path_factory.mktemp(request.param)
+    getattr(tiny_models, request.param)(place).save_pretrained(place / "model")
+    return place / "model"
+
+
+def refiner(folder, **sampling):
+    pipeline, name = load_checkpoint(str(folder), CPU)
+    return DiffusersRefiner(pipeline, Sampling(**{"prompt": "a cat", "steps": 10, "cfg_scale": 3, **sampling}), name)
+
+
+def small(photo):
+    return photo[100:196, 150:278]
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_every_sampler_and_a_batch_is_its_tiles(folder, sampler, photo):
+    made = refiner(folder, sampler=sampler)
+    options = Options(tile_width=64, padding=16, custom_scale=1, denoise=0.3, tone_lock=0)
+    alone = upscale(small(photo), options, LocalHost(made))
+    together = upscale(small(photo), options.with_(tile_batch=3), LocalHost(made))
+    assert together.stats.batches < alone.stats.batches
+    assert np.abs(alone.image.astype(int) - together.image).max() <= 1  # float order inside torch
+    assert (alone.image != alone.upscaled).mean() > 0.5
+
+
+def test_one_tile_over_the_canvas_is_the_plain_pipeline_with_that_noise(folder, photo):
+    """Nothing of ours stands between: the same call to diffusers' own prepare_latents, fed the canvas's noise."""
+    rgb = small(photo)
+    made = refiner(folder, sampler="Euler")
+    tiles = plan_tiles(128, 96, 512, 512, 0)
+    noise = tile_noise(5, "canvas", tiles[0].window, 0, 128, 96, 8)
+    ours = made.refine(Batch(tiles, rgb[None], (noise,), 0.5, Region(0, 0, 128, 96)), lambda: False)
+
+    pipeline, _ = load_checkpoint(str(folder), CPU)
+    pipeline.set_progress_bar_config(disable=True)
+    module = __import__("sys").modules[type(pipeline).__module__]
+    image = torch.from_numpy(rgb.copy()).permute(2, 0, 1)[None].float() / 127.5 - 1
+    latents = pipeline.vae.encode(image).latent_dist.mode()
+    kept = module.randn_tensor, module.retrieve_latents
+    module.randn_tensor = lambda shape, **_: torch.from_numpy(noise.draw(0, 4))[None]
+    module.retrieve_latents = lambda *_, **__: latents
+    try:
+        plain = pipeline(
+            "a cat", negative_prompt="", image=Image.fromarray(rgb), strength=0.5, num_inference_steps=10,
+            guidance_scale=3.0, output_type="np",
+        ).images  # fmt: skip
+    finally:
+        module.randn_tensor, module.retrieve_latents = kept
+    assert np.abs(ours - plain * 255).max() < 0.6
+
+
+def test_a_rerun_is_identical_and_the_seed_matters(folder, photo):
+    made = refiner(folder, sampler="Euler a")
+    options = Options(tile_width=64, padding=16, custom_scale=1, denoise=0.3, tone_lock=0)
+    first = upscale(small(photo), options, LocalHost(made)).image
+    torch.manual_seed(1234)
+    assert np.array_equal(first, upscale(small(photo), options, LocalHost(made)).image)
+    assert not np.array_equal(first, upscale(small(photo), options.with_(seed=2), LocalHost(made)).image)
+
+
+def test_prompts_and_cfg_count(folder, photo):
+    options = Options(custom_scale=1, denoise=0.5, tone_lock=0)
+    cat = upscale(small(photo), options, LocalHost(refiner(folder, cfg_scale=9)))
+    dog = upscale(
+        small(photo), options, LocalHost(refiner(folder, cfg_scale=9, prompt="a dog, red", negative_prompt="x"))
+    )
+    assert not np.array_equal(cat.image, dog.image)
+    assert dog.infotext.startswith("a dog, red\nNegative prompt: x\nSteps: 10, Sampler: Euler, CFG scale: 9")
+
+
+@pytest.mark.parametrize("denoise, changed", [(0, False), (0.01, True), (1, True)])
+def test_the_ends_of_denoise(folder, denoise, changed, photo):
+    options = Options(custom_scale=1, denoise=denoise, tone_lock=0)
+    result = upscale(small(photo), options, LocalHost(refiner(folder)))
+    assert np.array_equal(result.image, result.upscaled) != changed
+
+
+def test_a_stop_in_a_tile(folder, photo):
+    host = LocalHost(refiner(folder))
+    asked = iter([False, False, True])
+    host.stop_requested = lambda: next(asked, True)  # before the tile, after its first step, after its second
+    result = upscale(small(photo), Options(tile_width=64, custom_scale=1, denoise=0.5), host)
+    assert not result.finished and result.stats.tiles_done == 0 and np.array_equal(result.image, result.upscaled)
+
+
+def test_lora_files(folder, photo, tmp_path):
+    from peft import LoraConfig, get_peft_model_state_dict
+
+    pipeline, _ = load_checkpoint(str(folder), CPU)
+    pipeline.unet.add_adapter(LoraConfig(r=2, init_lora_weights="gaussian", target_modules=["to_q", "to_v"]))
+    state = {name: torch.randn_like(value) for name, value in get_peft_model_state_dict(pipeline.unet).items()}
+    type(pipeline).save_lora_weights(tmp_path, unet_lora_layers=state, weight_name="detail.safetensors")
+
+    options = Options(custom_scale=1, denoise=0.5, tone_lock=0)
+    pictures = {}
+    for strength in ("", ":0", ":0.5"):
+        pipeline, name = load_checkpoint(str(folder), CPU)
+        add_loras(pipeline, [f"{tmp_path / 'detail.safetensors'}{strength}"])
+        made = DiffusersRefiner(pipeline, Sampling("a cat", steps=10, cfg_scale=3), name)
+        pictures[strength] = upscale(small(photo), options, LocalHost(made)).image
+    plain = upscale(small(photo), options, LocalHost(refiner(folder))).image
+    assert np.array_equal(pictures[":0"], plain)
+    assert not np.array_equal(pictures[""], plain) and not np.array_equal(pictures[":0.5"], pictures[""])
+    with pytest.raises(OptionError, match="existing"):
+        add_loras(pipeline, ["missing.safetensors"])
+    broken = tmp_path / "broken.safetensors"
+    broken.write_bytes(b"nothing")
+    with pytest.raises(ModelError, match=r"broken\.safetensors"):
+        add_loras(pipeline, [str(broken)])
+
+
+def test_checkpoints_that_are_none(tmp_path):
+    for name, content in (("a.safetensors", b"nothing"), ("b.ckpt", b"nothing"), ("c.ckpt", b"")):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(ModelError, match=name):
+            load_checkpoint(str(tmp_path / name), CPU)
+    torch.save({"state_dict": {"other.weight": torch.zeros(1)}}, tmp_path / "d.ckpt")
+    with pytest.raises(ModelError, match="not a Stable Diffusion"):
+        load_checkpoint(str(tmp_path / "d.ckpt"), CPU)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ModelError, match="empty"):
+        load_checkpoint(str(tmp_path / "empty"), CPU)
+    with pytest.raises(OptionError, match="embedded, a diffusers folder"):
+        load_checkpoint(str(tmp_path / "missing.safetensors"), CPU)
+
+
+def test_pickles_are_not_run(tmp_path):
+    import os
+    import pickle
+
+    class Attack:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "owned"),)
+
+    (tmp_path / "evil.ckpt").write_bytes(pickle.dumps(Attack()))
+    torch.save({"state_dict": Attack()}, tmp_path / "evil2.ckpt")
+    for name in ("evil.ckpt", "evil2.ckpt"):
+        with pytest.raises(ModelError):
+            load_checkpoint(str(tmp_path / name), CPU)
+    assert not (tmp_path / "owned").exists()
+
+
+@pytest.mark.parametrize("values", [{"sampler": "Magic"}, {"steps": 0}, {"cfg_scale": float("nan")}])
+def test_bad_sampling_is_named(folder, values):
+    with pytest.raises(OptionError, match=next(iter(values)).split("_")[0]):
+        refiner(folder, **values)
+
+
+def test_the_embedded_model_refines_tiles_that_agree(photo):
+    pipeline, name = load_checkpoint(EMBEDDED, CPU)
+    made = DiffusersRefiner(pipeline, Sampling(sampler="Euler"), name)
+    assert not made.guided
+    rgb = photo[:192, 150:342]
+    tiled = upscale(rgb, Options(tile_width=96, padding=16, custom_scale=1, tone_lock=0), LocalHost(made))
+    whole = upscale(rgb, Options(tile_width=512, custom_scale=1, tone_lock=0), LocalHost(made))
+    assert tiled.stats.tiles == 4 and whole.stats.tiles == 1
+    error = np.mean((tiled.image.astype(float) - whole.image) ** 2)
+    assert 10 * np.log10(255**2 / error) > 38
+    assert "Model: embedded" in tiled.infotext and (tiled.image != rgb).mean() > 0.3
