@@ -324,7 +324,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--overwrite", action="store_true", help="replace existing files")
     add("--scale", type=float, help=f"{about('custom_scale')} (2)")
     add("--size", metavar="WxH", help="exact size of the result instead of --scale")
-    add("--tile", default="512", metavar="N|WxH", help="size of a tile in px (512)")
+    add("--tile", default="0", metavar="N|WxH", help="size of a tile in px (512; 1024 for SDXL)")
     add("--padding", type=int, help=f"{about('padding')}, in px (32)")
     add("--mask-blur", type=int, help=f"{about('mask_blur')} (8)")
     add("--denoise", type=float, help="denoising strength, 0-1: how much is drawn anew (0.3)")

@@ -13,7 +13,7 @@ import numpy as np
 from .blend import Cut, Feather
 from .colour import low_frequency_lock
 from .errors import ModelError, Stopped
-from .geometry import Region, crop
+from .geometry import Region, Tile, crop
 from .host import Batch, Host, Progress
 from .noise import tile_noise
 from .options import INFOTEXT_PREFIX, Options
@@ -24,13 +24,14 @@ from .upscale import resize
 
 @dataclass
 class Stats:
-    """What a run cost. `stages` maps a stage's name to its seconds; `outside_seconds` is the time of the tile loop
-    not spent in the host's refine call."""
+    """What a run cost. `stages` maps a stage's name to its seconds; of the tile loop, `refine_seconds` went by in the
+    host's refine call and `outside_seconds` outside of it."""
 
     tiles: int = 0
     tiles_done: int = 0
     batches: int = 0
     seconds: float = 0.0
+    refine_seconds: float = 0.0
     outside_seconds: float = 0.0
     stages: dict[str, float] = field(default_factory=dict)
 
@@ -49,12 +50,13 @@ class Stats:
 
 @dataclass(frozen=True)
 class Result:
-    """image: uint8 (h, w, 3), the final picture. upscaled: the canvas before any tile was refined. redrawn: the
-    picture before the seams were fixed, None where they were not. finished: False when the person stopped the run;
-    the picture then holds what was done until then."""
+    """image: uint8 (h, w, 3), the final picture. parameters: the options and what is to be said of the run, for the
+    infotext. upscaled: the canvas before any tile was refined. redrawn: the picture before the seams were fixed, None
+    where they were not. finished: False when the person stopped the run; the picture then holds what was done."""
 
     image: np.ndarray
     infotext: str
+    parameters: dict[str, str]
     stats: Stats
     upscaled: np.ndarray
     redrawn: np.ndarray | None = None
@@ -71,10 +73,12 @@ def upscale(image: Any, options: Options, host: Host, *, img2img_size: tuple[int
     """
     started = time.perf_counter()
     rgb = image if isinstance(image, np.ndarray) else np.asarray(image.convert("RGB"))
-    stats = Stats()
+    options = options.with_tile(host.default_tile)
     width, height = options.target_size(rgb.shape[1], rgb.shape[0], img2img_size)
-    passes = plan_passes(options, width, height, host.alignment)
-    stats.tiles = sum(len(found.tiles) for found in passes)
+    scheduled = [(work, _schedule(work, options, host)) for work in plan_passes(options, width, height, host.alignment)]
+    stats = Stats(tiles=sum(len(work.tiles) for work, _ in scheduled))
+    parameters = options.to_infotext()
+    host.announce(parameters, sum(len(groups) for _, groups in scheduled))
 
     finished = True
     redrawn = None
@@ -84,55 +88,59 @@ def upscale(image: Any, options: Options, host: Host, *, img2img_size: tuple[int
         except Stopped:
             canvas, finished = resize(rgb, width, height), False
     upscaled = canvas
-    for number, found in enumerate(passes if finished else ()):
-        if found.name != "redraw" and redrawn is None:
-            redrawn = canvas
-        with stats.stage(found.name):
-            canvas, finished = _run(found, number, canvas, options, host, stats)
+    for number, (work, groups) in enumerate(scheduled):
         if not finished:
             break
+        if work.name != "redraw" and redrawn is None:
+            redrawn = canvas
+        with stats.stage(work.name):
+            canvas, finished = _run(work, groups, number, canvas, options, host, stats)
     stats.seconds = time.perf_counter() - started
-    parameters = options.to_infotext()
     if not finished:
         parameters[INFOTEXT_PREFIX + "unfinished"] = f"{stats.tiles_done} of {stats.tiles} tiles"
-    return Result(canvas, host.infotext(parameters), stats, upscaled, redrawn, finished)
+    return Result(canvas, host.infotext(parameters), parameters, stats, upscaled, redrawn, finished)
+
+
+def _schedule(work: Pass, options: Options, host: Host) -> list[list[Tile]]:
+    window = work.tiles[0].window
+    limit = options.tile_batch or host.batch_limit(window.width, window.height)
+    if host.batch_cap is not None:
+        limit = min(limit, host.batch_cap)
+    return batches(work.tiles, work.context, limit, reach=work.reach)
 
 
 def _run(
-    work: Pass, number: int, base: np.ndarray, options: Options, host: Host, stats: Stats
+    work: Pass, groups: list[list[Tile]], number: int, base: np.ndarray, options: Options, host: Host, stats: Stats
 ) -> tuple[np.ndarray, bool]:
     """One pass over a picture: the new picture, and whether every tile was done."""
     height, width = base.shape[:2]
-    canvas = Region(0, 0, width, height)
     out = base.copy()
     if work.blend == "cut":
         compose = Cut(base, out, work.tiles, work.reach, separate_view=work.context != PARALLEL)
     else:
         compose = Feather(base, out, work.tiles, work.reach)
-    window = work.tiles[0].window
-    limit = options.tile_batch or host.batch_limit(window.width, window.height)
-    # A pass after another must not add the same noise again.
-    seed = (options.seed + number) % 2**64
     source = base if work.context == PARALLEL else compose.view
-    spent = 0.0
-    loop_started = time.perf_counter()
     finished = True
-    for tiles in batches(work.tiles, work.context, limit, reach=work.reach):
+    for tiles in groups:
         if host.stop_requested():
             finished = False
             break
+        started = time.perf_counter()
         images = np.stack([crop(source, tile.window) for tile in tiles])
         noises = tuple(
-            tile_noise(seed, options.noise, tile.window, tile.index, width, height, host.latent_scale) for tile in tiles
+            # The pass's number: a second pass must not add the same noise again.
+            tile_noise(
+                options.seed, options.noise, tile.window, tile.index, width, height, host.latent_scale, offset=number
+            )
+            for tile in tiles
         )
-        refine_started = time.perf_counter()
+        refining = time.perf_counter()
         try:
-            refined = host.refine(Batch(tuple(tiles), images, noises, work.denoise, canvas))
+            refined = host.refine(Batch(tuple(tiles), images, noises, work.denoise, Region(0, 0, width, height)))
         except Stopped:
             finished = False
             break
-        finally:
-            spent += time.perf_counter() - refine_started
+        refined_at = time.perf_counter()
         if refined.shape != images.shape:
             raise ModelError(f"the model returned {refined.shape} for windows of {images.shape}")
         for tile, before, after in zip(tiles, images, refined):
@@ -140,9 +148,9 @@ def _run(
             compose.add(tile, low_frequency_lock(after, reference, options.tone_lock))
         stats.batches += 1
         stats.tiles_done += len(tiles)
-        elapsed = time.perf_counter() - loop_started
-        left = elapsed / max(stats.tiles_done, 1) * (stats.tiles - stats.tiles_done)
+        stats.refine_seconds += refined_at - refining
+        stats.outside_seconds += time.perf_counter() - refined_at + refining - started
+        left = (stats.refine_seconds + stats.outside_seconds) / stats.tiles_done * (stats.tiles - stats.tiles_done)
         host.progress(Progress(work.name, stats.tiles_done, stats.tiles, left), out)
     compose.finish()
-    stats.outside_seconds += time.perf_counter() - loop_started - spent
     return out, finished

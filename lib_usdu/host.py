@@ -46,6 +46,15 @@ class Host(Protocol):
     """Window sizes are multiples of this, in pixels."""
     latent_scale: int
     """Pixels per latent along each axis."""
+    default_tile: int
+    """Side of a tile, in pixels, that the model likes best."""
+
+    batch_cap: int | None
+    """The most windows one call may hold, whatever the person asked for; None: no such limit."""
+
+    def announce(self, parameters: dict[str, str], batches: int) -> None:
+        """Told before the first tile: the run's generation parameters and how often `refine` will be called."""
+        ...
 
     def upscalers(self) -> list[str]:
         """Names `upscale` takes, in the order of their index."""

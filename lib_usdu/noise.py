@@ -7,7 +7,7 @@ those of the webui's `NV` random source (modules/rng_philox.py), whose full draw
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -77,7 +77,8 @@ class TileNoise:
     canvas_h: int
     canvas_w: int
     region: Region
-    mode: NoiseMode = field(default="canvas")
+    offset: int = 0
+    """How far `seed` is past the seed of the run: by pass, and by tile where each has its own noise."""
 
     def draw(self, number: int, channels: int) -> np.ndarray:
         """float32 (channels, region.height, region.width)."""
@@ -85,12 +86,23 @@ class TileNoise:
 
 
 def tile_noise(
-    seed: int, mode: NoiseMode, window: Region, index: int, canvas_width: int, canvas_height: int, latent_scale: int
+    seed: int,
+    mode: NoiseMode,
+    window: Region,
+    index: int,
+    canvas_width: int,
+    canvas_height: int,
+    latent_scale: int,
+    offset: int = 0,
 ) -> TileNoise:
-    """The noise of a window (canvas pixels) in a canvas of this size; `index` is the tile's number in its pass."""
+    """The noise of a window (canvas pixels) in a canvas of this size.
+
+    index: the tile's number in its pass. offset: added to the seed, so that passes differ.
+    """
     scale = latent_scale
     region = Region(window.x // scale, window.y // scale, -(-window.width // scale), -(-window.height // scale))
     if mode == "canvas":
-        return TileNoise(seed, -(-canvas_height // scale), -(-canvas_width // scale), region, mode)
+        return TileNoise(seed + offset, -(-canvas_height // scale), -(-canvas_width // scale), region, offset)
     alone = Region(0, 0, region.width, region.height)
-    return TileNoise(seed + (index if mode == "tile" else 0), region.height, region.width, alone, mode)
+    offset += index if mode == "tile" else 0
+    return TileNoise(seed + offset, region.height, region.width, alone, offset)

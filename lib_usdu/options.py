@@ -125,7 +125,7 @@ class Options:
     Constructing one checks every value; OptionError names the option, the value and what is allowed.
     """
 
-    tile_width: int = _option(512, Number(0, 8192, unit="px"), "width of a tile; 0: as its height")
+    tile_width: int = _option(0, Number(0, 8192, unit="px"), "width of a tile; 0: as its height, both 0: automatic")
     tile_height: int = _option(0, Number(0, 8192, unit="px"), "height of a tile; 0: as its width")
     mask_blur: int = _option(8, Number(0, 64, unit="px"), "softness of the transition between tiles")
     padding: int = _option(32, Number(0, 512, unit="px"), "what a tile sees around itself")
@@ -156,30 +156,28 @@ class Options:
         for item in fields(self):
             checked = item.metadata["rule"].read(item.name, getattr(self, item.name))
             object.__setattr__(self, item.name, checked)
-        if self.tile_width == 0 and self.tile_height == 0:
-            raise OptionError("tile_width", 0, "64 px or more where tile_height is 0")
         for name, other in (("tile_width", "tile_height"), ("tile_height", "tile_width")):
             value = getattr(self, name)
             if value == 0:
                 object.__setattr__(self, name, getattr(self, other))
             elif value < 64:
-                raise OptionError(name, value, "64 px or more")
+                raise OptionError(name, value, "64 px or more, or 0 for automatic")
         smallest = min(self.tile_width, self.tile_height)
         for name in ("padding", "seams_fix_padding"):
-            if getattr(self, name) > smallest:
+            if smallest and getattr(self, name) > smallest:
                 raise OptionError(name, getattr(self, name), f"0 to the size of a tile, {smallest} px")
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], *, upscalers: Sequence[str] = ()) -> Options:
-        """Options by name; what is missing is default. `upscaler_index` (into `upscalers`, or a name) is accepted."""
+        """The script's options by name; what is missing is default. `upscaler_index`, into `upscalers`, is accepted."""
         if len(values) > 100:
-            raise OptionError("options", f"{len(values)} of them", f"at most {len(OPTION_NAMES)}")
+            raise OptionError("options", f"{len(values)} of them", f"at most {len(SCRIPT_OPTIONS)}")
         given = dict(values)
         if "upscaler_index" in given:
             given["upscaler"] = _upscaler_name(given.pop("upscaler_index"), upscalers)
-        unknown = [name for name in given if name not in OPTION_NAMES]
+        unknown = [name for name in given if name not in SCRIPT_OPTIONS]
         if unknown:
-            raise OptionError("option", unknown[0], ", ".join(OPTION_NAMES))
+            raise OptionError("option", unknown[0], ", ".join(SCRIPT_OPTIONS))
         return cls(**given)
 
     @classmethod
@@ -242,6 +240,10 @@ class Options:
 
     def with_(self, **changes: Any) -> Options:
         return replace(self, **changes)
+
+    def with_tile(self, default: int) -> Options:
+        """With automatic tiles made `default` px wide and high."""
+        return self if self.tile_width else replace(self, tile_width=default, tile_height=default)
 
 
 OPTION_NAMES: tuple[str, ...] = tuple(item.name for item in fields(Options))

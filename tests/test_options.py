@@ -66,7 +66,10 @@ def test_one_dict():
 def test_a_bad_value_is_named_with_what_is_allowed(name, value, allowed):
     base = {"tile_width": 256, "tile_height": 256} if name == "padding" else {}
     with pytest.raises(OptionError) as caught:
-        Options.from_dict({**base, name: value}, upscalers=UPSCALERS)
+        if name in ("denoise", "seed"):
+            Options(**{name: value})
+        else:
+            Options.from_dict({**base, name: value}, upscalers=UPSCALERS)
     text = str(caught.value)
     assert text.startswith(name) and "\n" not in text and len(text) < 400
     assert (allowed or "0 to the size of a tile, 256 px") in text
@@ -74,8 +77,12 @@ def test_a_bad_value_is_named_with_what_is_allowed(name, value, allowed):
 
 def test_numpy_and_json_numbers():
     assert Options(tile_width=np.int64(640), custom_scale=3) == Options(tile_width=640.0, custom_scale=3.0)
-    with pytest.raises(OptionError):
-        Options(tile_width=0, tile_height=0)
+
+
+def test_tiles_that_are_automatic():
+    assert Options().with_tile(1024).tile_height == 1024 and Options(tile_width=256).with_tile(1024).tile_height == 256
+    with pytest.raises(OptionError, match="0 to the size of a tile, 256 px"):
+        Options(padding=300).with_tile(256)
 
 
 values = {

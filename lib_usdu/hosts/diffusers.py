@@ -14,6 +14,7 @@ from .. import infotext
 from ..errors import ModelError, OptionError, Stopped
 from ..host import Batch
 from ..noise import TileNoise
+from .memory import windows_that_fit
 from .samplers import SAMPLERS, replace_brownian_tree, scheduler_for, step_noise
 
 
@@ -49,6 +50,7 @@ class DiffusersRefiner:
     def __init__(self, pipeline: Any, sampling: Sampling, model_name: str):
         self.pipeline, self.sampling, self.model_name = pipeline, sampling, model_name
         self.latent_scale = 2 ** (len(pipeline.vae.config.block_out_channels) - 1)
+        self.default_tile = 1024 if hasattr(pipeline, "text_encoder_2") else 512
         pipeline.scheduler = scheduler_for(sampling.sampler, pipeline.scheduler)
         pipeline.set_progress_bar_config(disable=True)
         if hasattr(pipeline.vae, "enable_slicing"):
@@ -58,13 +60,7 @@ class DiffusersRefiner:
         self._conditioning = self._encode_prompts()
 
     def batch_limit(self, width: int, height: int) -> int:
-        """Windows of this size that fit the device: one on a CPU, by free memory on a GPU."""
-        if self.device.type != "cuda":
-            return 1
-        free, _ = torch.cuda.mem_get_info(self.device)
-        # About 1.5 kB of activations a pixel in half precision for SD 1's UNet with guidance; XL needs no more.
-        needed = 1500 * width * height * (1 if self.pipeline.unet.dtype == torch.float16 else 2)
-        return int(min(max(0.5 * free / needed, 1), 8))
+        return windows_that_fit(self.device, width, height, half=self.pipeline.unet.dtype == torch.float16)
 
     def refine(self, batch: Batch, stop: Callable[[], bool]) -> np.ndarray:
         """The windows after img2img, float32 (n, h, w, 3), levels 0-255. A denoise of 0 leaves them as they are."""

@@ -23,6 +23,7 @@ class Refiner(Protocol):
 
     alignment: int
     latent_scale: int
+    default_tile: int
 
     def batch_limit(self, width: int, height: int) -> int: ...
 
@@ -36,6 +37,7 @@ class IdentityRefiner:
 
     alignment = 64
     latent_scale = 8
+    default_tile = 512
 
     def batch_limit(self, width: int, height: int) -> int:
         return 1
@@ -59,8 +61,14 @@ class LocalHost:
 
     def __post_init__(self):
         self.alignment, self.latent_scale = self.refiner.alignment, self.refiner.latent_scale
+        self.default_tile = self.refiner.default_tile
         self.batch_limit, self.infotext = self.refiner.batch_limit, self.refiner.infotext
         self._models: dict[str, SpandrelModel] = {}  # kept for the next picture
+
+    batch_cap = None
+
+    def announce(self, parameters: dict[str, str], batches: int) -> None:
+        pass
 
     def upscalers(self) -> list[str]:
         return [*RESAMPLERS, *self.upscaler_files]

@@ -1,0 +1,404 @@
+"""The webui as a host: the only module that imports `modules`. Hosts differ; each difference is felt for, never named.
+
+File:line references are to AUTOMATIC1111 v1.10.1. What is imported here exists in every fork.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from modules import devices, errors, images, processing, shared
+from PIL import Image
+
+from ..engine import Result
+from ..engine import upscale as run_engine
+from ..errors import ModelError, OptionError, Stopped, UsduError
+from ..fit import fit
+from ..host import Batch, Progress
+from ..options import Options, listed
+from ..upscale import MODEL_FILES, RESAMPLERS, SpandrelModel, resize
+from ..upscale import upscale as run_model
+from .jobs import Jobs
+from .memory import windows_that_fit
+from .script_args import supplied
+from .tile_processing import forget_pictures, tile_processing
+
+# Options of the host that act on every call.
+_TILE_OPTIONS = {
+    "img2img_color_correction": False, "save_init_img": False, "return_mask": False, "return_mask_composite": False,
+    "save_mask": False, "save_mask_composite": False,
+}  # fmt: skip
+_model: tuple[tuple, SpandrelModel] | None = None  # the upscaler used last, for the next picture of a folder
+
+
+def run(p: Any, script: Any, args: Sequence[Any]) -> Any:
+    """What `Script.run` does: the host's `Processed`, the final picture first. `p` is left as it was found.
+
+    A bad option is told to an API client as HTTP 422 and shown to a person at the panel; so is what went wrong with
+    one picture of a folder, and the next picture goes on.
+    """
+    try:
+        return _run(p, script, args)
+    except (UsduError, MemoryError) as error:
+        return _failed(p, str(error) or "not enough memory")
+    except Exception as error:
+        errors.report(f"{script.title()}: {type(error).__name__}", exc_info=True)
+        return _failed(p, f"{type(error).__name__}: {error}", status=500)
+
+
+def _run(p: Any, script: Any, args: Sequence[Any]) -> Any:
+    options = Options.from_script_args(supplied(p, script, args), upscalers=upscaler_names())
+    options = options.with_(denoise=float(p.denoising_strength), max_megapixels=max_megapixels())
+    if not p.init_images or p.init_images[0] is None:
+        raise UsduError("there is no picture to upscale: put one into the img2img tab (init_images in the API)")
+    source = p.init_images[0]
+    if getattr(source, "mode", "") in ("LA", "PA", "La") or "transparency" in getattr(source, "info", {}):
+        source = source.convert("RGBA")
+    rgb = np.asarray(images.flatten(source, shared.opts.img2img_background_color))
+    alpha = np.asarray(source.getchannel("A")) if source.mode in ("RGBA", "RGBa") else None
+    seed = processing.get_fixed_seed(p.seed)
+    pictures: list[Image.Image] = []
+    texts: list[str] = []
+    with _settings(p), Jobs(shared.state, p.n_iter) as jobs:
+        for number in range(max(1, p.n_iter)):
+            host = WebuiHost(p, seed + number, script.title(), jobs)
+            result = run_engine(rgb, options.with_(seed=seed + number), host, img2img_size=(p.width, p.height))
+            final, redrawn = _pictures(result, alpha, p.resize_mode, options)
+            _save(p, options, host, result, final, redrawn)
+            pictures.append(final)
+            texts.append(result.infotext)
+            if redrawn is not None:
+                pictures.append(redrawn)
+                texts.append(result.infotext)
+            if host.stop_requested():
+                break
+        info = host.describe(result.parameters)
+        info.comments = {**p.comments, **host.comments}
+        return processing.Processed(info, pictures, seed=seed, info=texts[0], infotexts=texts)
+
+
+def _failed(p: Any, message: str, status: int = 422) -> Any:
+    if getattr(p, "is_api", False):
+        from fastapi import HTTPException
+
+        raise HTTPException(status_code=status, detail=message) from None
+    with suppress(Exception):  # a toast, where gradio is listening
+        import gradio
+
+        gradio.Warning(message)
+    info = copy.copy(p)
+    info.comments = {**p.comments, message: 1}
+    info.all_prompts = info.all_negative_prompts = info.all_seeds = info.all_subseeds = None
+    return processing.Processed(info, [], seed=-1, info=message)
+
+
+def upscaler_names() -> list[str]:
+    """As the host lists them: `upscaler_index` counts in this list."""
+    return [known.name for known in shared.sd_upscalers]
+
+
+def max_megapixels() -> float:
+    """The largest result; --usdu-max-megapixels says otherwise."""
+    return float(getattr(shared.cmd_opts, "usdu_max_megapixels", None) or 1000.0)
+
+
+def default_tile() -> int:
+    """512 for Stable Diffusion 1 and 2, 1024 for SDXL and later; does not load a model that is not loaded yet."""
+    with suppress(Exception):
+        from modules import sd_models
+
+        model = sd_models.model_data.sd_model
+        small = getattr(model, "is_sd1", False) or getattr(model, "is_sd2", False)
+        large = getattr(model, "is_sdxl", False) or getattr(model, "is_sd3", False)
+        if not small and (large or getattr(model, "latent_channels", 4) == 16):
+            return 1024
+    return 512
+
+
+def has_controlnet(p: Any) -> bool:
+    """Whether a ControlNet unit is on in this run."""
+    for script in getattr(getattr(p, "scripts", None), "alwayson_scripts", None) or []:
+        if _is_controlnet(script):
+            for unit in p.script_args[script.args_from : script.args_to]:
+                if unit.get("enabled", True) if isinstance(unit, Mapping) else getattr(unit, "enabled", False):
+                    return True
+    return False
+
+
+def _is_controlnet(script: Any) -> bool:
+    with suppress(Exception):  # a script without a title
+        return script.title().casefold() == "controlnet"
+    return False
+
+
+class WebuiHost:
+    """One run on a person's `p`: every call goes to a copy of it."""
+
+    alignment = 64
+
+    def __init__(self, p: Any, seed: int, title: str, jobs: Jobs):
+        self.p, self.seed, self.title, self.jobs = p, seed, title, jobs
+        self.latent_scale = getattr(processing, "opt_f", 8)
+        self.default_tile = default_tile()
+        self.comments: dict[str, int] = {}
+        # A ControlNet unit without a picture takes the first of the batch as its own.
+        self.batch_cap = 1 if has_controlnet(p) else None
+        self._parameters: dict[str, Any] = {}
+        self._last: Any = None
+        self._skipped = 0
+        if getattr(p, "refiner_checkpoint", None) not in (None, "", "None", "none"):
+            self.comments["Ultimate SD Upscale leaves the refiner out: it would swap checkpoints twice a tile."] = 1
+
+    def upscalers(self) -> list[str]:
+        return upscaler_names()
+
+    def announce(self, parameters: dict[str, str], batches: int) -> None:
+        """Before the first tile: ControlNet looks for our keys in the generation parameters of every call."""
+        self._parameters = {"Script": self.title, **parameters}
+        self.jobs.start(batches)
+        steps = int(min(self.p.denoising_strength, 0.999) * self.p.steps) + 1
+        shared.total_tqdm.updateTotal(steps * batches)
+
+    def upscale(self, rgb: np.ndarray, name: str, width: int, height: int) -> np.ndarray:
+        """By spandrel where the upscaler is a file it knows, else by the host; honours the tab's resize mode."""
+        enlarge = self._upscaler(name)
+        from_tab = (width, height) == (self.p.width, self.p.height)
+        return fit(rgb, width, height, self.p.resize_mode if from_tab else 0, enlarge)
+
+    def batch_limit(self, width: int, height: int) -> int:
+        if self.p.batch_size > 1:
+            return self.p.batch_size
+        return windows_that_fit(devices.device, width, height, half=devices.dtype_unet != devices.torch.float32)
+
+    def refine(self, batch: Batch) -> np.ndarray:
+        tile_p = tile_processing(
+            self.p, batch, self.seed, self._parameters, device=shared.device,
+            seed_delta=int(getattr(shared.opts, "eta_noise_seed_delta", 0) or 0),
+        )  # fmt: skip
+        processed = processing.process_images(tile_p)
+        forget_pictures(tile_p)
+        self.comments.update(tile_p.comments)
+        if shared.state.interrupted:
+            raise Stopped("interrupted in a tile")  # what came back is half denoised
+        if getattr(shared.state, "skipped", False):
+            shared.state.skipped = False
+            self._skipped += len(batch.tiles)
+            return batch.images
+        self._last = tile_p
+        found = processed.images[processed.index_of_first_image :][: len(batch.tiles)]
+        if len(found) < len(batch.tiles):
+            if self.stop_requested():  # said before the call had begun
+                raise Stopped("stopped before a tile")
+            raise ModelError(f"the webui returned {len(found)} pictures for {len(batch.tiles)} tiles")
+        return np.stack(
+            [np.asarray(found_.convert("RGB")) if hasattr(found_, "convert") else found_ for found_ in found]
+        )
+
+    def progress(self, progress: Progress, canvas: np.ndarray | None) -> None:
+        shared.state.textinfo = f"Tile {progress.done} of {progress.total}"
+        if canvas is not None and shared.opts.live_previews_enable:
+            step = max(1, -(-max(canvas.shape[:2]) // 1024))
+            shared.state.assign_current_image(Image.fromarray(np.ascontiguousarray(canvas[::step, ::step])))
+
+    def stop_requested(self) -> bool:
+        return bool(shared.state.interrupted or getattr(shared.state, "stopping_generation", False))
+
+    def infotext(self, parameters: dict[str, str]) -> str:
+        p = self.describe(parameters)
+        return processing.create_infotext(p, p.all_prompts, p.all_seeds, p.all_subseeds)
+
+    def describe(self, parameters: Mapping[str, Any]) -> Any:
+        """A copy of p that holds the person's own settings and what the host adds in a call, for infotexts."""
+        last = self._last
+        p = copy.copy(self.p if last is None else last)
+        for name in ("width", "height", "denoising_strength", "n_iter", "batch_size", "tiling", "restore_faces",
+                     "do_not_save_samples", "do_not_save_grid", "override_settings", "outpath_samples"):  # fmt: skip
+            setattr(p, name, getattr(self.p, name, None))
+        if last is None:  # no tile was refined: what a call would have set
+            _prepare_description(p)
+        extra = dict(p.extra_generation_params)
+        if self._skipped:
+            extra["Ultimate SD upscale skipped"] = f"{self._skipped} tiles"
+        p.extra_generation_params = {
+            **extra, "Denoising strength": self.p.denoising_strength, **self._parameters, **parameters,
+        }  # fmt: skip
+        p.seed, p.iteration, p.batch_index = self.seed, 0, 0
+        p.all_seeds, p.all_subseeds = [self.seed], [p.all_subseeds[0]]
+        p.all_prompts, p.all_negative_prompts = p.all_prompts[:1], p.all_negative_prompts[:1]
+        return p
+
+    def _upscaler(self, name: str) -> Any:
+        """(rgb, width, height) to the picture at this size."""
+        found = next((known for known in shared.sd_upscalers if known.name.casefold() == name.casefold()), None)
+        if name in RESAMPLERS:
+            return lambda rgb, width, height: resize(rgb, width, height, RESAMPLERS[name])
+        if found is None:
+            raise OptionError("upscaler", name, listed(self.upscalers()))
+        model = _spandrel_model(found)
+
+        def enlarge(rgb: np.ndarray, width: int, height: int) -> np.ndarray:
+            try:
+                if model is None:
+                    return self._by_host(found, rgb, width, height)
+                return run_model(rgb, model, width, height, progress=self._upscale_progress, stop=self._leave_upscaling)
+            except Stopped:
+                if not self.stop_requested():  # Skip: this stage only
+                    shared.state.skipped = False
+                    return resize(rgb, width, height)
+                raise
+
+        return enlarge
+
+    def _by_host(self, upscaler: Any, rgb: np.ndarray, width: int, height: int) -> np.ndarray:
+        scale = max(width / rgb.shape[1], height / rgb.shape[0])
+        enlarged = upscaler.scaler.upscale(Image.fromarray(rgb), scale, upscaler.data_path)
+        if self._leave_upscaling():  # the host then returns the picture as it was (upscaler_utils.py:72)
+            raise Stopped("stopped while upscaling")
+        return resize(np.asarray(enlarged.convert("RGB")), width, height)
+
+    def _leave_upscaling(self) -> bool:
+        return self.stop_requested() or bool(getattr(shared.state, "skipped", False))
+
+    def _upscale_progress(self, done: int, total: int) -> None:
+        shared.state.textinfo = f"Upscaling: window {done} of {total}"
+
+
+def _prepare_description(p: Any) -> None:
+    """Fields create_infotext reads that process_images_inner would have set (processing.py:886-908)."""
+    p.setup_prompts()
+    p.all_seeds, p.all_subseeds = [p.seed], [p.subseed if not isinstance(p.subseed, list) else p.subseed[0]]
+    with suppress(AttributeError):
+        p.sd_model_name = shared.sd_model.sd_checkpoint_info.name_for_extra
+        p.sd_model_hash = shared.sd_model.sd_model_hash
+
+
+def _spandrel_model(upscaler: Any) -> SpandrelModel | None:
+    """Our own loader's model, kept for the next picture; None for what it does not know (LDSR, a download)."""
+    global _model  # noqa: PLW0603
+    path = Path(str(getattr(upscaler, "local_data_path", None) or upscaler.data_path or ""))
+    if path.suffix.lower() not in MODEL_FILES or not path.is_file():
+        return None
+    device = getattr(devices, "device_esrgan", None) or devices.device
+    key = (str(path), path.stat().st_mtime_ns, str(device))
+    if _model is None or _model[0] != key:
+        try:
+            _model = key, SpandrelModel.load(path, device)
+        except ModelError:
+            return None
+    return _model[1]
+
+
+def _pictures(
+    result: Result, alpha: np.ndarray | None, resize_mode: int, options: Options
+) -> tuple[Image.Image, Image.Image | None]:
+    """The final picture, and the one before the seams were fixed where there is one."""
+
+    def finished(pixels: np.ndarray) -> Image.Image:
+        picture = Image.fromarray(pixels)
+        if alpha is not None:
+            mode = resize_mode if options.target_size_type == "img2img" else 0
+            stacked = np.repeat(alpha[:, :, None], 3, axis=2)
+            enlarged = fit(stacked, pixels.shape[1], pixels.shape[0], mode, resize)
+            picture.putalpha(Image.fromarray(np.ascontiguousarray(enlarged[:, :, 0])))
+        if shared.opts.enable_pnginfo:
+            picture.info["parameters"] = result.infotext
+        return picture
+
+    return finished(result.image), None if result.redrawn is None else finished(result.redrawn)
+
+
+def _save(
+    p: Any, options: Options, host: WebuiHost, result: Result, final: Image.Image, redrawn: Image.Image | None
+) -> None:
+    """Files, as far as the host and the panel's two flags want them. A partial picture is saved too: it is hours of
+    somebody's card."""
+    if p.do_not_save_samples or not shared.opts.samples_save:
+        return
+    info = host.describe(result.parameters)
+    prompt = info.all_prompts[0]
+    wanted = [(redrawn, options.save_upscaled_image, "-before-seams-fix"), (final, options.save_seams_fix_image, "")]
+    if redrawn is None:
+        wanted = [(final, options.save_upscaled_image, "")]
+    for picture, save, suffix in wanted:
+        if save and picture is not None:
+            images.save_image(
+                picture, p.outpath_samples, "", host.seed, prompt, shared.opts.samples_format,
+                info=result.infotext, p=info, suffix=suffix,
+            )  # fmt: skip
+
+
+@contextmanager
+def _settings(p: Any) -> Iterator[None]:
+    """The person's overrides and a tile's options in force, once around the run, and put back whatever happens.
+
+    The host restores only options that are in its config file (processing.py:823); ours are all restored.
+    """
+    options = shared.opts
+    overrides = dict(p.override_settings or {})
+    keep = not getattr(p, "override_settings_restore_afterwards", True)
+    before = dict(options.data)
+    try:
+        for name, value in overrides.items():
+            try:
+                options.set(name, value, is_api=True, run_callbacks=False)
+            except (KeyError, AttributeError):
+                raise OptionError("override_settings", name, "settings this webui knows") from None
+        options.data.update({name: value for name, value in _TILE_OPTIONS.items() if hasattr(options, name)})
+        _reload(overrides)
+        yield
+    finally:
+        changed = set(_TILE_OPTIONS) | (set() if keep else set(overrides))
+        for name in changed:
+            if name in before:
+                options.data[name] = before[name]
+            else:
+                options.data.pop(name, None)
+        if not keep:
+            _reload(overrides)
+
+
+def _reload(overrides: Mapping[str, Any]) -> None:
+    """Brings the checkpoint and VAE in line with the settings, where an override is about them."""
+    if "sd_model_checkpoint" in overrides:
+        from modules import sd_models
+
+        getattr(sd_models, "reload_model_weights", lambda: None)()
+    if "sd_vae" in overrides:
+        with suppress(ImportError):
+            from modules import sd_vae
+
+            getattr(sd_vae, "reload_vae_weights", lambda: None)()
+
+
+class PanelHost:
+    """What the panel asks of the webui."""
+
+    def upscalers(self) -> list[str]:
+        return upscaler_names()
+
+    def refresh_upscalers(self) -> None:
+        """Looks for upscaler files again, where the host can (modelloader.load_upscalers)."""
+        with suppress(ImportError, AttributeError):
+            from modules import modelloader
+
+            modelloader.load_upscalers()
+
+    def default_tile(self) -> int:
+        return default_tile()
+
+    def is_xl(self) -> bool:
+        return default_tile() > 512
+
+    def has_controlnet(self) -> bool:
+        """Whether a unit is on cannot be seen from the panel: whether there is ControlNet at all."""
+        from modules import scripts
+
+        return any(map(_is_controlnet, scripts.scripts_img2img.alwayson_scripts))
+
+    def batch_limit(self, width: int, height: int) -> int:
+        return windows_that_fit(devices.device, width, height, half=not shared.cmd_opts.no_half)

@@ -1,0 +1,23 @@
+"""The webui's side of Ultimate SD Upscale: wiring only, the work is done in lib_usdu."""
+
+import modules.scripts as scripts
+
+from lib_usdu import panel
+from lib_usdu.hosts import webui
+
+
+class Script(scripts.Script):
+    def title(self):
+        return "Ultimate SD Upscale"
+
+    def show(self, is_img2img):
+        return is_img2img
+
+    def ui(self, is_img2img):
+        built = panel.build(webui.PanelHost())
+        self.infotext_fields = built.infotext_fields
+        self.paste_field_names = built.paste_field_names
+        return built.inputs
+
+    def run(self, p, *args):
+        return webui.run(p, self, args)

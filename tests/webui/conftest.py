@@ -1,0 +1,22 @@
+"""The stand-in's `modules` package on sys.path; gradio's place is taken where gradio is not installed."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE / "standin")]
+if importlib.util.find_spec("gradio") is None:
+    sys.path.insert(0, str(HERE / "fake_gradio"))
+
+
+@pytest.fixture
+def host():
+    """The stand-in's knobs and log, as after a start."""
+    from modules import standin
+
+    standin.reset()
+    yield standin
+    standin.reset()

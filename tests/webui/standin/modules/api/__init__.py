@@ -1,0 +1,1 @@
+"""The webui's HTTP API, without HTTP."""

@@ -1,0 +1,63 @@
+"""The Batch tab of img2img (img2img.py:20-149): one p for every file of a folder."""
+
+from pathlib import Path
+
+from PIL import UnidentifiedImageError
+
+from . import images, processing, scripts, shared
+from .shared import state
+
+
+def process_batch(
+    p,
+    input,
+    output_dir,
+    inpaint_mask_dir,
+    args,
+    to_scale=False,
+    scale_by=1.0,
+    use_png_info=False,
+    png_info_props=None,
+    png_info_dir=None,
+):
+    """Settings from PNG info and masks by name are not reproduced; one mask for all is."""
+    processing.fix_seed(p)
+    files = sorted(
+        x for x in Path(input).iterdir() if x.suffix.lower() in (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")
+    )
+    masks = sorted(Path(inpaint_mask_dir).iterdir()) if inpaint_mask_dir else []
+    state.job_count = len(files) * p.n_iter
+    results, limit = None, shared.opts.img2img_batch_show_results_limit
+    for i, path in enumerate(files):
+        state.job = f"{i + 1} out of {len(files)}"
+        state.skipped = False
+        if state.interrupted or state.stopping_generation:
+            break
+        try:
+            image = images.fix_image(images.read(path))
+        except UnidentifiedImageError as error:
+            print(error)
+            continue
+        if to_scale:
+            p.width, p.height = int(image.width * scale_by), int(image.height * scale_by)
+        p.init_images = [image] * p.batch_size
+        if masks:
+            p.image_mask = images.read(masks[0])
+        if output_dir:
+            several = p.n_iter > 1 or p.batch_size > 1
+            p.outpath_samples = output_dir
+            p.override_settings.update(
+                save_to_dirs=False,
+                save_images_replace_action="Add number suffix",
+                samples_filename_pattern=f"{path.stem}-[generation_number]" if several else path.stem,
+            )
+        done = scripts.scripts_img2img.run(p, *args)
+        if done is None:
+            p.override_settings.pop("save_images_replace_action", None)
+            done = processing.process_images(p)
+        if results is None:
+            results = done
+        elif limit < 0 or len(results.images) < limit:
+            results.images.extend(done.images)
+            results.infotexts.extend(done.infotexts)
+    return results

@@ -1,0 +1,548 @@
+"""The extension in the stand-in webui: what an API client, a person at the panel and a folder get."""
+
+import base64
+import copy
+import types
+from pathlib import Path
+
+import numpy as np
+import pytest
+from modules import img2img, processing, scripts, shared, standin, upscaler
+from modules.api.api import Api
+from PIL import Image
+from probes.harness import make, options
+
+from lib_usdu import noise
+from lib_usdu.embedded import DEFAULT_UPSCALER
+from lib_usdu.geometry import Region
+from lib_usdu.hosts import webui
+from lib_usdu.options import OWN_ARGUMENTS, VERSION_MARKER, Options
+
+ROOT = Path(__file__).parents[2]
+LEGACY = [None, 64, 0, 8, 16, 64, 0.35, 16, 0, True, 0, False, 8, 0, 2, 2048, 2048, 2]
+
+
+class Model4x(upscaler.Upscaler):
+    """An upscaler only the host knows: it repeats pixels, and counts how often it is asked."""
+
+    name, runs = "Model4x", 0
+
+    def do_upscale(self, img, selected_model):
+        type(self).runs += 1
+        return img.resize((img.width * 4, img.height * 4), Image.Resampling.NEAREST)
+
+
+class Other(scripts.Script):
+    """The script after ours, whose values a short list brings into our arguments."""
+
+    def title(self):
+        return "Zzz other"
+
+    def ui(self, is_img2img):
+        import gradio
+
+        return [gradio.Slider(label="z", minimum=0, maximum=9, value=5), gradio.Textbox(label="y", value="foreign")]
+
+
+@pytest.fixture
+def extension(host, monkeypatch):
+    """The script as the webui loads it, in a runner with another script after it."""
+    scripts.scripts_data.clear()
+    standin.load_extension(ROOT)
+    scripts.scripts_data.append(scripts.ScriptClassData(Other, "/x/scripts/o.py", "/x", None))
+    runner = scripts.scripts_img2img = scripts.ScriptRunner()
+    runner.initialize_scripts(True)
+    import gradio
+
+    with gradio.Blocks():
+        runner.setup_ui()
+    scaler = Model4x()
+    known = [
+        upscaler.UpscalerData("None", None, upscaler.UpscalerNone()),
+        upscaler.UpscalerData("Lanczos", None, upscaler.UpscalerLanczos()),
+        upscaler.UpscalerData("Nearest", None, upscaler.UpscalerNearest()),
+        upscaler.UpscalerData("SPAN", str(DEFAULT_UPSCALER), scaler),
+        upscaler.UpscalerData("Model4x", None, scaler),
+    ]
+    monkeypatch.setattr(shared, "sd_upscalers", known)
+    Model4x.runs = 0
+    yield runner.script("ultimate sd upscale")
+    scripts.scripts_data.clear()
+    scripts.scripts_img2img = None
+
+
+def photo(width=96, height=72, mode="RGB"):
+    y, x = np.mgrid[0:height, 0:width]
+    pixels = np.stack([x * 2, y * 3, (x + y) % 200], axis=2).astype(np.uint8)
+    return Image.fromarray(pixels).convert(mode)
+
+
+def ask(args, image=None, **values):
+    """POST /sdapi/v1/img2img."""
+    request = {
+        "init_images": [image or photo()], "prompt": "a", "sampler_name": "Euler", "width": 64, "height": 64,
+        "steps": 4, "seed": 3, "denoising_strength": 0.5, "script_name": "ultimate sd upscale", "script_args": args,
+        "alwayson_scripts": {},
+    }  # fmt: skip
+    return Api().img2imgapi(types.SimpleNamespace(**{**request, **values}))
+
+
+def refused(args, **values):
+    with pytest.raises(Exception) as caught:
+        ask(args, **values)
+    return caught.value
+
+
+# --- the API ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_originals_18_values(extension):
+    done = ask(LEGACY)
+    assert done.images[0].size == (192, 144)
+    assert len(standin.log.calls) == 9 and {call.size for call in standin.log.calls} == {(128, 128)}
+    assert {call.denoise for call in standin.log.calls} == {0.5}
+    assert "Ultimate SD upscale redraw_mode: linear" in done.infotexts[0]
+
+
+def test_one_dict(extension):
+    done = ask([{"tile_width": 64, "padding": 16, "custom_scale": 1.5, "upscaler": "nearest", "redraw_mode": "Chess"}])
+    assert done.images[0].size == (144, 108)
+    assert "Ultimate SD upscale redraw_mode: chess" in done.info and "upscaler: nearest" in done.info
+
+
+def test_an_empty_list_is_all_defaults(extension):
+    done = ask([])
+    assert done.images[0].size == (192, 144) and len(standin.log.calls) == 1
+    assert "Ultimate SD upscale tile_width: 512" in done.info
+
+
+def test_a_short_list_takes_nothing_from_the_next_script(extension):
+    done = ask([None, 64])
+    assert done.images[0].size == (192, 144)
+    assert "tile_width: 64" in done.info and "Ultimate SD upscale padding: 32" in done.info
+
+
+def test_a_full_list_with_our_own_options(extension):
+    own = {"tile_batch": 3, "noise": "same", "blend": "cut", "tone_lock": 0.5}
+    parallel = [*LEGACY[:10], "Parallel", *LEGACY[11:]]
+    done = ask([*parallel, VERSION_MARKER, *(own[name] for name in OWN_ARGUMENTS)])
+    assert "tile_batch: 3" in done.info and "blend: cut" in done.info
+    assert max(len(call.seeds) for call in standin.log.calls) > 1
+
+
+@pytest.mark.parametrize(
+    "args, message",
+    [
+        ([{"tile_widht": 64}], "tile_widht"),
+        ([{"padding": -1}], "padding: -1 is not allowed; allowed: a whole number from 0 to 512 px"),
+        ([{"upscaler": "9x"}], "upscaler: '9x' is not allowed; allowed: None, Lanczos, Nearest, SPAN, Model4x"),
+        ([None, 64, 0, 8, 16, 64, 0.35, 16, 99], "upscaler_index: 99"),
+        ([{"custom_scale": float("nan")}], "custom_scale: nan"),
+        ([{"max_megapixels": 1e9}], "max_megapixels"),
+        ([{"custom_scale": 64, "tile_width": 64}], "megapixels"),
+    ],
+)
+def test_a_wrong_option_is_a_422_that_names_it(extension, args, message, monkeypatch):
+    monkeypatch.setattr(shared.cmd_opts, "usdu_max_megapixels", 10, raising=False)
+    error = refused(args)
+    assert error.status_code == 422 and message in error.detail and "\n" not in error.detail
+    assert standin.log.calls == [] and standin.log.reports == []
+
+
+@pytest.mark.parametrize(
+    "scale, size", [(2, (2560, 1440)), (1.5, (1920, 1080)), (2.5, (3200, 1800)), (10, (12800, 7200))]
+)
+def test_exact_sizes_of_a_hd_picture(extension, scale, size):
+    assert ask([{"custom_scale": scale, "redraw_mode": "none"}], photo(1280, 720)).images[0].size == size
+
+
+@pytest.mark.parametrize("scale, size", [(2, (2002, 1334)), (1.5, (1502, 1000)), (2.5, (2502, 1668))])
+def test_exact_sizes_of_an_odd_picture(extension, scale, size):
+    assert ask([{"custom_scale": scale}], photo(1001, 667)).images[0].size == size
+
+
+@pytest.mark.parametrize("mode", [0, 1, 2])
+def test_the_tabs_size_and_resize_mode(extension, mode):
+    standin.knobs.noise_gain = 0
+    done = ask([{"target_size_type": "img2img", "upscaler": "Nearest"}], width=120, height=120, resize_mode=mode)
+    picture = np.asarray(done.images[0])
+    assert picture.shape == (120, 120, 3)
+    if mode == 2:  # filled above and below with the outermost rows
+        assert np.array_equal(picture[0], picture[10]) and not np.array_equal(picture[0], picture[60])
+    if mode == 1:  # cropped at the sides
+        assert picture[60, 0, 0] > 10
+
+
+def test_nothing_is_saved_unless_asked(extension, tmp_path):
+    ask([{"tile_width": 64}], outpath_samples=str(tmp_path))
+    assert standin.log.saved == []
+    ask([{"tile_width": 64}], save_images=True)
+    assert len(standin.log.saved) == 1
+    saved = Image.open(standin.log.saved[0])
+    assert saved.size == (192, 144) and "Script: Ultimate SD Upscale" in saved.info["parameters"]
+
+
+# --- tiles ------------------------------------------------------------------------------------------------------------
+
+
+def test_identity_is_the_upscaled_picture_to_the_bit(extension):
+    standin.knobs.noise_gain = 0
+    for args in ({"tile_width": 64}, {"tile_width": 64, "blend": "cut"}, {"tile_width": 64, "seams_fix_type": "band"},
+                 {"tile_width": 64, "redraw_mode": "linear", "tile_batch": 3}):  # fmt: skip
+        done = ask([args])
+        expected = photo().resize((192, 144), Image.Resampling.LANCZOS)
+        assert np.array_equal(np.asarray(done.images[0]), np.asarray(expected)), args
+
+
+def test_tiles_get_windows_of_the_canvas_noise(extension):
+    ask([{"tile_width": 64, "padding": 16}])
+    for call in standin.log.calls:
+        assert call.noise.shape[2:] == (16, 16) and call.size == (128, 128)
+    whole = noise.window_noise(3, 0, 4, 18, 24, Region(0, 0, 24, 18))
+    assert np.array_equal(standin.log.calls[0].noise[0].numpy(), whole[:, :16, :16])
+    assert np.array_equal(standin.log.calls[1].noise[0].numpy(), whole[:, :16, 4:20])
+
+
+def test_one_tile_is_plain_img2img_with_the_nv_source(extension):
+    picture = photo(128, 128)
+    with options(randn_source="NV"):
+        plain = ask([], picture, script_name=None, width=128, height=128).images[0]
+    ours = ask([{"custom_scale": 1, "tone_lock": 0}], picture).images[0]
+    assert np.array_equal(np.asarray(plain), np.asarray(ours))
+
+
+@pytest.mark.parametrize("sampler", ["Euler", "Euler a", "DPM++ 2M", "DPM++ SDE"])
+def test_step_noise_is_the_canvass_too(extension, sampler):
+    standin.knobs.step_gain = 30
+    picture = photo(128, 128)
+    pictures = [
+        np.asarray(
+            ask(
+                [{"custom_scale": 1, "tile_width": tile, "tile_batch": n, "tone_lock": 0}],
+                picture,
+                sampler_name=sampler,
+            ).images[0]
+        )
+        for tile, n in ((64, 1), (64, 4))
+    ]
+    assert np.array_equal(*pictures)
+
+
+def test_batches_hold_different_tiles(extension):
+    alone = ask([{"tile_width": 64, "padding": 16}])
+    calls = len(standin.log.calls)
+    standin.log.calls.clear()
+    together = ask([{"tile_width": 64, "padding": 16, "tile_batch": 4}])
+    assert [len(call.seeds) for call in standin.log.calls] == [4, 4, 1] and calls == 9
+    assert np.array_equal(np.asarray(alone.images[0]), np.asarray(together.images[0]))
+
+
+def test_per_tile_extras_are_off(extension):
+    mask = Image.new("L", (96, 72), 255)
+    with options(
+        img2img_color_correction=True, save_init_img=True, return_mask=True, face_restoration=True, tiling=True
+    ):
+        done = ask([{"tile_width": 64}], save_images=True, mask=mask, mask_blur=4, tiling=True, restore_faces=True)
+        assert shared.opts.data["img2img_color_correction"] and shared.opts.data["save_init_img"]
+    assert len(done.images) == 1 and len(standin.log.saved) == 1
+
+
+def test_overrides_hold_for_the_run_and_are_put_back(extension, monkeypatch):
+    seen = []
+    original = processing.process_images
+
+    def watched(p):
+        seen.append((shared.opts.CLIP_stop_at_last_layers, dict(p.override_settings)))
+        return original(p)
+
+    monkeypatch.setattr(processing, "process_images", watched)
+    before = dict(shared.opts.data)
+    done = ask([{"tile_width": 64}], override_settings={"CLIP_stop_at_last_layers": 2})
+    assert set(map(str, seen)) == {str((2, {}))} and "Clip skip: 2" in done.info
+    assert shared.opts.data == before
+    standin.knobs.fail_on = standin.log.process_images + 1
+    assert refused([{"tile_width": 64}], override_settings={"CLIP_stop_at_last_layers": 2}).status_code == 500
+    assert shared.opts.data == before
+    assert refused([], override_settings={"no_such_setting": 2}).status_code == 422
+
+
+def test_lists_that_leak_in_some_forks_stay_empty(extension):
+    standin.knobs.forge = True
+    p = person()
+    webui.run(p, extension, [{"tile_width": 64}])
+    assert p.pixels_after_sampling == [] and p.latents_after_sampling == []
+
+
+# --- a person at the panel --------------------------------------------------------------------------------------------
+
+
+def person(**values):
+    """p as the img2img tab makes it."""
+    settings = {"init_images": [photo()], "denoising_strength": 0.5, "seed": 3, "do_not_save_samples": False}
+    return make(**{**settings, **values})
+
+
+def snapshot(p):
+    return {name: copy.copy(value) for name, value in vars(p).items()}
+
+
+@pytest.mark.parametrize("args", [[{"tile_width": 64, "seams_fix_type": "half"}], [{"padding": -4}], []])
+def test_p_is_left_as_it_was(extension, args, tmp_path):
+    p = person(outpath_samples=str(tmp_path), override_settings={"CLIP_stop_at_last_layers": 2}, styles=["x"], seed=-1)
+    p.overlay_images, p.paste_to = [photo()], (0, 0, 9, 9)
+    before = snapshot(p)
+    webui.run(p, extension, args)
+    after = snapshot(p)
+    assert before.keys() == after.keys()
+    for name, value in before.items():
+        assert after[name] == value or after[name] is value, name
+
+
+def test_a_bad_option_at_the_panel_is_said_not_raised(extension):
+    done = webui.run(person(), extension, [{"padding": -4}])
+    assert done.images == [] and "padding: -4 is not allowed" in done.comments and standin.log.reports == []
+
+
+def test_the_final_picture_comes_first_and_files_follow_the_two_flags(extension, tmp_path):
+    def saved(**flags):
+        standin.log.saved.clear()
+        args = {"tile_width": 64, "seams_fix_type": "half", "seams_fix_denoise": 0.9, **flags}
+        done = webui.run(person(outpath_samples=str(tmp_path)), extension, [args])
+        files = [np.asarray(Image.open(name)) for name in standin.log.saved]
+        return [np.asarray(image) for image in done.images], files
+
+    images, files = saved(save_upscaled_image=True, save_seams_fix_image=True)
+    assert len(images) == 2 and not np.array_equal(*images)
+    assert np.array_equal(files[0], images[1]) and np.array_equal(files[1], images[0])
+    assert len(saved(save_upscaled_image=False, save_seams_fix_image=False)[1]) == 0
+    assert np.array_equal(saved(save_upscaled_image=True)[1][0], images[1])
+    with options(samples_save=False):
+        assert saved(save_seams_fix_image=True)[1] == []
+    with options(samples_format="jpg"):
+        saved(save_seams_fix_image=True)
+        assert standin.log.saved[0].endswith(".jpg")
+
+
+def test_batch_count_gives_consecutive_seeds(extension):
+    done = webui.run(person(n_iter=3), extension, [{"tile_width": 64}])
+    assert (
+        len(done.images) == 3
+        and [f"Seed: {seed}" in text for seed, text in zip((3, 4, 5), done.infotexts)] == [True] * 3
+    )
+    assert not np.array_equal(np.asarray(done.images[0]), np.asarray(done.images[1]))
+
+
+def test_infotext_is_the_persons_own(extension):
+    done = webui.run(person(), extension, [{"tile_width": 64, "seams_fix_type": "half", "seams_fix_denoise": 0.9}])
+    text = done.infotexts[0]
+    assert "Denoising strength: 0.5" in text and "Size: 64x64" in text and "Script: Ultimate SD Upscale" in text
+    for absent in ("Mask blur", "Inpaint area", "Denoising strength: 0.9"):
+        assert absent not in text
+    for key in ("upscaler: None", "tile_width: 64", "tile_height: 64", "mask_blur: 8", "padding: 32"):
+        assert f"Ultimate SD upscale {key}" in text
+    assert done.images[0].info["parameters"] == text
+
+
+def test_the_five_keys_are_there_before_the_first_tile(extension):
+    seen = []
+    runner = scripts.scripts_img2img
+
+    class Watcher(scripts.Script):
+        alwayson, args_from, args_to = True, 1, 1
+
+        def process(self, p, *args):
+            seen.append(dict(p.extra_generation_params))
+
+    runner.alwayson_scripts.append(Watcher())
+    p = person()
+    p.scripts, p.script_args = runner, [0] * 60
+    webui.run(p, extension, [{"tile_width": 64}])
+    runner.alwayson_scripts.pop()
+    assert seen and all("Ultimate SD upscale upscaler" in parameters for parameters in seen)
+
+
+def test_every_infotext_value_comes_back(extension):
+    values = dict(tile_width=128, tile_height=96, mask_blur=3, padding=24, redraw_mode="chess", upscaler="Lanczos",
+                  seams_fix_type="band", seams_fix_width=32, custom_scale=1.25, tile_batch=2, noise="tile",
+                  blend="cut", tone_lock=0.25)  # fmt: skip
+    done = webui.run(person(), extension, [values])
+    last = done.infotexts[0].splitlines()[-1]
+    pairs = dict(pair.split(": ", 1) for pair in last.split(", "))
+    assert Options.from_infotext(pairs) == Options(**values)
+
+
+def test_alpha_is_kept(extension):
+    picture = photo(mode="RGBA")
+    picture.putalpha(Image.linear_gradient("L").resize(picture.size))
+    done = webui.run(person(init_images=[picture]), extension, [{"tile_width": 64}])
+    assert done.images[0].mode == "RGBA" and done.images[0].size == (192, 144)
+    alpha = np.asarray(done.images[0].getchannel("A"))
+    assert alpha[0].max() < 5 and alpha[-1].min() > 250
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "1", "LA", "CMYK", "I"])
+def test_other_picture_modes(extension, mode):
+    picture = photo().convert("L").convert(mode) if mode in ("LA", "I") else photo().convert(mode)
+    done = webui.run(person(init_images=[picture]), extension, [{"tile_width": 64}])
+    assert done.images and done.images[0].size == (192, 144)
+
+
+def test_no_picture(extension):
+    done = webui.run(person(init_images=[None]), extension, [])
+    assert done.images == [] and "no picture" in done.comments
+
+
+# --- upscalers --------------------------------------------------------------------------------------------------------
+
+
+def test_files_go_through_our_loader_and_the_rest_through_the_host(extension):
+    ask([{"upscaler": "SPAN", "redraw_mode": "none"}])
+    assert Model4x.runs == 0
+    done = ask([{"upscaler": "Model4x", "redraw_mode": "none"}])
+    assert Model4x.runs == 1 and done.images[0].size == (192, 144)
+
+
+def test_an_upscaler_is_loaded_once_for_a_folder(extension, monkeypatch):
+    loads = []
+    original = webui.SpandrelModel.load
+    monkeypatch.setattr(webui, "_model", None)
+    monkeypatch.setattr(webui.SpandrelModel, "load", lambda *args: loads.append(1) or original(*args))
+    for _ in range(3):
+        ask([{"upscaler": "SPAN", "redraw_mode": "none"}])
+    assert len(loads) == 1
+
+
+# --- stopping ---------------------------------------------------------------------------------------------------------
+
+
+def stop_at(monkeypatch, call, flag):
+    """Sets a flag of the host while the n-th call of process_images samples."""
+    original, calls = processing.process_images, []
+
+    def watched(p):
+        calls.append(1)
+        if len(calls) == call:
+            setattr(shared.state, flag, True)
+        return original(p)
+
+    monkeypatch.setattr(processing, "process_images", watched)
+    return calls
+
+
+@pytest.mark.parametrize("flag, kept", [("interrupted", 2), ("stopping_generation", 2)])
+def test_a_stop_in_tile_3(extension, monkeypatch, flag, kept):
+    calls = stop_at(monkeypatch, 3, flag)
+    shared.state.begin(job="t")
+    done = webui.run(person(), extension, [{"tile_width": 64, "padding": 16}])
+    assert len(calls) == 3 and done.images[0].size == (192, 144)
+    assert f"Ultimate SD upscale unfinished: {kept} of 9 tiles" in done.infotexts[0]
+
+
+def test_stop_after_the_current_tile_keeps_it(extension, monkeypatch):
+    original = processing.process_images
+
+    def then_stop(p):
+        done = original(p)
+        shared.state.stopping_generation = True
+        return done
+
+    monkeypatch.setattr(processing, "process_images", then_stop)
+    shared.state.begin(job="t")
+    done = webui.run(person(), extension, [{"tile_width": 64, "padding": 16}])
+    assert "unfinished: 1 of 9 tiles" in done.infotexts[0]
+
+
+@pytest.mark.parametrize("flag", ["interrupted", "stopping_generation"])
+def test_a_stop_before_tile_1_and_while_upscaling(extension, flag):
+    for name in ("None", "SPAN", "Model4x"):
+        shared.state.begin(job="t")
+        setattr(shared.state, flag, True)
+        done = webui.run(person(), extension, [{"tile_width": 64, "padding": 16, "upscaler": name}])
+        assert done.images[0].size == (192, 144) and "unfinished: 0 of 9 tiles" in done.infotexts[0]
+    assert standin.log.calls == []
+
+
+def test_skip_leaves_the_tile_as_upscaled(extension, monkeypatch):
+    stop_at(monkeypatch, 2, "skipped")
+    original = standin.log.calls
+    shared.state.begin(job="t")
+    done = webui.run(person(), extension, [{"tile_width": 64, "padding": 16, "mask_blur": 0, "tone_lock": 0}])
+    assert shared.state.skipped is False and "unfinished" not in done.infotexts[0] and len(original) >= 8
+
+
+# --- progress and folders ---------------------------------------------------------------------------------------------
+
+
+def test_progress_counts_batches_of_tiles(extension):
+    shared.state.begin(job="t")
+    webui.run(person(), extension, [{"tile_width": 64, "padding": 16, "tile_batch": 2}])
+    assert (shared.state.job_count, shared.state.job_no) == (5, 5)
+    assert [call.job_no for call in standin.log.calls] == [0, 1, 2, 3, 4]
+    assert "Tile 9 of 9" in shared.state.textinfo and shared.state.current_image is not None
+
+
+@pytest.fixture
+def folder(tmp_path):
+    place = tmp_path / "in"
+    place.mkdir()
+    photo(96, 72).save(place / "a.png")
+    (place / "b_broken.png").write_bytes(base64.b64decode(b"iVBORw0KGgoAAAA="))
+    photo(60, 80).save(place / "c.jpg")
+    photo(70, 70, "RGBA").save(place / "d_alpha.png")
+    photo(50, 90, "L").save(place / "e_grey.png")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    photo(100, 40).save(place / "f_turned.jpg", exif=exif)
+    return place
+
+
+def batch(extension, folder, out, args, **values):
+    p = person(outpath_samples="", **values)
+    p.scripts = scripts.scripts_img2img
+    vector = [0] * max(script.args_to for script in p.scripts.scripts)
+    vector[extension.args_from : extension.args_to] = args + [None] * (
+        extension.args_to - extension.args_from - len(args)
+    )
+    vector[0] = scripts.scripts_img2img.selectable_scripts.index(extension) + 1
+    p.script_args = vector
+    shared.state.begin(job="batch")
+    return img2img.process_batch(p, str(folder), str(out), "", vector)
+
+
+def test_a_folder_keeps_its_names_and_settings(extension, folder, tmp_path):
+    out = tmp_path / "out"
+    with options(save_images_add_number=False):
+        done = batch(extension, folder, out, [{"tile_width": 64}])
+    assert sorted(p.name for p in out.iterdir()) == ["a.png", "c.png", "d_alpha.png", "e_grey.png", "f_turned.png"]
+    sizes = {p.name: Image.open(p).size for p in out.iterdir()}
+    assert sizes["a.png"] == (192, 144) and sizes["c.png"] == (120, 160) and sizes["f_turned.png"] == (80, 200)
+    assert Image.open(out / "d_alpha.png").mode == "RGBA"
+    settings = {text.split("Denoising strength")[1] for text in done.infotexts}
+    assert len(done.infotexts) == 5 and len(settings) == 1  # nothing leaks from picture to picture
+    assert len({call.denoise for call in standin.log.calls}) == 1
+
+
+def test_a_picture_that_fails_does_not_lose_the_others(extension, folder, tmp_path, monkeypatch):
+    standin.knobs.fail_on = 2
+    with options(save_images_add_number=False):
+        batch(extension, folder, tmp_path / "out", [{"tile_width": 512}])
+    assert len(list((tmp_path / "out").iterdir())) == 4
+    assert any("told to fail" in report for report in standin.log.reports)
+
+
+def test_progress_in_a_folder_is_picture_k_of_m(extension, folder, tmp_path):
+    batch(extension, folder, tmp_path / "out", [{"tile_width": 64, "padding": 16}])
+    assert shared.state.job_count == 6 and shared.state.job_no == 5
+    assert standin.log.calls[0].job_no == 0
+    first = [call.job_no for call in standin.log.calls[:9]]
+    assert first == list(range(9))
+
+
+def test_the_api_asks_for_the_panel_twice_and_nothing_happens(extension):
+    runner = scripts.scripts_img2img
+    before = len(runner.scripts)
+    default = Api().init_default_script_args(runner)
+    assert len(runner.scripts) == before
+    values = default[extension.args_from : extension.args_to]
+    panel = Options.from_script_args(values, upscalers=[known.name for known in shared.sd_upscalers])
+    assert panel.with_(upscaler="None") == Options()  # the panel's defaults are the defaults

@@ -1,0 +1,187 @@
+"""The stand-in for the webui's `modules` answers as the real v1.10.1 did (facts.json, recorded by record_facts.py)."""
+
+import json
+import sys
+import types
+from pathlib import Path
+
+import probes
+import pytest
+from modules import errors, images, processing, scripts, shared, standin
+from modules.api.api import Api
+from probes.harness import make, photo, plain, run, runner_of
+
+FACTS = json.loads((Path(__file__).parent / "facts.json").read_text(encoding="utf-8"))
+QUESTIONS = probes.questions()
+# Compared by their own tests below: here the stand-in has less than the webui, or other pixels.
+PARTIAL = {"script", "upscaler_classes", "images"}
+
+
+pytestmark = pytest.mark.usefixtures("host")
+
+
+def answer(name):
+    return json.loads(json.dumps(QUESTIONS[name]()))
+
+
+@pytest.mark.parametrize("name", sorted(set(FACTS) - {"host"} - PARTIAL))
+def test_same_answer(name):
+    assert answer(name) == FACTS[name]
+
+
+def test_every_question_was_recorded():
+    assert set(QUESTIONS) == set(FACTS) - {"host"}
+
+
+def test_script_and_runner():
+    ours, real = answer("script"), FACTS["script"]
+    assert ours["methods"] == real["methods"]
+    assert ours["attributes"] == real["attributes"]
+    assert ours["hooks"] == real["hooks"]
+    assert set(ours["runner"]) <= set(real["runner"])
+
+
+def test_upscaler_classes():
+    ours, real = answer("upscaler_classes"), FACTS["upscaler_classes"]
+    assert ours["data"] == real["data"]
+    assert ours["upscaler"] == real["upscaler"]
+
+
+def test_image_helpers():
+    ours, real = answer("images"), FACTS["images"]
+    assert ours["flatten"] == real["flatten"]
+    assert (ours["grid"], ours["grid 4"]) == (real["grid"], real["grid 4"])
+    for mode, (width, height, pixel) in real["resize"].items():
+        assert ours["resize"][mode][:2] == [width, height]
+        assert max(abs(a - b) for a, b in zip(ours["resize"][mode][2], pixel, strict=True)) <= 1
+
+
+def test_identity_changes_nothing():
+    standin.knobs.noise_gain = 0
+    picture = photo(96, 72)
+    for sampler in ("Euler", "DPM++ SDE"):
+        assert (
+            run(make(init_images=[picture], width=96, height=72, sampler_name=sampler)).images[0].tobytes()
+            == picture.tobytes()
+        )
+
+
+def test_noise_seed_and_strength_show_in_the_pixels():
+    grey = processing.Image.new("RGB", (64, 64), (100, 100, 100))
+
+    def pixels(**changes):
+        return [
+            list(x.getdata()) if not hasattr(x, "get_flattened_data") else list(x.get_flattened_data())
+            for x in run(make(init_images=[grey], **changes)).images
+        ]
+
+    one, two = pixels(batch_size=2, seed=[3, 4])
+    assert pixels(seed=3)[0] == one != two == pixels(seed=4)[0]
+
+    def spread(data):
+        return sum(abs(x[0] - 100) for x in data)
+
+    assert spread(pixels(denoising_strength=0.2)[0]) < spread(pixels(denoising_strength=0.8)[0])
+    call = standin.log.calls[-1]
+    expected = 100 + 8 * 0.8 * call.noise[0, :3, 0, 0].double() + 0.01
+    assert pixels(denoising_strength=0.8)[0][0] == tuple(int(x) for x in expected)
+
+
+def test_the_log_names_what_reached_a_batch():
+    run(make(batch_size=2, seed=[3, 4], prompt=["a", "b"], denoising_strength=0.25))
+    call = standin.log.calls[0]
+    assert (call.seeds, call.prompts, call.denoise, call.size) == ([3, 4], ["a", "b"], 0.25, (64, 64))
+    assert tuple(call.noise.shape) == (2, 4, 8, 8)
+    assert tuple(call.images.shape) == (2, 3, 64, 64)
+
+
+def test_forge_shape():
+    standin.knobs.forge = True
+    seen = []
+    p = make(batch_size=2)
+    for _ in range(2):
+        run(p, runner=runner_of(postprocess_image=lambda p, pp: seen.append(pp.index)))
+    assert (len(p.latents_after_sampling), len(p.pixels_after_sampling), seen) == (4, 4, [0, 1, 0, 1])
+    assert p.latents_after_sampling[0].is_inference()
+    p.modified_noise = processing.torch.zeros(2, 4, 8, 8)
+    assert run(p).images[0].tobytes() == photo().tobytes()
+    assert (p.modified_noise, run(p).extra_images) == (None, [])
+
+
+def test_told_to_fail():
+    standin.knobs.fail_on = 1
+    run(make())
+    with pytest.raises(RuntimeError, match="told to fail"):
+        run(make())
+
+
+def test_errors_of_hooks_are_reported_not_raised():
+    def process(p, *args):
+        raise ValueError("no")
+
+    assert len(run(make(), runner=runner_of(process=process)).images) == 1
+    assert "ValueError: no" in standin.log.reports[0]
+    assert errors.report.__module__ == "modules.errors"
+
+
+def test_jpeg_keeps_its_text(tmp_path):
+    run(make(do_not_save_samples=False, outpath_samples=str(tmp_path), override_settings={"samples_format": "jpg"}))
+    saved = images.Image.open(standin.log.saved[0])
+    assert saved.getexif().get_ifd(0x8769)[0x9286].decode("utf-16-be", "ignore").endswith("Version: v1.10.1")
+
+
+def test_extension_is_loaded_as_the_webui_does(tmp_path):
+    (tmp_path / "scripts").mkdir()
+    (tmp_path / "only_while_loading.py").write_text("VALUE = 7\n")
+    (tmp_path / "scripts" / "s.py").write_text(
+        "import modules.scripts as scripts\nfrom only_while_loading import VALUE\n"
+        "class Mine(scripts.Script):\n    def title(self):\n        return f'Mine {VALUE}'\n"
+    )
+    found = standin.load_extension(tmp_path)
+    runner = scripts.ScriptRunner()
+    runner.initialize_scripts(True)
+    assert [x.title() for x in runner.selectable_scripts] == ["Mine 7"]
+    assert str(tmp_path) not in sys.path
+    assert found[0].module.__name__ not in sys.modules
+    scripts.scripts_data.clear()
+
+
+def test_the_api_from_request_to_result():
+    class Mine(scripts.Script):
+        def title(self):
+            return "Mine"
+
+        def ui(self, is_img2img):
+            import gradio
+
+            return [gradio.Checkbox(value=True, label="a"), gradio.Textbox(value="x", label="b")]
+
+        def run(self, p, *args):
+            done = processing.process_images(p)
+            done.info = plain(args)
+            return done
+
+    scripts.scripts_data.append(scripts.ScriptClassData(Mine, "/x/s.py", "/x", None))
+    try:
+        runner = scripts.scripts_img2img = scripts.ScriptRunner()
+        runner.initialize_scripts(True)
+        with __import__("gradio").Blocks():
+            runner.setup_ui()
+        request = types.SimpleNamespace(
+            init_images=[photo()],
+            prompt="",
+            sampler_name="Euler",
+            width=64,
+            height=64,
+            steps=4,
+            script_name="MINE",
+            script_args=[False, "y"],
+            alwayson_scripts={},
+        )
+        done = Api().img2imgapi(request)
+    finally:
+        scripts.scripts_data.clear()
+        scripts.scripts_img2img = None
+    assert done.info == [False, "y"]
+    assert shared.state.job_count == 0
+    assert standin.log.saved == []
