@@ -123,7 +123,7 @@ def _upscale_file(job: Job, name: str, options: Options, host: Any, args: argpar
         "finished": result.finished, "tiles": stats.tiles_done, "batches": stats.batches,
         "seconds": round(stats.seconds, 3), "outside_ms_per_tile": round(stats.outside_ms_per_tile, 3),
         "stages": {stage: round(seconds, 3) for stage, seconds in stats.stages.items()},
-        "peak_rss_mb": peak_rss_mb(), "version": __version__,
+        "peak_rss_mb": round(peak_rss_mb() or 0, 1) or None, "version": __version__,
     }  # fmt: skip
 
 
@@ -277,12 +277,15 @@ class _Bar:
 
 def peak_rss_mb() -> float | None:
     """The most memory this process has held, in MB; None where the system does not say."""
+    status = Path("/proc/self/status")
+    if status.exists():  # Linux; its getrusage counts the parent's memory from before exec
+        return int(status.read_text().split("VmHWM:")[1].split()[0]) / 1000
     try:
         import resource
     except ImportError:
         return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / (1e6 if sys.platform == "darwin" else 1e3), 1)
+    return peak / (1e6 if sys.platform == "darwin" else 1e3)
 
 
 def _pair(text: str, flag: str, *, both: bool = False) -> tuple[int, int]:

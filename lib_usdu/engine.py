@@ -25,7 +25,7 @@ from .upscale import resize
 @dataclass
 class Stats:
     """What a run cost. `stages` maps a stage's name to its seconds; of the tile loop, `refine_seconds` went by in the
-    host's refine call and `outside_seconds` outside of it."""
+    host's refine call; `outside_per_tile` holds the seconds a tile cost outside of it, one entry for each batch."""
 
     tiles: int = 0
     tiles_done: int = 0
@@ -33,6 +33,7 @@ class Stats:
     seconds: float = 0.0
     refine_seconds: float = 0.0
     outside_seconds: float = 0.0
+    outside_per_tile: list[float] = field(default_factory=list)
     stages: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -149,7 +150,9 @@ def _run(
         stats.batches += 1
         stats.tiles_done += len(tiles)
         stats.refine_seconds += refined_at - refining
-        stats.outside_seconds += time.perf_counter() - refined_at + refining - started
+        outside = time.perf_counter() - refined_at + refining - started
+        stats.outside_seconds += outside
+        stats.outside_per_tile.append(outside / len(tiles))
         left = (stats.refine_seconds + stats.outside_seconds) / stats.tiles_done * (stats.tiles - stats.tiles_done)
         host.progress(Progress(work.name, stats.tiles_done, stats.tiles, left), out)
     compose.finish()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -40,7 +39,9 @@ def load_checkpoint(source: str, device: torch.device, *, config: str | None = N
     Raises OptionError when there is nothing of that name, ModelError when it is no model this host can run.
     """
     declare_missing_operators()
-    logging.getLogger("diffusers").setLevel(logging.ERROR)
+    from diffusers.utils import logging
+
+    logging.set_verbosity_error()  # what it warns of is not for the person at the command line
     dtype = torch.float32 if device.type == "cpu" else torch.float16
     if source == EMBEDDED:
         from ..embedded import load_pipeline

@@ -67,7 +67,9 @@ class DiffusersRefiner:
         if batch.denoise == 0:
             return batch.images
         count = len(batch.tiles)
-        noise = _CanvasNoise(batch.noises, self.pipeline.unet.config.in_channels, self.device, self.pipeline.unet.dtype)
+        noise = _CanvasNoise(
+            batch.noises, self.pipeline.vae.config.latent_channels, self.device, self.pipeline.unet.dtype
+        )
         self.pipeline.prepare_latents = lambda image, timestep, *args, **kwargs: self._noised(image, timestep, noise)
 
         def after_step(pipeline: Any, step: int, timestep: Any, values: dict) -> dict:
