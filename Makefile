@@ -6,24 +6,29 @@ TORCHVISION ?= torchvision==0.28.0
 PY := .venv/bin/python
 PIP := .venv/bin/pip --disable-pip-version-check
 
-.PHONY: demo test bench lint clean
+.PHONY: demo test bench quality lint clean browser
 
 demo: .venv/ready
 	@mkdir -p out
 	$(PY) -m lib_usdu tests/photos/demo.png -o out/demo.png --scale 4 --compare out/demo-before-after.png --overwrite
 	@echo "The picture: out/demo.png    before and after: out/demo-before-after.png"
 
-test: .venv/ready lint
+test: .venv/ready .venv-gradio3/ready .venv-gradio4/ready browser lint
 	OMP_NUM_THREADS=2 $(PY) -m pytest
 
 bench: .venv/ready
 	OMP_NUM_THREADS=2 $(PY) -m bench.speed
 
+# The embedded default against plain Lanczos; PHOTOS are made small and enlarged again.
+PHOTOS ?= tests/photos/astronaut.jpg tests/photos/chelsea.jpg
+quality: .venv/ready
+	OMP_NUM_THREADS=2 $(PY) -m bench.embedded $(PHOTOS)
+
 lint: .venv/ready
 	.venv/bin/ruff check .
 
 clean:
-	rm -rf .venv out build *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-gradio3 .venv-gradio4 out build *.egg-info .pytest_cache .ruff_cache .hypothesis
 
 # torch first and torchvision without what it would pull in: no CUDA packages on a machine without a GPU.
 .venv/ready: pyproject.toml .ci/constraints.txt Makefile
@@ -32,3 +37,14 @@ clean:
 	$(PIP) install -q --no-deps $(TORCHVISION)
 	$(PIP) install -q -c .ci/constraints.txt -e ".[standalone,dev]"
 	touch $@
+
+# The panel is tested in a real browser on both gradio versions that webuis use.
+.venv-gradio%/ready: tests/panel/requirements-gradio%.txt
+	test -x .venv-gradio$*/bin/python || $(PYTHON) -m venv .venv-gradio$*
+	.venv-gradio$*/bin/pip --disable-pip-version-check install -q -r $<
+	touch $@
+
+browser:
+	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || { \
+		echo "The panel tests need Chromium and its driver; installing the packages chromium and chromium-driver."; \
+		apt-get update -q && apt-get install -y -q chromium chromium-driver; }

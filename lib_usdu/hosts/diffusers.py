@@ -17,6 +17,9 @@ from ..noise import TileNoise
 from .memory import windows_that_fit
 from .samplers import SAMPLERS, replace_brownian_tree, scheduler_for, step_noise
 
+WHOLE_DECODE = 1536
+"""Windows larger than this go through the autoencoder in pieces: a whole 2048 x 2048 takes 10 GB in half precision."""
+
 
 @dataclass(frozen=True)
 class Sampling:
@@ -67,6 +70,8 @@ class DiffusersRefiner:
         if batch.denoise == 0:
             return batch.images
         count = len(batch.tiles)
+        if max(batch.images.shape[1:3]) > WHOLE_DECODE and hasattr(self.pipeline.vae, "enable_tiling"):
+            self.pipeline.vae.enable_tiling()
         noise = _CanvasNoise(
             batch.noises, self.pipeline.vae.config.latent_channels, self.device, self.pipeline.unet.dtype
         )

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from modules import devices, errors, images, processing, shared
 from PIL import Image
 
@@ -64,21 +65,25 @@ def _run(p: Any, script: Any, args: Sequence[Any]) -> Any:
     seed = processing.get_fixed_seed(p.seed)
     pictures: list[Image.Image] = []
     texts: list[str] = []
+    seeds: list[int] = []
     with _settings(p), Jobs(shared.state, p.n_iter) as jobs:
         for number in range(max(1, p.n_iter)):
             host = WebuiHost(p, seed + number, script.title(), jobs)
             result = run_engine(rgb, options.with_(seed=seed + number), host, img2img_size=(p.width, p.height))
             final, redrawn = _pictures(result, alpha, p.resize_mode, options)
             _save(p, options, host, result, final, redrawn)
-            pictures.append(final)
-            texts.append(result.infotext)
-            if redrawn is not None:
-                pictures.append(redrawn)
-                texts.append(result.infotext)
+            for picture in (final, redrawn):
+                if picture is not None:
+                    pictures.append(picture)
+                    texts.append(result.infotext)
+                    seeds.append(host.seed)
             if host.stop_requested():
                 break
         info = host.describe(result.parameters)
         info.comments = {**p.comments, **host.comments}
+        info.all_seeds, info.all_subseeds = seeds, info.all_subseeds * len(seeds)
+        info.all_prompts = info.all_prompts * len(seeds)
+        info.all_negative_prompts = info.all_negative_prompts * len(seeds)
         return processing.Processed(info, pictures, seed=seed, info=texts[0], infotexts=texts)
 
 
@@ -173,14 +178,17 @@ class WebuiHost:
     def batch_limit(self, width: int, height: int) -> int:
         if self.p.batch_size > 1:
             return self.p.batch_size
-        return windows_that_fit(devices.device, width, height, half=devices.dtype_unet != devices.torch.float32)
+        return windows_that_fit(devices.device, width, height, half=devices.dtype != torch.float32)
 
     def refine(self, batch: Batch) -> np.ndarray:
         tile_p = tile_processing(
             self.p, batch, self.seed, self._parameters, device=shared.device,
             seed_delta=int(getattr(shared.opts, "eta_noise_seed_delta", 0) or 0),
         )  # fmt: skip
-        processed = processing.process_images(tile_p)
+        with torch.random.fork_rng(devices=[]):
+            # The host encodes with noise of the global generator (DiagonalGaussianDistribution.sample): always the same.
+            torch.default_generator.manual_seed(batch.noises[0].seed % 2**64)
+            processed = processing.process_images(tile_p)
         forget_pictures(tile_p)
         self.comments.update(tile_p.comments)
         if shared.state.interrupted:
@@ -200,7 +208,7 @@ class WebuiHost:
         )
 
     def progress(self, progress: Progress, canvas: np.ndarray | None) -> None:
-        shared.state.textinfo = f"Tile {progress.done} of {progress.total}"
+        _say(f"Tile {progress.done} of {progress.total}")
         if canvas is not None and shared.opts.live_previews_enable:
             step = max(1, -(-max(canvas.shape[:2]) // 1024))
             shared.state.assign_current_image(Image.fromarray(np.ascontiguousarray(canvas[::step, ::step])))
@@ -265,7 +273,13 @@ class WebuiHost:
         return self.stop_requested() or bool(getattr(shared.state, "skipped", False))
 
     def _upscale_progress(self, done: int, total: int) -> None:
-        shared.state.textinfo = f"Upscaling: window {done} of {total}"
+        _say(f"Upscaling: window {done} of {total}")
+
+
+def _say(doing: str) -> None:
+    """In the progress bar; in a folder the host keeps in `state.job` which picture it is (img2img.py:51)."""
+    picture = str(shared.state.job or "")
+    shared.state.textinfo = f"Picture {picture}: {doing}" if " out of " in picture else doing
 
 
 def _prepare_description(p: Any) -> None:

@@ -45,8 +45,9 @@ class Other(scripts.Script):
 
 
 @pytest.fixture
-def extension(host, monkeypatch):
+def extension(host, monkeypatch, tmp_path):
     """The script as the webui loads it, in a runner with another script after it."""
+    monkeypatch.chdir(tmp_path)  # where p names no folder, pictures are saved here
     scripts.scripts_data.clear()
     standin.load_extension(ROOT)
     scripts.scripts_data.append(scripts.ScriptClassData(Other, "/x/scripts/o.py", "/x", None))
@@ -330,6 +331,7 @@ def test_batch_count_gives_consecutive_seeds(extension):
         and [f"Seed: {seed}" in text for seed, text in zip((3, 4, 5), done.infotexts)] == [True] * 3
     )
     assert not np.array_equal(np.asarray(done.images[0]), np.asarray(done.images[1]))
+    assert done.all_seeds == [3, 4, 5] and len(done.all_prompts) == 3
 
 
 def test_infotext_is_the_persons_own(extension):
@@ -536,6 +538,7 @@ def test_progress_in_a_folder_is_picture_k_of_m(extension, folder, tmp_path):
     assert standin.log.calls[0].job_no == 0
     first = [call.job_no for call in standin.log.calls[:9]]
     assert first == list(range(9))
+    assert shared.state.textinfo == "Picture 6 out of 6: Tile 8 of 8"
 
 
 def test_the_api_asks_for_the_panel_twice_and_nothing_happens(extension):
