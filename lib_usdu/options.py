@@ -21,6 +21,8 @@ class Choice:
     """A closed set: names in the order of their index, each with the label the panel shows."""
 
     labels: Mapping[str, str]
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    """Other spellings, by name."""
 
     allowed = property(lambda self: ", ".join(f"{name} ({i})" for i, name in enumerate(self.labels)))
 
@@ -29,7 +31,7 @@ class Choice:
         if isinstance(value, str):
             folded = value.strip().casefold()
             for name, label in self.labels.items():
-                if folded in (name.casefold(), label.casefold()):
+                if folded in (name.casefold(), label.casefold(), self.aliases.get(name, name).casefold()):
                     return name
         elif _is_integer(value) and 0 <= int(value) < len(names):
             return names[int(value)]
@@ -106,7 +108,8 @@ SEAMS_FIX_TYPES = Choice(
     }
 )
 TARGET_SIZE_TYPES = Choice(
-    {"img2img": "From img2img2 settings", "custom": "Custom size", "scale": "Scale from image size"}
+    {"img2img": "From img2img settings", "custom": "Custom size", "scale": "Scale from image size"},
+    aliases={"img2img": "From img2img2 settings"},  # the original's spelling
 )
 NOISE_MODES = Choice(
     {"canvas": "Canvas: tiles share one noise", "tile": "Tile: each its own", "same": "Same in every tile"}

@@ -14,10 +14,13 @@ class Script(scripts.Script):
         return is_img2img
 
     def ui(self, is_img2img):
-        built = panel.build(webui.PanelHost())
+        built = panel.build(webui.PanelHost(), max_megapixels=webui.max_megapixels())
         self.infotext_fields = built.infotext_fields
         self.paste_field_names = built.paste_field_names
         return built.inputs
+
+    def after_component(self, component, **kwargs):
+        panel.after_component(component, kwargs.get("elem_id"))
 
     def run(self, p, *args):
         return webui.run(p, self, args)

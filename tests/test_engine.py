@@ -120,7 +120,7 @@ def test_a_stop_keeps_whole_tiles_and_says_so(calls, inside, photo):
     done = calls - inside
     assert result.finished == (done == 9)
     assert result.stats.tiles_done == done
-    assert ("unfinished: %d of 9 tiles" % done in result.infotext) == (not result.finished)
+    assert (f"unfinished: {done} of 9 tiles" in result.infotext) == (not result.finished)
     changed = (result.image != result.upscaled).any(axis=2)
     assert changed.mean() == pytest.approx(done / 9, abs=0.08)
 

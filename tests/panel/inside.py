@@ -1,0 +1,84 @@
+"""What needs gradio but no browser: python inside.py, run by an environment with gradio 3 or 4."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import gradio as gr
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+from page import StandInHost  # noqa: E402
+
+from lib_usdu import panel  # noqa: E402
+from lib_usdu.options import LEGACY_ARGUMENTS, OWN_ARGUMENTS, VERSION_MARKER, Options  # noqa: E402
+
+
+def built_anywhere() -> None:
+    """Also outside of a Blocks, and every time anew."""
+    outside = panel.build(StandInHost())
+    assert gr.context.Context.root_block is None and gr.context.Context.block is None
+    with gr.Blocks() as app:
+        inside = [panel.build(StandInHost()) for _ in range(3)]
+        assert gr.context.Context.block is app
+    for made in (outside, *inside):
+        assert len(made.inputs) == 1 + len(LEGACY_ARGUMENTS) + 1 + len(OWN_ARGUMENTS)
+        assert [x.value for x in made.inputs[1:]] == [x.value for x in outside.inputs[1:]]
+        assert made.inputs[18].value == VERSION_MARKER
+    assert len({id(x) for made in inside for x in made.inputs}) == 3 * len(outside.inputs)
+
+
+def saved_defaults() -> None:
+    """A default from ui-config.json shows the controls that go with it."""
+    made = dict(zip(LEGACY_ARGUMENTS, panel.build(StandInHost()).inputs[1:]))
+    made["target_size_type"].init_field("Custom size")
+    made["seams_fix_type"].init_field("Band pass")
+    assert made["custom_width"].visible and made["custom_height"].visible and not made["custom_scale"].visible
+    assert made["seams_fix_width"].visible and made["seams_fix_denoise"].visible
+
+
+def upscalers() -> None:
+    for names, expected in [
+        (["None", "Lanczos", "Nearest", "ESRGAN_4x", "4x-UltraSharp"], "4x-UltraSharp"),
+        (["None", "Lanczos", "Nearest", "LDSR", "R-ESRGAN 4x+"], "R-ESRGAN 4x+"),
+        (["None", "Lanczos", "Nearest", "LDSR"], "LDSR"),
+        (["None", "Lanczos"], "None"),
+        ([], "None"),
+    ]:
+        assert panel.preferred_upscaler(names) == expected, names
+
+
+def odd_pages() -> None:
+    nothing = ((0, 0), (0, 0), 0.0)
+    for text in ("", "null", "[]", "[1, 2]", '["a", 0, 0, 0, 0]', "[1e999, 0, 0, 0, 0]", '{"a": 1}', "[null,1,1,1,1]"):
+        assert panel.read_page(text) == nothing, text
+    assert panel.read_page("[1280, 720, 512, 640, 0.3]") == ((1280, 720), (512, 640), 0.3)
+    assert panel.read_page("[-5, 1e12, 1, 1, 9]") == ((0, 10**6), (1, 1), 1.0)
+
+
+def large_canvases() -> None:
+    """The line is there in a moment, whatever the tiles."""
+    for side, scale, tile in ((15000, 2.0, 64), (15000, 2.0, 256), (10000, 16.0, 512)):
+        for mode in ("Linear", "Parallel"):
+            given = {"tile_width": tile, "tile_height": tile, "redraw_mode": mode, "custom_scale": scale}
+            names = ["upscaler" if name == "upscaler_index" else name for name in (*LEGACY_ARGUMENTS, *OWN_ARGUMENTS)]
+            values = [given.get(name, getattr(Options, name)) for name in names]
+            started = time.perf_counter()
+            line = panel.describe(StandInHost(), 64, 1000.0, json.dumps([side, side, 512, 512, 0.3]), *values)
+            assert time.perf_counter() - started < 5, (side, tile, mode)
+            assert "tiles" in line or "above the limit" in line, line
+
+
+def untrusted_names() -> None:
+    values = [getattr(Options, "upscaler" if n == "upscaler_index" else n) for n in (*LEGACY_ARGUMENTS, *OWN_ARGUMENTS)]
+    values[LEGACY_ARGUMENTS.index("redraw_mode")] = "<img src=x onerror=alert(1)>"
+    line = panel.describe(StandInHost(), 64, 1000.0, "[64, 64, 0, 0, 0]", *values)
+    assert "<img" not in line and "&lt;img" in line
+
+
+if __name__ == "__main__":
+    for check in (built_anywhere, saved_defaults, upscalers, odd_pages, large_canvases, untrusted_names):
+        check()
+        print(check.__name__)

@@ -1,0 +1,96 @@
+"""The panel in a plain gradio app: python page.py PORT. Run by an environment with gradio 3 or 4.
+
+Around it stands what it reads of the webui's img2img tab: the picture, Width, Height and Denoising strength. Run shows
+every value as JSON; Paste hands the pasted parameters to every infotext field as the webui does. Two boxes say what the
+model is: SDXL, helped by ControlNet.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import gradio as gr
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+from lib_usdu.panel import after_component, build  # noqa: E402
+
+
+class StandInHost:
+    """A webui with a few upscalers; a refresh finds one more."""
+
+    def __init__(self):
+        self.names = ["None", "Lanczos", "Nearest", "ESRGAN_4x", "4x-UltraSharp", "R-ESRGAN 4x+"]
+        self.reset()
+
+    def reset(self) -> None:
+        self.xl = self.controlnet = False
+
+    def upscalers(self) -> list[str]:
+        return list(self.names)
+
+    def refresh_upscalers(self) -> None:
+        self.names.append(f"New model {len(self.names)}")
+
+    def default_tile(self) -> int:
+        return 1024 if self.xl else 512
+
+    def is_xl(self) -> bool:
+        return self.xl
+
+    def has_controlnet(self) -> bool:
+        return self.controlnet
+
+    def batch_limit(self, width: int, height: int) -> int:
+        return 4
+
+
+def tab() -> None:
+    """The controls of the img2img tab that the panel reads, with the webui's elem_ids."""
+    with gr.Row():
+        picture = gr.Image(elem_id="img2img_image", height=160, show_label=False)
+    with gr.Row():
+        live = {"interactive": True}
+        controls = [picture, gr.Slider(64, 4096, 512, step=8, label="Width", elem_id="img2img_width", **live)]
+        controls += [gr.Slider(64, 4096, 512, step=8, label="Height", elem_id="img2img_height", **live)]
+        strength = "Denoising strength"
+        controls += [gr.Slider(0, 1, 0.3, step=0.01, label=strength, elem_id="img2img_denoising_strength", **live)]
+    for component in controls:
+        after_component(component, component.elem_id)
+
+
+def page(host: StandInHost) -> gr.Blocks:
+    for _ in range(2):  # the webui builds it twice for its API before anyone sees it
+        with gr.Blocks():
+            build(host)
+    # As wide as the webui's left column.
+    with gr.Blocks(css=".gradio-container {max-width: 680px !important} footer {display: none !important}") as app:
+        tab()
+        panel = build(host, max_megapixels=250)
+        app.load(host.reset, None, None, queue=False)
+        with gr.Row():
+            run, paste = gr.Button("Run", elem_id="run"), gr.Button("Paste", elem_id="paste")
+        with gr.Row():
+            for name in ("xl", "controlnet"):
+                box = gr.Checkbox(label=f"Model: {name}", elem_id=f"host_{name}")
+                box.change(partial(setattr, host, name), box, [], queue=False)
+        dumped = gr.Textbox(label="Dumped", elem_id="dumped")
+        parameters = gr.Textbox(label="Parameters", elem_id="parameters")
+
+        def dump(*values: object) -> str:
+            return json.dumps({"at": time.monotonic_ns(), "values": values})
+
+        def pasted(text: str) -> list:
+            changes = [function(json.loads(text)) for _, function in panel.infotext_fields]
+            return [gr.update() if change is None else change for change in changes]
+
+        run.click(dump, panel.inputs, dumped, queue=False)
+        paste.click(pasted, parameters, [component for component, _ in panel.infotext_fields], queue=False)
+    return app
+
+
+if __name__ == "__main__":
+    page(StandInHost()).launch(server_name="127.0.0.1", server_port=int(sys.argv[1]), show_api=False, quiet=True)

@@ -1,0 +1,336 @@
+"""The panel on a page in headless Chromium, with gradio 3 and with gradio 4."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from browser import PREFIX, Browser
+from PIL import Image
+from selenium.webdriver.common.keys import Keys
+
+from lib_usdu.options import (
+    INFOTEXT_PREFIX,
+    LEGACY_ARGUMENTS,
+    OWN_ARGUMENTS,
+    SCRIPT_OPTIONS,
+    VERSION_MARKER,
+    Options,
+    rule_of,
+)
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+ORDER = ("info", *LEGACY_ARGUMENTS, "marker", *OWN_ARGUMENTS)
+DEFAULTS = {
+    "tile_width": 0, "tile_height": 0, "mask_blur": 8, "padding": 32, "seams_fix_width": 64, "seams_fix_denoise": 0.35,
+    "seams_fix_padding": 16, "upscaler_index": "4x-UltraSharp", "save_upscaled_image": True,
+    "redraw_mode": "Parallel", "save_seams_fix_image": False, "seams_fix_mask_blur": 4, "seams_fix_type": "None",
+    "target_size_type": rule_of("target_size_type").labels["scale"], "custom_width": 2048, "custom_height": 2048,
+    "custom_scale": 2, "marker": VERSION_MARKER, "tile_batch": 0, "tone_lock": 1,
+    "noise": rule_of("noise").labels["canvas"], "blend": rule_of("blend").labels["feather"],
+}  # fmt: skip
+CHANGED = {
+    "tile_width": 640, "tile_height": 768, "mask_blur": 12, "padding": 48, "seams_fix_width": 96,
+    "seams_fix_denoise": 0.2, "seams_fix_padding": 24, "upscaler_index": "Lanczos", "save_upscaled_image": False,
+    "redraw_mode": "Chess", "save_seams_fix_image": True, "seams_fix_mask_blur": 7, "seams_fix_type": "Band pass",
+    "target_size_type": "Custom size", "custom_width": 1500, "custom_height": 1111, "custom_scale": 3.25,
+    "tile_batch": 3, "noise": rule_of("noise").labels["same"], "blend": rule_of("blend").labels["cut"],
+    "tone_lock": 0.4,
+}  # fmt: skip
+DENOISING = "#img2img_denoising_strength"
+
+
+def environment(gradio: str) -> tuple[str, dict[str, str]]:
+    """The Python that has this gradio, and the variables it runs with."""
+    python = ROOT / f".venv-gradio{gradio}" / "bin" / "python"
+    if not python.exists():
+        pytest.fail(f"{python} is missing: install tests/panel/requirements-gradio{gradio}.txt there (Python 3.11)")
+    quiet = {"GRADIO_ANALYTICS_ENABLED": "False", "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "no_proxy": "*"}
+    return str(python), {**os.environ, **quiet}
+
+
+@dataclass
+class Server:
+    url: str
+    process: subprocess.Popen
+    log: Path
+
+    def wait(self) -> None:
+        for _ in range(600):
+            if self.process.poll() is not None:
+                break
+            try:
+                urllib.request.urlopen(f"{self.url}/config", timeout=5).close()
+                return
+            except OSError:
+                time.sleep(0.1)
+        pytest.fail(f"the page did not start:\n{self.log.read_text()[-3000:]}")
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Server]]:
+    """Both pages, started together."""
+    found = {}
+    try:
+        for gradio in ("3", "4"):
+            python, variables = environment(gradio)
+            with socket.socket() as free:
+                free.bind(("127.0.0.1", 0))
+                port = free.getsockname()[1]
+            log = tmp_path_factory.mktemp("page") / "log"
+            command = [python, "-W", "ignore", str(HERE / "page.py"), str(port)]
+            with log.open("w") as out:
+                process = subprocess.Popen(command, stdout=out, stderr=out, env=variables)
+            found[gradio] = Server(f"http://127.0.0.1:{port}", process, log)
+        yield found
+    finally:
+        for server in found.values():
+            server.process.kill()
+            server.process.wait()
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    browser = Browser()
+    yield browser
+    browser.close()
+
+
+@pytest.fixture(scope="module", params=["3", "4"], ids=["gradio3", "gradio4"])
+def server(request: pytest.FixtureRequest, servers: dict[str, Server]) -> Server:
+    servers[request.param].wait()
+    return servers[request.param]
+
+
+@pytest.fixture
+def page(server: Server, chromium: Browser) -> Iterator[Browser]:
+    """The page anew; nothing may go wrong in its JavaScript or on its server meanwhile."""
+    chromium.open(server.url)
+    yield chromium
+    assert not chromium.complaints()
+    assert "Traceback" not in server.log.read_text()
+
+
+@pytest.fixture(scope="module")
+def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("photo") / "photo.png"
+    Image.new("RGB", (1280, 720), (90, 120, 150)).save(path)
+    return path
+
+
+def control(name: str) -> str:
+    return PREFIX + name
+
+
+def open_all(page: Browser) -> None:
+    """Opens both accordions, and shows what a band pass needs."""
+    for name in ("seams_fix", "more"):
+        page.click(f"{control(name)} .label-wrap")
+    page.until(lambda: page.shown(control("tile_batch")), "the accordions")
+
+
+def change(page: Browser, name: str, value: object) -> None:
+    if isinstance(value, str):
+        page.choose(control(name), value)
+    elif isinstance(value, bool):
+        page.tick(f"{control(name)} input", value)
+    else:
+        page.slide(control(name), value)
+
+
+@pytest.mark.parametrize("gradio", ["3", "4"])
+def test_without_a_browser(gradio: str):
+    python, variables = environment(gradio)
+    command = [python, "-W", "ignore", str(HERE / "inside.py")]
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+def test_labels_ids_and_hints(server: Server):
+    config = json.load(urllib.request.urlopen(f"{server.url}/config"))
+    found = [x["props"] for x in config["components"] if (x["props"].get("elem_id") or "").startswith(PREFIX[1:])]
+    for name in (*LEGACY_ARGUMENTS, *OWN_ARGUMENTS):
+        assert [x["elem_id"] for x in found].count(PREFIX[1:] + name) == 1, name
+    controls = [x for x in found if x["elem_id"].removeprefix(PREFIX[1:]) in (*LEGACY_ARGUMENTS, *OWN_ARGUMENTS)]
+    labels = [x["label"] for x in controls]
+    assert len({label.casefold() for label in labels}) == len(labels) == 21
+    assert all(4 < len(x["info"]) < 90 for x in controls)
+
+
+def test_every_control_reaches_its_position(page: Browser):
+    before = dict(zip(ORDER, page.values(), strict=True))
+    assert {name: before[name] for name in DEFAULTS} == DEFAULTS
+    open_all(page)
+    names = [name for name in CHANGED if name not in ("seams_fix_type", "target_size_type", "custom_scale")]
+    for name in ("seams_fix_type", "custom_scale", "target_size_type", *names):
+        if name.startswith(("seams_fix_", "custom_", "save_")):
+            page.until(lambda name=name: page.shown(control(name)), name)
+        change(page, name, CHANGED[name])
+    values = page.values()
+    after = dict(zip(ORDER, values, strict=True))
+    assert {name: after[name] for name in CHANGED} == CHANGED
+    options = Options.from_script_args(values)
+    for name, value in CHANGED.items():
+        option = "upscaler" if name == "upscaler_index" else name
+        assert getattr(options, option) == rule_of(option).read(option, value)
+
+
+def test_only_what_counts_is_seen(page: Browser):
+    open_all(page)
+
+    def seen(*names: str) -> set[str]:
+        return {name for name in names if page.shown(control(name))}
+
+    sizes = ("custom_width", "custom_height", "custom_scale")
+    labels = list(rule_of("target_size_type").labels.values())
+    for label, expected in zip(labels, ((), sizes[:2], sizes[2:])):
+        page.choose(control("target_size_type"), label)
+        page.until(lambda expected=expected: seen(*sizes) == set(expected), f"{expected} with {label}")
+    fix = ("seams_fix_width", "seams_fix_denoise", "seams_fix_padding", "seams_fix_mask_blur", "save_seams_fix_image")
+    assert not seen(*fix)
+    for label, expected in zip(rule_of("seams_fix_type").labels.values(), ((), fix, fix[1:], fix[1:])):
+        page.choose(control("seams_fix_type"), label)
+        page.until(lambda expected=expected: seen(*fix) == set(expected), f"{expected} with {label}")
+
+
+def test_refresh_finds_new_upscalers(page: Browser):
+    before = page.choices(control("upscaler_index"))
+    page.click(control("refresh_upscalers"))
+    page.until(lambda: len(page.choices(control("upscaler_index"))) == len(before) + 1, "one more")
+    assert dict(zip(ORDER, page.values()))["upscaler_index"] == "4x-UltraSharp"
+    new = page.choices(control("upscaler_index"))[-1]
+    assert new.startswith("New model")
+    page.choose(control("upscaler_index"), new)
+    assert dict(zip(ORDER, page.values()))["upscaler_index"] == new
+
+
+def test_the_live_line(page: Browser, photo: Path, tmp_path: Path):
+    assert page.line() == "Drop a picture to see the tiles."
+    page.drop(photo)
+    page.until_line("1280x720 → 2560x1440: 5×3 = 15 tiles of 576x576, 4 batches")
+    page.slide(control("tile_width"), 1024)
+    page.until_line("3×2 = 6 tiles of 960x832, 2 batches")
+    page.slide(control("tile_width"), 512)
+    page.choose(control("redraw_mode"), "Linear")
+    page.until_line("15 tiles of 576x576, 9 batches")
+    page.slide(control("padding"), 0)
+    page.until_line("5×3 = 15 tiles of 512x512, 4 batches")
+    page.choose(control("redraw_mode"), "None")
+    page.until_line("2560x1440: enlarged, nothing redrawn")
+    page.click(f"{control('seams_fix')} .label-wrap")
+    page.choose(control("seams_fix_type"), "Band pass")
+    page.until_line("2560x1440: seams fix: 22 tiles, 6 batches")
+    page.choose(control("redraw_mode"), "Parallel")
+    page.until_line("15 tiles of 512x512, 4 batches; seams fix: 22 tiles, 6 batches")
+    page.choose(control("seams_fix_type"), "None")
+    other = tmp_path / "other.png"
+    Image.new("RGB", (1001, 667)).save(other)
+    page.drop(other)
+    page.until_line("1001x667 → 2002x1334: 4×3 = 12 tiles")
+    page.slide(control("custom_scale"), 1.5)
+    page.until_line("1001x667 → 1502x1000: 3×2 = 6 tiles")
+    page.choose(control("target_size_type"), rule_of("target_size_type").labels["img2img"])
+    page.until_line("1001x667 → 512x512: 1×1 = 1 tile of 512x512, 1 batch")
+    page.slide("#img2img_width", 1600)
+    page.until_line("→ 1600x512: 4×1 = 4 tiles")
+
+
+def test_warnings(page: Browser, photo: Path):
+    amber = ".ultimateupscale_warning"
+    page.drop(photo)
+    page.until_line("15 tiles", without="Denoising")
+    assert not page.shown(amber)
+    page.slide(DENOISING, 0.7)
+    page.until_line("15 tiles", "Denoising strength 0.7: above 0.5 tiles drift apart without ControlNet.")
+    assert page.shown(amber)
+    page.tick("#host_controlnet input")
+    page.slide(DENOISING, 0.8)
+    page.until_line("15 tiles", without="Denoising")
+    page.tick("#host_xl input")
+    page.slide(control("padding"), 16)
+    page.until_line("3×2 = 6 tiles", without="SDXL")  # automatic: 1024
+    page.slide(control("tile_width"), 512)
+    page.until_line("15 tiles", "SDXL draws poorly in tiles below 768 px.")
+    page.slide(control("custom_scale"), 16)
+    page.until_line("20480x11520", "SDXL")
+    page.choose(control("target_size_type"), "Custom size")
+    page.until(lambda: page.shown(control("custom_width")), "custom_width")
+    page.slide(control("custom_width"), 16000)
+    page.slide(control("custom_height"), 16001)
+    page.until_line("16000x16001 px is above the limit of 250 megapixels.")
+    page.slide(control("custom_width"), 1000)
+    page.slide(control("custom_height"), 1000)
+    page.slide(control("padding"), 500)
+    page.slide(control("tile_width"), 128)
+    page.until_line("padding: 500 is not allowed; allowed: 0 to the size of a tile, 128 px")
+    assert len(page.driver.find_elements("css selector", amber)) == 1
+
+
+def test_pasted_parameters_restore_every_control(page: Browser):
+    options = Options.from_script_args([None, *(CHANGED[n] for n in LEGACY_ARGUMENTS), VERSION_MARKER]
+                                       + [CHANGED[n] for n in OWN_ARGUMENTS])  # fmt: skip
+    every = {INFOTEXT_PREFIX + name: str(getattr(options, name)) for name in SCRIPT_OPTIONS}
+    assert options.to_infotext().items() <= every.items()
+
+    def paste(parameters: dict) -> dict:
+        page.type("#parameters textarea", json.dumps(parameters))
+        before = page.values()
+        page.click("#paste")
+        with_changes = page.until(lambda: (now := page.values()) != before and now, "the pasted values", 5)
+        return dict(zip(ORDER, with_changes))
+
+    assert {name: value for name, value in paste(every).items() if name in CHANGED} == CHANGED
+    page.until(lambda: page.shown(control("custom_width")) and not page.shown(control("custom_scale")), "visibility")
+    # The original's parameters, one value out of range, one upscaler that is not here: the rest is left alone.
+    keys = {"upscaler": "gone", "tile_width": "512", "tile_height": "0", "mask_blur": "99999", "padding": "32"}
+    found = paste({INFOTEXT_PREFIX + name: value for name, value in keys.items()} | {"Steps": "20"})
+    expected = {**CHANGED, "tile_width": 512, "tile_height": 0, "padding": 32}
+    assert {name: value for name, value in found.items() if name in CHANGED} == expected
+
+
+def test_everything_is_reached_by_the_keyboard(page: Browser):
+    closest = "const e = document.activeElement.closest('[id^=ultimateupscale_]'); return e ? e.id : ''"
+    page.js("document.querySelector('#img2img_denoising_strength input[type=range]').focus()")
+    page.press(Keys.ARROW_RIGHT)  # in the webui, choosing the script is what the panel notices first
+    time.sleep(0.5)
+    reached: list[str] = []
+    for _ in range(80):
+        page.press(Keys.TAB)
+        at = page.js(closest).removeprefix(PREFIX[1:])
+        if not at and reached:
+            break
+        if at in ("seams_fix", "more") and at not in reached:  # the accordion's own button
+            page.press(Keys.ENTER)
+            time.sleep(0.3)
+        if at == "seams_fix_type" and at not in reached:
+            page.choose(control(at), "Band pass", leave=False)
+            page.until(lambda: page.shown(control("seams_fix_width")), "seams_fix_width")
+        if at:
+            reached.append(at)
+    wanted = ["target_size_type", "custom_scale", "upscaler_index", "refresh_upscalers", "redraw_mode", "tile_width",
+              "tile_height", "padding", "mask_blur", "seams_fix", "seams_fix_type", "seams_fix_denoise",
+              "seams_fix_padding", "seams_fix_mask_blur", "seams_fix_width", "more", *OWN_ARGUMENTS,
+              "save_upscaled_image", "save_seams_fix_image"]  # fmt: skip
+    assert list(dict.fromkeys(reached)) == wanted
+    assert not {"version", "page", "update_plan"} & set(reached)
+
+
+def test_a_drag_asks_the_server_once(page: Browser, photo: Path):
+    page.drop(photo)
+    page.until_line("15 tiles")
+    page.js("""const send = window.fetch; window.asked = 0;
+        window.fetch = (...rest) => { if (rest[1]?.method === 'POST') window.asked++; return send(...rest); };""")
+    page.js("document.querySelector('#ultimateupscale_padding input[type=range]').focus()")
+    page.press(*[Keys.ARROW_RIGHT] * 20)
+    page.until_line("15 tiles of 640x640")
+    time.sleep(0.7)
+    assert page.js("return window.asked") <= 2
