@@ -61,7 +61,8 @@ def main() -> None:
     parser.add_argument("photos", nargs="+", type=Path)
     parser.add_argument("--side", type=int, default=512)
     parser.add_argument("--denoise", type=float, default=0.3)
-    parser.add_argument("--sampler", default="Euler")
+    parser.add_argument("--tile", type=int, default=256, help="small enough that there are several")
+    parser.add_argument("--sampler", default="DPM++ 2M")
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--markdown", type=Path)
     parser.add_argument("--pictures", type=Path, help="folder for what each way makes")
@@ -81,7 +82,9 @@ def main() -> None:
         height, width = original.shape[:2]
         for factor in (2, 4):
             small = resize(original, width // factor, height // factor)
-            options = Options(custom_scale=factor, upscaler=EMBEDDED_UPSCALER, denoise=args.denoise)
+            options = Options(
+                custom_scale=factor, upscaler=EMBEDDED_UPSCALER, denoise=args.denoise, tile_width=args.tile
+            )
             run = upscale(small, options, host)
             made = {"lanczos": resize(small, width, height), "upscaler": run.upscaled, "default": run.image}
             levels = [psnr(picture, original) for picture in made.values()]

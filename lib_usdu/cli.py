@@ -354,7 +354,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--lora", action="append", default=[], metavar="FILE[:STRENGTH]", help="LoRA file, may be given several times")
     add("--prompt", default="", help="what the picture shows; empty is fine")
     add("--negative-prompt", default="", help="what it should not show")
-    add("--sampler", default="Euler", help="as the webui names them (Euler)")
+    add("--sampler", default="DPM++ 2M", help="as the webui names them (DPM++ 2M)")
     add("--steps", type=int, default=20, help="steps of a full denoise; a denoise of 0.3 runs 0.3 of them (20)")
     add("--cfg", type=float, default=7.0, help="CFG scale (7)")
     add("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (auto)")

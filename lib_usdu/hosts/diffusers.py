@@ -27,7 +27,7 @@ class Sampling:
 
     prompt: str = ""
     negative_prompt: str = ""
-    sampler: str = "Euler"
+    sampler: str = "DPM++ 2M"
     steps: int = 20
     cfg_scale: float = 7.0
     seed: int = 1

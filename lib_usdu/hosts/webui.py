@@ -186,7 +186,7 @@ class WebuiHost:
             seed_delta=int(getattr(shared.opts, "eta_noise_seed_delta", 0) or 0),
         )  # fmt: skip
         with torch.random.fork_rng(devices=[]):
-            # The host encodes with noise of the global generator (DiagonalGaussianDistribution.sample): always the same.
+            # The host encodes with noise of the global generator (DiagonalGaussianDistribution.sample).
             torch.default_generator.manual_seed(batch.noises[0].seed % 2**64)
             processed = processing.process_images(tile_p)
         forget_pictures(tile_p)
