@@ -95,7 +95,7 @@ def test_prompts_and_cfg_count(folder, photo):
         small(photo), options, LocalHost(refiner(folder, cfg_scale=9, prompt="a dog, red", negative_prompt="x"))
     )
     assert not np.array_equal(cat.image, dog.image)
-    assert dog.infotext.startswith("a dog, red\nNegative prompt: x\nSteps: 10, Sampler: Euler, CFG scale: 9")
+    assert dog.infotext.startswith("a dog, red\nNegative prompt: x\nSteps: 10, Sampler: DPM++ 2M, CFG scale: 9")
 
 
 @pytest.mark.parametrize("denoise, changed", [(0, False), (0.01, True), (1, True)])

@@ -42,6 +42,7 @@ def load_checkpoint(source: str, device: torch.device, *, config: str | None = N
     from diffusers.utils import logging
 
     logging.set_verbosity_error()  # what it warns of is not for the person at the command line
+    logging.disable_progress_bar()
     dtype = torch.float32 if device.type == "cpu" else torch.float16
     if source == EMBEDDED:
         from ..embedded import load_pipeline
