@@ -63,14 +63,16 @@ def _run(p: Any, script: Any, args: Sequence[Any]) -> Any:
     rgb = np.asarray(images.flatten(source, shared.opts.img2img_background_color))
     alpha = np.asarray(source.getchannel("A")) if source.mode in ("RGBA", "RGBa") else None
     seed = processing.get_fixed_seed(p.seed)
+    # A size by scale keeps the picture's shape; for the others the tab says what to do with another shape.
+    resize_mode = 0 if options.target_size_type == "scale" else p.resize_mode
     pictures: list[Image.Image] = []
     texts: list[str] = []
     seeds: list[int] = []
     with _settings(p), Jobs(shared.state, p.n_iter) as jobs:
         for number in range(max(1, p.n_iter)):
-            host = WebuiHost(p, seed + number, script.title(), jobs)
+            host = WebuiHost(p, seed + number, script.title(), jobs, resize_mode)
             result = run_engine(rgb, options.with_(seed=seed + number), host, img2img_size=(p.width, p.height))
-            final, redrawn = _pictures(result, alpha, p.resize_mode, options)
+            final, redrawn = _pictures(result, alpha, resize_mode)
             _save(p, options, host, result, final, redrawn)
             for picture in (final, redrawn):
                 if picture is not None:
@@ -146,8 +148,8 @@ class WebuiHost:
 
     alignment = 64
 
-    def __init__(self, p: Any, seed: int, title: str, jobs: Jobs):
-        self.p, self.seed, self.title, self.jobs = p, seed, title, jobs
+    def __init__(self, p: Any, seed: int, title: str, jobs: Jobs, resize_mode: int):
+        self.p, self.seed, self.title, self.jobs, self.resize_mode = p, seed, title, jobs, resize_mode
         self.latent_scale = getattr(processing, "opt_f", 8)
         self.default_tile = default_tile()
         self.comments: dict[str, int] = {}
@@ -172,8 +174,7 @@ class WebuiHost:
     def upscale(self, rgb: np.ndarray, name: str, width: int, height: int) -> np.ndarray:
         """By spandrel where the upscaler is a file it knows, else by the host; honours the tab's resize mode."""
         enlarge = self._upscaler(name)
-        from_tab = (width, height) == (self.p.width, self.p.height)
-        return fit(rgb, width, height, self.p.resize_mode if from_tab else 0, enlarge)
+        return fit(rgb, width, height, self.resize_mode, enlarge)
 
     def batch_limit(self, width: int, height: int) -> int:
         if self.p.batch_size > 1:
@@ -307,17 +308,14 @@ def _spandrel_model(upscaler: Any) -> SpandrelModel | None:
     return _model[1]
 
 
-def _pictures(
-    result: Result, alpha: np.ndarray | None, resize_mode: int, options: Options
-) -> tuple[Image.Image, Image.Image | None]:
+def _pictures(result: Result, alpha: np.ndarray | None, resize_mode: int) -> tuple[Image.Image, Image.Image | None]:
     """The final picture, and the one before the seams were fixed where there is one."""
 
     def finished(pixels: np.ndarray) -> Image.Image:
         picture = Image.fromarray(pixels)
         if alpha is not None:
-            mode = resize_mode if options.target_size_type == "img2img" else 0
             stacked = np.repeat(alpha[:, :, None], 3, axis=2)
-            enlarged = fit(stacked, pixels.shape[1], pixels.shape[0], mode, resize)
+            enlarged = fit(stacked, pixels.shape[1], pixels.shape[0], resize_mode, resize)
             picture.putalpha(Image.fromarray(np.ascontiguousarray(enlarged[:, :, 0])))
         if shared.opts.enable_pnginfo:
             picture.info["parameters"] = result.infotext

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from modules import img2img, processing, scripts, shared, standin, upscaler
 from modules.api.api import Api
 from PIL import Image
@@ -162,10 +163,14 @@ def test_exact_sizes_of_an_odd_picture(extension, scale, size):
     assert ask([{"custom_scale": scale}], photo(1001, 667)).images[0].size == size
 
 
+CUSTOM = {"target_size_type": "Custom size", "custom_width": 120, "custom_height": 120}
+
+
+@pytest.mark.parametrize("size", [{"target_size_type": "img2img"}, CUSTOM], ids=["tab", "custom"])
 @pytest.mark.parametrize("mode", [0, 1, 2])
-def test_the_tabs_size_and_resize_mode(extension, mode):
+def test_the_tabs_size_and_resize_mode(extension, mode, size):
     standin.knobs.noise_gain = 0
-    done = ask([{"target_size_type": "img2img", "upscaler": "Nearest"}], width=120, height=120, resize_mode=mode)
+    done = ask([{**size, "upscaler": "Nearest"}], width=120, height=120, resize_mode=mode)
     picture = np.asarray(done.images[0])
     assert picture.shape == (120, 120, 3)
     if mode == 2:  # filled above and below with the outermost rows
@@ -236,6 +241,16 @@ def test_batches_hold_different_tiles(extension):
     together = ask([{"tile_width": 64, "padding": 16, "tile_batch": 4}])
     assert [len(call.seeds) for call in standin.log.calls] == [4, 4, 1] and calls == 9
     assert np.array_equal(np.asarray(alone.images[0]), np.asarray(together.images[0]))
+
+
+def test_what_the_host_draws_besides_repeats(extension, monkeypatch):
+    """It encodes with noise of torch's global generator: the same request must give the same picture."""
+    original, drawn = processing.process_images, []
+    monkeypatch.setattr(processing, "process_images", lambda p: drawn.append(torch.randn(4).tolist()) or original(p))
+    before = torch.get_rng_state()
+    ask([])
+    ask([])
+    assert drawn[0] == drawn[1] and torch.equal(before, torch.get_rng_state())
 
 
 def test_per_tile_extras_are_off(extension):
