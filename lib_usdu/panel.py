@@ -83,6 +83,7 @@ class PanelHost(Protocol):
     """What the panel asks of the webui."""
 
     def upscalers(self) -> list[str]: ...
+    def ready_upscalers(self) -> list[str]: ...  # that need no download
     def refresh_upscalers(self) -> None: ...
     def default_tile(self) -> int: ...
     def is_xl(self) -> bool: ...
@@ -113,7 +114,12 @@ def build(host: PanelHost, *, on: ModuleType = gradio, align: int = 64, max_mega
         row("target_size_type", "custom_scale")
         row("custom_width", "custom_height")
         names = host.upscalers()
-        with row("upscaler", choices=names, value=preferred_upscaler(names), elem_id=f"{PREFIX}upscaler_index"):
+        with row(
+            "upscaler",
+            choices=names,
+            value=preferred_upscaler(host.ready_upscalers()),
+            elem_id=f"{PREFIX}upscaler_index",
+        ):
             tool = dict(elem_id=f"{PREFIX}refresh_upscalers", elem_classes=["tool"], scale=0, min_width=44, size="sm")
             refresh = on.Button("\U0001f504", **tool)
         plan = on.HTML(_line(NO_PICTURE), elem_id=f"{PREFIX}plan")
@@ -137,7 +143,7 @@ def build(host: PanelHost, *, on: ModuleType = gradio, align: int = 64, max_mega
     def refreshed(chosen: str) -> Any:
         host.refresh_upscalers()
         found = host.upscalers()
-        return on.update(choices=found, value=chosen if chosen in found else preferred_upscaler(found))
+        return on.update(choices=found, value=chosen if chosen in found else preferred_upscaler(host.ready_upscalers()))
 
     legacy = [made["upscaler" if name == "upscaler_index" else name] for name in LEGACY_ARGUMENTS]
     own = [made[name] for name in OWN_ARGUMENTS]

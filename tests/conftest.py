@@ -17,3 +17,19 @@ PHOTOS = Path(__file__).parent / "photos"
 def photo() -> np.ndarray:
     """uint8 (512, 512, 3)."""
     return np.asarray(Image.open(PHOTOS / "astronaut.jpg").convert("RGB"))
+
+
+def pytest_addoption(parser):
+    live = parser.getgroup("a live webui, for tests/webui/test_real.py")
+    live.addoption("--webui-url", help="where it answers, say http://127.0.0.1:7861; needs --api")
+    live.addoption("--webui-log", type=Path, help="the file its console goes to: no test may leave an exception there")
+    live.addoption("--photos", type=Path, default=PHOTOS, help="pictures for what is measured (default: tests/photos)")
+    live.addoption("--slow", action="store_true", help="the measurements that take minutes, too")
+
+
+@pytest.fixture(scope="session")
+def webui_url(request) -> str:
+    url = request.config.getoption("--webui-url")
+    if url is None:
+        pytest.skip("needs a live webui: --webui-url http://127.0.0.1:7861")
+    return url

@@ -2,6 +2,7 @@
 
 The model has no text input: callers pass zero `prompt_embeds` (any width) and guidance 1.
 """
+
 from __future__ import annotations
 
 import json
@@ -40,8 +41,22 @@ def load_pipeline(device="cpu", dtype=None):
     unet, vae = load_unet(), load_autoencoder()
     from diffusers import EulerDiscreteScheduler, StableDiffusionImg2ImgPipeline
 
-    scheduler = EulerDiscreteScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear",
-                                       num_train_timesteps=1000, timestep_spacing="linspace", steps_offset=1)
-    pipe = StableDiffusionImg2ImgPipeline(vae=vae, unet=unet, scheduler=scheduler, tokenizer=None, text_encoder=None,
-                                          safety_checker=None, feature_extractor=None, requires_safety_checker=False)
+    scheduler = EulerDiscreteScheduler(
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        num_train_timesteps=1000,
+        timestep_spacing="linspace",
+        steps_offset=1,
+    )
+    pipe = StableDiffusionImg2ImgPipeline(
+        vae=vae,
+        unet=unet,
+        scheduler=scheduler,
+        tokenizer=None,
+        text_encoder=None,
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
     return pipe.to(device=device, dtype=dtype or torch.float32)

@@ -6,6 +6,7 @@ block DCT, so that its basis functions overlap and nothing added in latent space
 is multiplied by a fixed gain, about one over the error that upscaling leaves in that frequency: noise in latent space
 is then, frequency by frequency, in proportion to what upscaling did not know.
 """
+
 from __future__ import annotations
 
 import math
@@ -22,7 +23,7 @@ from diffusers.models.modeling_utils import ModelMixin  # noqa: E402
 
 BLOCK = 8
 CHANNELS = 3 * BLOCK * BLOCK
-_COLOUR = [[3 ** -0.5] * 3, [2 ** -0.5, 0.0, -(2 ** -0.5)], [6 ** -0.5, -2 * 6 ** -0.5, 6 ** -0.5]]
+_COLOUR = [[3**-0.5] * 3, [2**-0.5, 0.0, -(2**-0.5)], [6**-0.5, -2 * 6**-0.5, 6**-0.5]]
 
 
 def _cosines(n: int, kind: int) -> torch.Tensor:
@@ -31,7 +32,7 @@ def _cosines(n: int, kind: int) -> torch.Tensor:
     index = torch.arange(n, dtype=torch.float64)
     matrix = torch.cos(math.pi / n * (index[:, None] + shift) * (index + 0.5)) * math.sqrt(2 / n)
     if kind == 2:
-        matrix[0] *= 0.5 ** 0.5
+        matrix[0] *= 0.5**0.5
     return matrix
 
 
@@ -40,7 +41,7 @@ def _overlap() -> torch.Tensor:
     half = BLOCK // 2
     eye = torch.eye(half, dtype=torch.float64)
     flip = eye.flip(0)
-    butterfly = torch.cat([torch.cat([eye, flip], 1), torch.cat([flip, -eye], 1)]) * 0.5 ** 0.5
+    butterfly = torch.cat([torch.cat([eye, flip], 1), torch.cat([flip, -eye], 1)]) * 0.5**0.5
     v = flip @ _cosines(half, 2).T @ _cosines(half, 4) @ flip
     middle = torch.block_diag(eye, v)
     return butterfly @ middle @ butterfly
@@ -63,8 +64,15 @@ class LappedAutoencoder(ModelMixin, ConfigMixin):
     """The part of AutoencoderKL's interface that the img2img pipelines use; height and width are multiples of 8."""
 
     @register_to_config
-    def __init__(self, gains: list[float] | None = None, latent_channels: int = CHANNELS, scaling_factor: float = 1.0,
-                 block_out_channels: tuple[int, ...] = (1, 1, 1, 1), in_channels: int = 3, out_channels: int = 3):
+    def __init__(
+        self,
+        gains: list[float] | None = None,
+        latent_channels: int = CHANNELS,
+        scaling_factor: float = 1.0,
+        block_out_channels: tuple[int, ...] = (1, 1, 1, 1),
+        in_channels: int = 3,
+        out_channels: int = 3,
+    ):
         super().__init__()
         self.register_buffer("gain", torch.tensor(gains or [1.0] * CHANNELS)[:, None, None], persistent=False)
         self.register_buffer("colour", torch.tensor(_COLOUR), persistent=False)
@@ -81,31 +89,31 @@ class LappedAutoencoder(ModelMixin, ConfigMixin):
 
     def _forward_1d(self, x: torch.Tensor) -> torch.Tensor:
         """(..., n) pixels to (..., n/8, 8) frequencies along the last axis."""
-        half, inner = BLOCK // 2, x[..., BLOCK // 2:x.shape[-1] - BLOCK // 2]
+        half, inner = BLOCK // 2, x[..., BLOCK // 2 : x.shape[-1] - BLOCK // 2]
         inner = (inner.unflatten(-1, (-1, BLOCK)) @ self.overlap.float().T).flatten(-2) if inner.shape[-1] else inner
-        x = torch.cat([x[..., :half], inner, x[..., x.shape[-1] - half:]], -1)
+        x = torch.cat([x[..., :half], inner, x[..., x.shape[-1] - half :]], -1)
         return x.unflatten(-1, (-1, BLOCK)) @ self.dct.float().T
 
     def _inverse_1d(self, x: torch.Tensor) -> torch.Tensor:
         x = (x @ self.dct.float()).flatten(-2)
-        half, inner = BLOCK // 2, x[..., BLOCK // 2:x.shape[-1] - BLOCK // 2]
+        half, inner = BLOCK // 2, x[..., BLOCK // 2 : x.shape[-1] - BLOCK // 2]
         inner = (inner.unflatten(-1, (-1, BLOCK)) @ self.overlap.float()).flatten(-2) if inner.shape[-1] else inner
-        return torch.cat([x[..., :half], inner, x[..., x.shape[-1] - half:]], -1)
+        return torch.cat([x[..., :half], inner, x[..., x.shape[-1] - half :]], -1)
 
     def encode(self, x: torch.Tensor, return_dict: bool = True):
         n, _, height, width = x.shape
         if height % BLOCK or width % BLOCK:
             raise ValueError(f"height and width must be multiples of {BLOCK}, not {height} and {width}")
         z = torch.einsum("kc,nchw->nkhw", self.colour.float(), x.float())
-        z = self._forward_1d(z)             # n k H w' v
-        z = self._forward_1d(z.movedim(2, -1))            # n k w' v h' u
+        z = self._forward_1d(z)  # n k H w' v
+        z = self._forward_1d(z.movedim(2, -1))  # n k w' v h' u
         z = z.permute(0, 1, 5, 3, 4, 2).reshape(n, CHANNELS, height // BLOCK, width // BLOCK)
         latents = Latents((z * self.gain.float()).to(x.dtype))
         return SimpleNamespace(latent_dist=latents) if return_dict else (latents,)
 
     def decode(self, z: torch.Tensor, return_dict: bool = True, generator=None):
         x = (z.float() / self.gain.float()).unflatten(1, (3, BLOCK, BLOCK)).permute(0, 1, 5, 3, 4, 2)
-        x = self._inverse_1d(x).movedim(-1, 2)          # n k H w' v
+        x = self._inverse_1d(x).movedim(-1, 2)  # n k H w' v
         x = torch.einsum("kc,nkhw->nchw", self.colour.float(), self._inverse_1d(x)).to(z.dtype)
         return SimpleNamespace(sample=x) if return_dict else (x,)
 

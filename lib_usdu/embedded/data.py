@@ -1,4 +1,5 @@
 """Training pictures for the embedded model: sharp ones, what upscaling makes of them, and random crops of both."""
+
 from __future__ import annotations
 
 import io
@@ -11,12 +12,26 @@ from PIL import Image, ImageDraw, ImageFont
 from ..torchvision_operators import declare_missing_operators
 from . import DEFAULT_UPSCALER
 
-HELD_BACK = {"lomiri_life", "lomiri_friends", "skimage_astronaut", "skimage_chelsea", "sklearn_china", "skimage_brick",
-             "skimage_grass", "skimage_gravel"}
+HELD_BACK = {
+    "lomiri_life",
+    "lomiri_friends",
+    "skimage_astronaut",
+    "skimage_chelsea",
+    "sklearn_china",
+    "skimage_brick",
+    "skimage_grass",
+    "skimage_gravel",
+}
 SHRINKS, DRAWINGS = (1, 2), 2
 # factor, filter of the shrink, JPEG quality or None, how it is upscaled again
-RECIPES = ((2, "BICUBIC", None, "span"), (2, "LANCZOS", 92, "span"), (2, "BOX", None, "lanczos"),
-           (3, "LANCZOS", None, "span"), (4, "BICUBIC", None, "span"), (4, "BOX", 92, "span"))
+RECIPES = (
+    (2, "BICUBIC", None, "span"),
+    (2, "LANCZOS", 92, "span"),
+    (2, "BOX", None, "lanczos"),
+    (3, "LANCZOS", None, "span"),
+    (4, "BICUBIC", None, "span"),
+    (4, "BOX", 92, "span"),
+)
 
 
 def upscaler():
@@ -33,10 +48,11 @@ def upscaler():
         for top in range(0, height, tile):
             for left in range(0, width, tile):
                 y0, x0 = max(top - margin, 0), max(left - margin, 0)
-                part = model(x[:, :, y0:top + tile + margin, x0:left + tile + margin])[0]
-                part = part[:, 4 * (top - y0):, 4 * (left - x0):][:, :4 * tile, :4 * tile]
-                out[4 * top:4 * top + part.shape[1], 4 * left:4 * left + part.shape[2]] = (
-                    part.clamp(0, 1) * 255).round().byte().permute(1, 2, 0)
+                part = model(x[:, :, y0 : top + tile + margin, x0 : left + tile + margin])[0]
+                part = part[:, 4 * (top - y0) :, 4 * (left - x0) :][:, : 4 * tile, : 4 * tile]
+                out[4 * top : 4 * top + part.shape[1], 4 * left : 4 * left + part.shape[2]] = (
+                    (part.clamp(0, 1) * 255).round().byte().permute(1, 2, 0)
+                )
         return Image.fromarray(out.numpy())
 
     return times_four
@@ -78,10 +94,12 @@ def sources(photos: Path):
     """(name, function that gives the clean picture)"""
     for path in sorted(p for p in photos.glob("*.jpg") if p.stem not in HELD_BACK):
         for shrink in SHRINKS:
+
             def clean(path=path, shrink=shrink) -> Image.Image:
-                photo = Image.open(path).convert("RGB")                     # sides that every factor divides
+                photo = Image.open(path).convert("RGB")  # sides that every factor divides
                 photo = photo.crop((0, 0, *(side // (12 * shrink) * 12 * shrink for side in photo.size)))
                 return photo.reduce(shrink)
+
             yield f"{path.stem}-{shrink}", clean
     for seed in range(DRAWINGS):
         yield f"drawing-{seed}", lambda seed=seed: drawing(seed)
@@ -109,24 +127,28 @@ class Crops:
     def __init__(self, stacks: list[np.ndarray], seed: int):
         self.stacks, self.rng = stacks, np.random.default_rng(seed)
         area = np.array([stack.shape[1] * stack.shape[2] for stack in stacks], float)
-        self.share = area ** 0.5 / (area ** 0.5).sum()
-        error = np.array([[((one[::3, ::3] - stack[0, ::3, ::3].astype(np.float32)) ** 2).mean() for one in stack[1:]]
-                          for stack in stacks])
+        self.share = area**0.5 / (area**0.5).sum()
+        error = np.array(
+            [
+                [((one[::3, ::3] - stack[0, ::3, ::3].astype(np.float32)) ** 2).mean() for one in stack[1:]]
+                for stack in stacks
+            ]
+        )
         self.weight = (error.mean() / error) ** 0.25
 
     def one(self, size: int) -> tuple[np.ndarray, float]:
         source = self.rng.choice(len(self.stacks), p=self.share)
         stack = self.stacks[source]
         best, most = None, -1.0
-        for _ in range(2):                                                  # the busier of two places
+        for _ in range(2):  # the busier of two places
             top, left = (int(self.rng.integers(0, stack.shape[axis] - size + 1)) for axis in (1, 2))
-            crop = stack[0, top:top + size, left:left + size]
+            crop = stack[0, top : top + size, left : left + size]
             busy = float(crop[::2, ::2, 1].std())
             if busy > most:
                 best, most = (top, left), busy
         top, left = best
         recipe = 1 + int(self.rng.integers(len(RECIPES)))
-        pair = stack[[0, recipe], top:top + size, left:left + size].astype(np.float32) / 127.5 - 1
+        pair = stack[[0, recipe], top : top + size, left : left + size].astype(np.float32) / 127.5 - 1
         pair = np.rot90(pair, int(self.rng.integers(4)), (1, 2))
         if self.rng.random() < 0.5:
             pair = pair[:, :, ::-1]

@@ -8,6 +8,7 @@ Gated: the latents are frequencies, where denoising is mostly shrinking each coe
 The UNet sees the coefficients and their magnitudes, and gives a factor for each and an addition to it.
 Outwardly it is an epsilon predictor for Stable Diffusion's schedule.
 """
+
 from __future__ import annotations
 
 import torch
@@ -40,20 +41,34 @@ class Denoiser(UNet2DConditionModel):
     counted as noise that is always there. `noise_scale`: one unit of the host's noise in training units."""
 
     @register_to_config
-    def __init__(self, signal_std: list[float], doubt: float = 1.0, noise_scale: float = 1.0,
-                 block_out_channels: tuple[int, ...] = (160, 224), layers_per_block: int = 1):
+    def __init__(
+        self,
+        signal_std: list[float],
+        doubt: float = 1.0,
+        noise_scale: float = 1.0,
+        block_out_channels: tuple[int, ...] = (160, 224),
+        layers_per_block: int = 1,
+    ):
         levels, channels = len(block_out_channels), len(signal_std)
-        super().__init__(in_channels=2 * channels, out_channels=2 * channels, layers_per_block=layers_per_block,
-                         block_out_channels=tuple(block_out_channels), down_block_types=("DownBlock2D",) * levels,
-                         up_block_types=("UpBlock2D",) * levels, mid_block_type=None, cross_attention_dim=8,
-                         norm_num_groups=8, time_embedding_dim=256)
+        super().__init__(
+            in_channels=2 * channels,
+            out_channels=2 * channels,
+            layers_per_block=layers_per_block,
+            block_out_channels=tuple(block_out_channels),
+            down_block_types=("DownBlock2D",) * levels,
+            up_block_types=("UpBlock2D",) * levels,
+            mid_block_type=None,
+            cross_attention_dim=8,
+            norm_num_groups=8,
+            time_embedding_dim=256,
+        )
         for module in list(self.modules()):
             for name, child in list(module.named_children()):
                 if isinstance(child, nn.GroupNorm):
                     setattr(module, name, PositionNorm(child.num_channels))
-        beta = torch.linspace(0.00085 ** 0.5, 0.012 ** 0.5, 1000, dtype=torch.float64) ** 2
+        beta = torch.linspace(0.00085**0.5, 0.012**0.5, 1000, dtype=torch.float64) ** 2
         abar = torch.cumprod(1 - beta, 0)
-        self.log_sigma = ((1 - abar) / abar).log().mul(0.5).float()         # plain tensors: never cast to half
+        self.log_sigma = ((1 - abar) / abar).log().mul(0.5).float()  # plain tensors: never cast to half
         self.signal = torch.tensor(signal_std)[:, None, None]
         self.doubt, self.noise_scale = doubt, noise_scale
         self.to(memory_format=torch.channels_last)
@@ -69,8 +84,8 @@ class Denoiser(UNet2DConditionModel):
         """For x = image + sigma * noise in training units: the scales (kept, predicted) and the raw prediction, so that
         image = (1 - taken) * x + scale * prediction."""
         signal = self.signal.to(x.device)
-        total = signal ** 2 + sigma ** 2 + self.doubt ** 2
-        taken, scale = (sigma ** 2 + self.doubt ** 2) / total, signal * ((sigma ** 2 + self.doubt ** 2) / total).sqrt()
+        total = signal**2 + sigma**2 + self.doubt**2
+        taken, scale = (sigma**2 + self.doubt**2) / total, signal * ((sigma**2 + self.doubt**2) / total).sqrt()
         inner = (x / total.sqrt()).to(dtype, memory_format=torch.channels_last)
         time = (sigma.flatten().log() * 100 + 500).to(x.device)
         both = torch.cat([inner, inner.abs()], 1)
@@ -79,7 +94,7 @@ class Denoiser(UNet2DConditionModel):
 
     def forward(self, sample, timestep, encoder_hidden_states=None, *args, return_dict: bool = True, **kwargs):
         sigma = self.sigma_at(timestep, sample)
-        x = sample.float() * (1 + sigma ** 2).sqrt() * self.noise_scale     # from variance preserving to exploding
+        x = sample.float() * (1 + sigma**2).sqrt() * self.noise_scale  # from variance preserving to exploding
         sigma = sigma * self.noise_scale
         taken, scale, prediction = self.network(x, sigma, self.dtype)
         noise = ((taken * x - scale * prediction) / sigma).to(sample.dtype)

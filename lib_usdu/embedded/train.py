@@ -26,6 +26,7 @@ range and weighting of pictures: more texture at factor 4 with a faint pattern i
 The decay follows the clock, so a rerun gives a similar model, not the same bits.
 To try another noise scale, or train on: keep --scratch and run again.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -44,17 +45,17 @@ from .autoencoder import LappedAutoencoder
 from .data import DRAWINGS, RECIPES, Crops, prepare
 from .denoiser import Denoiser
 
-FLOOR = 0.0025                  # a third of an 8-bit level in [-1, 1]: below it an error is rounding, not upscaling
+FLOOR = 0.0025  # a third of an 8-bit level in [-1, 1]: below it an error is rounding, not upscaling
 
 
 def spectrum(stacks: list[np.ndarray], plain: LappedAutoencoder) -> tuple[torch.Tensor, torch.Tensor]:
     """Per latent channel: the error of upscaling and the std of clean photos."""
-    stacks = stacks[:-DRAWINGS]                             # photos only
+    stacks = stacks[:-DRAWINGS]  # photos only
     crops, errors, signal = Crops(stacks, 0), {2: [], 4: []}, []
     for _ in range(300):
         stack = crops.stacks[crops.rng.choice(len(stacks), p=crops.share)]
         top, left = (int(crops.rng.integers(0, stack.shape[axis] - 192)) for axis in (1, 2))
-        part = torch.from_numpy(stack[:, top:top + 192, left:left + 192]).permute(0, 3, 1, 2).float() / 127.5 - 1
+        part = torch.from_numpy(stack[:, top : top + 192, left : left + 192]).permute(0, 3, 1, 2).float() / 127.5 - 1
         z = plain.encode(part).latent_dist.mode()
         signal.append((z[0] ** 2).mean((1, 2)))
         for index, recipe in enumerate(RECIPES):
@@ -69,8 +70,10 @@ def save(unet: Denoiser, gains: torch.Tensor, weights: dict, noise_scale: float,
     (where / "vae").mkdir(parents=True, exist_ok=True)
     (where / "unet").mkdir(exist_ok=True)
     config = {key: unet.config[key] for key in ("signal_std", "doubt", "block_out_channels", "layers_per_block")}
-    files = {"unet/config.json": {**config, "noise_scale": noise_scale},
-             "vae/config.json": {"gains": [round(gain / noise_scale, 3) for gain in gains.tolist()]}}
+    files = {
+        "unet/config.json": {**config, "noise_scale": noise_scale},
+        "vae/config.json": {"gains": [round(gain / noise_scale, 3) for gain in gains.tolist()]},
+    }
     for name, content in files.items():
         (where / (name + ".new")).write_text(json.dumps(content, indent=1) + "\n")
         os.replace(where / (name + ".new"), where / name)
@@ -97,9 +100,13 @@ def options() -> argparse.Namespace:
 
 
 def new_model(signal_std: torch.Tensor, channels: list[int], layers: int) -> Denoiser:
-    unet = Denoiser(signal_std=[round(s, 4) for s in signal_std.tolist()], block_out_channels=tuple(channels),
-                    layers_per_block=layers, doubt=0.3)
-    for name, module in unet.named_modules():               # residual branches and the output start at nothing
+    unet = Denoiser(
+        signal_std=[round(s, 4) for s in signal_std.tolist()],
+        block_out_channels=tuple(channels),
+        layers_per_block=layers,
+        doubt=0.3,
+    )
+    for name, module in unet.named_modules():  # residual branches and the output start at nothing
         if isinstance(module, torch.nn.Conv2d):
             silent = name.endswith(("conv2", "conv_out"))
             torch.nn.init.normal_(module.weight, std=0.0 if silent else module.weight[0].numel() ** -0.5)
@@ -108,13 +115,13 @@ def new_model(signal_std: torch.Tensor, channels: list[int], layers: int) -> Den
 
 
 def loss_of(unet: Denoiser, clean, degraded, importance, weight, noise: torch.Generator):
-    draw = torch.rand(len(clean), generator=noise)      # 20 % clean, 45 % degraded, the rest mixtures
+    draw = torch.rand(len(clean), generator=noise)  # 20 % clean, 45 % degraded, the rest mixtures
     m = torch.where(draw < 0.2, 0.0, torch.where(draw < 0.65, 1.0, (draw - 0.65) / 0.35))[:, None, None, None]
     sigma = torch.randn(len(clean), generator=noise).mul(1.1).sub(0.7).exp().clamp(0.02, 15)[:, None, None, None]
     x = torch.lerp(clean, degraded, m) + sigma * torch.randn(clean.shape, generator=noise)
     taken, scale, prediction = unet.network(x, sigma, torch.float32)
     miss = (clean - (1 - taken) * x) / scale - prediction
-    return (importance * weight * ((miss ** 2 + 0.25).sqrt() - 0.5)).mean()
+    return (importance * weight * ((miss**2 + 0.25).sqrt() - 0.5)).mean()
 
 
 def main() -> None:
@@ -164,8 +171,16 @@ def main() -> None:
             print(f"step {step} {spent / 60:.1f} min loss {np.mean(losses[-100:]):.4f}", flush=True)
         if spent - saved > 150 or spent >= 60 * args.minutes:
             saved = spent
-            torch.save({"unet": unet.state_dict(), "optimizer": optimizer.state_dict(), "average": average,
-                        "step": step, "spent": spent}, f"{state}.new")
+            torch.save(
+                {
+                    "unet": unet.state_dict(),
+                    "optimizer": optimizer.state_dict(),
+                    "average": average,
+                    "step": step,
+                    "spent": spent,
+                },
+                f"{state}.new",
+            )
             os.replace(f"{state}.new", state)
             save(unet, gains, average, args.noise_scale, args.out)
     save(unet, gains, average, args.noise_scale, args.out)  # also when nothing was left to train: another noise scale

@@ -16,6 +16,7 @@ import torch
 from modules import devices, errors, images, processing, shared
 from PIL import Image
 
+from ..embedded import DEFAULT_UPSCALER
 from ..engine import Result
 from ..engine import upscale as run_engine
 from ..errors import ModelError, OptionError, Stopped, UsduError
@@ -25,6 +26,7 @@ from ..options import Options, listed
 from ..upscale import MODEL_FILES, RESAMPLERS, SpandrelModel, resize
 from ..upscale import upscale as run_model
 from .jobs import Jobs
+from .local import EMBEDDED_UPSCALER
 from .memory import windows_that_fit
 from .script_args import supplied
 from .tile_processing import forget_pictures, tile_processing
@@ -105,8 +107,8 @@ def _failed(p: Any, message: str, status: int = 422) -> Any:
 
 
 def upscaler_names() -> list[str]:
-    """As the host lists them: `upscaler_index` counts in this list."""
-    return [known.name for known in shared.sd_upscalers]
+    """As the host lists them (`upscaler_index` counts in this list), then the one that comes with the extension."""
+    return [*(known.name for known in shared.sd_upscalers), EMBEDDED_UPSCALER]
 
 
 def max_megapixels() -> float:
@@ -243,12 +245,13 @@ class WebuiHost:
 
     def _upscaler(self, name: str) -> Any:
         """(rgb, width, height) to the picture at this size."""
-        found = next((known for known in shared.sd_upscalers if known.name.casefold() == name.casefold()), None)
+        name = next((known for known in self.upscalers() if known.casefold() == name.casefold()), name)
         if name in RESAMPLERS:
             return lambda rgb, width, height: resize(rgb, width, height, RESAMPLERS[name])
-        if found is None:
+        found = next((known for known in shared.sd_upscalers if known.name == name), None)
+        if found is None and name != EMBEDDED_UPSCALER:
             raise OptionError("upscaler", name, listed(self.upscalers()))
-        model = _spandrel_model(found)
+        model = _spandrel_model(DEFAULT_UPSCALER if found is None else _file(found))
 
         def enlarge(rgb: np.ndarray, width: int, height: int) -> np.ndarray:
             try:
@@ -292,10 +295,14 @@ def _prepare_description(p: Any) -> None:
         p.sd_model_hash = shared.sd_model.sd_model_hash
 
 
-def _spandrel_model(upscaler: Any) -> SpandrelModel | None:
+def _file(upscaler: Any) -> Path:
+    """Where the host says an upscaler's model is; perhaps an address it would download it from."""
+    return Path(str(getattr(upscaler, "local_data_path", None) or upscaler.data_path or ""))
+
+
+def _spandrel_model(path: Path) -> SpandrelModel | None:
     """Our own loader's model, kept for the next picture; None for what it does not know (LDSR, a download)."""
     global _model  # noqa: PLW0603
-    path = Path(str(getattr(upscaler, "local_data_path", None) or upscaler.data_path or ""))
     if path.suffix.lower() not in MODEL_FILES or not path.is_file():
         return None
     device = getattr(devices, "device_esrgan", None) or devices.device
@@ -392,6 +399,10 @@ class PanelHost:
 
     def upscalers(self) -> list[str]:
         return upscaler_names()
+
+    def ready_upscalers(self) -> list[str]:
+        """Those whose file is there: others would be downloaded first."""
+        return [known.name for known in shared.sd_upscalers if _file(known).is_file()] + [EMBEDDED_UPSCALER]
 
     def refresh_upscalers(self) -> None:
         """Looks for upscaler files again, where the host can (modelloader.load_upscalers)."""

@@ -32,6 +32,9 @@ class StandInHost:
     def upscalers(self) -> list[str]:
         return list(self.names)
 
+    def ready_upscalers(self) -> list[str]:
+        return [name for name in self.names if name != "R-ESRGAN 4x+"]
+
     def refresh_upscalers(self) -> None:
         self.names.append(f"New model {len(self.names)}")
 

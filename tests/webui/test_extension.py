@@ -137,7 +137,10 @@ def test_a_full_list_with_our_own_options(extension):
     [
         ([{"tile_widht": 64}], "tile_widht"),
         ([{"padding": -1}], "padding: -1 is not allowed; allowed: a whole number from 0 to 512 px"),
-        ([{"upscaler": "9x"}], "upscaler: '9x' is not allowed; allowed: None, Lanczos, Nearest, SPAN, Model4x"),
+        (
+            [{"upscaler": "9x"}],
+            "upscaler: '9x' is not allowed; allowed: None, Lanczos, Nearest, SPAN, Model4x, SPAN x4",
+        ),
         ([None, 64, 0, 8, 16, 64, 0.35, 16, 99], "upscaler_index: 99"),
         ([{"custom_scale": float("nan")}], "custom_scale: nan"),
         ([{"max_megapixels": 1e9}], "max_megapixels"),
@@ -417,6 +420,14 @@ def test_files_go_through_our_loader_and_the_rest_through_the_host(extension):
     assert Model4x.runs == 0
     done = ask([{"upscaler": "Model4x", "redraw_mode": "none"}])
     assert Model4x.runs == 1 and done.images[0].size == (192, 144)
+
+
+def test_the_upscaler_that_comes_with_the_extension(extension):
+    done = ask([{"upscaler": "span x4", "redraw_mode": "none"}])
+    same = ask([{"upscaler": "SPAN", "redraw_mode": "none"}])
+    assert np.array_equal(np.asarray(done.images[0]), np.asarray(same.images[0])) and Model4x.runs == 0
+    assert webui.PanelHost().upscalers()[-1] == "SPAN x4"
+    assert webui.PanelHost().ready_upscalers() == ["SPAN", "SPAN x4"]
 
 
 def test_an_upscaler_is_loaded_once_for_a_folder(extension, monkeypatch):
