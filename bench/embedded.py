@@ -60,7 +60,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("photos", nargs="+", type=Path)
     parser.add_argument("--side", type=int, default=512)
-    parser.add_argument("--denoise", type=float, default=0.3)
+    parser.add_argument("--denoise", type=float, default=Options().denoise)
     parser.add_argument("--tile", type=int, default=256, help="small enough that there are several")
     parser.add_argument("--sampler", default="DPM++ 2M")
     parser.add_argument("--steps", type=int, default=20)

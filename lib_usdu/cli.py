@@ -330,7 +330,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--tile", default="0", metavar="N|WxH", help="size of a tile in px (512; 1024 for SDXL)")
     add("--padding", type=int, help=f"{about('padding')}, in px (32)")
     add("--mask-blur", type=int, help=f"{about('mask_blur')} (8)")
-    add("--denoise", type=float, help="denoising strength, 0-1: how much is drawn anew (0.3)")
+    add("--denoise", type=float, help="denoising strength, 0-1: how much is drawn anew (0.25)")
     add("--seed", type=int, help="seed of the noise (1)")
     add("--batch", type=int, help=f"{about('tile_batch')} (0)")
     add("--redraw", metavar=_names(REDRAW_MODES.labels), help=f"{about('redraw_mode')} (parallel)")

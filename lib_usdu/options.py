@@ -151,7 +151,7 @@ class Options:
     blend: str = _option("feather", BLENDS, "how overlapping tiles are put together")
     tone_lock: float = _option(1.0, Number(0, 1, 0.01), "how firmly the tone is held to the upscaled picture's")
 
-    denoise: float = _option(0.3, Number(0, 1, 0.01), "denoising strength")
+    denoise: float = _option(0.25, Number(0, 1, 0.01), "denoising strength")
     seed: int = _option(1, Number(0, 2**64 - 1), "seed of the noise")
     max_megapixels: float = _option(1000.0, Number(0.000001, 1e9, 0.01), "largest result")
 

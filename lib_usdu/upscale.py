@@ -21,7 +21,7 @@ RESAMPLERS = {
 }
 """Built-in upscalers. None leaves the model out: the picture is resized with Lanczos."""
 
-WINDOW = 192
+WINDOW = 256
 """Pixels of the small picture a model is given at once, without the overlap."""
 
 OVERLAP = 16
