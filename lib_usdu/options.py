@@ -200,15 +200,8 @@ class Options:
         return cls.from_dict(given, upscalers=upscalers)
 
     def to_infotext(self) -> dict[str, str]:
-        """Keys and values for the picture's generation parameters; the first five keys are the original's."""
-        names = ["upscaler", "tile_width", "tile_height", "mask_blur", "padding"]
-        names += [n for n in SCRIPT_OPTIONS if n not in names and not n.startswith(("save_", "custom_", "seams_fix_"))]
-        if self.target_size_type == "custom":
-            names += ["custom_width", "custom_height"]
-        elif self.target_size_type == "scale":
-            names += ["custom_scale"]
-        if self.seams_fix_type != "none":
-            names += [name for name in SCRIPT_OPTIONS if name.startswith("seams_fix_")]
+        """Every option for the picture's generation parameters; the first five keys are the original's."""
+        names = ["upscaler", "tile_width", "tile_height", "mask_blur", "padding", *SCRIPT_OPTIONS]
         return {INFOTEXT_PREFIX + name: _written(getattr(self, name)) for name in dict.fromkeys(names)}
 
     @classmethod
