@@ -71,7 +71,6 @@ def to_uint8(values: np.ndarray) -> np.ndarray:
 class _Cell:
     """A piece of the canvas under the same tiles everywhere; `parts` holds what has come in so far."""
 
-    region: Region
     awaited: int
     parts: list[tuple[int, np.ndarray, np.ndarray]]
 
@@ -125,7 +124,7 @@ class Feather:
         self._open.clear()
 
     def _mix(self, key: tuple[int, int], region: Region, index: int, weight: np.ndarray, part: np.ndarray) -> None:
-        cell = self._open.setdefault(key, _Cell(region, int(self._awaited[key]), []))
+        cell = self._open.setdefault(key, _Cell(int(self._awaited[key]), []))
         cell.parts.append((index, weight, part.astype(np.float32)))
         # Summed in the tiles' order, whatever order they came in: the same picture to the last bit.
         cell.parts.sort(key=lambda entry: entry[0])

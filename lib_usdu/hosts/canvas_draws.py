@@ -1,4 +1,4 @@
-"""The canvas's noise in the form a webui's samplers ask for it."""
+"""The canvas's noise in the form samplers ask for it: draw after draw, for a batch of tiles."""
 
 from __future__ import annotations
 

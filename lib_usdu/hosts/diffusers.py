@@ -14,6 +14,7 @@ from .. import infotext
 from ..errors import ModelError, OptionError, Stopped
 from ..host import Batch
 from ..noise import TileNoise
+from .canvas_draws import CanvasDraws
 from .memory import windows_that_fit
 from .samplers import SAMPLERS, replace_brownian_tree, scheduler_for, step_noise
 
@@ -158,15 +159,13 @@ class DiffusersRefiner:
 
 
 class _CanvasNoise:
-    """Successive draws of the tiles' noise as one tensor, in place of diffusers' `randn_tensor`."""
+    """The canvas's draws in place of diffusers' `randn_tensor`."""
 
     def __init__(self, noises: Sequence[TileNoise], channels: int, device: torch.device, dtype: torch.dtype):
-        self._noises, self._channels, self._device, self._dtype = noises, channels, device, dtype
-        self._number = 0
+        self._draws, self._dtype = CanvasDraws(noises, channels, device), dtype
 
     def draw(self, shape: Any, *args: Any, **kwargs: Any) -> torch.Tensor:
-        drawn = np.stack([noise.draw(self._number, self._channels) for noise in self._noises])
-        self._number += 1
+        drawn = self._draws.next()
         if drawn.shape != tuple(shape):
-            raise ModelError(f"the model asked for noise of {tuple(shape)}; its windows have {drawn.shape}")
-        return torch.from_numpy(drawn).to(self._device, self._dtype)
+            raise ModelError(f"the model asked for noise of {tuple(shape)}; its windows have {tuple(drawn.shape)}")
+        return drawn.to(self._dtype)
