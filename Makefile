@@ -6,7 +6,7 @@ TORCHVISION ?= torchvision==0.28.0
 PY := .venv/bin/python
 PIP := .venv/bin/pip --disable-pip-version-check
 
-.PHONY: demo test bench quality lint clean browser
+.PHONY: demo test bench quality embedded lint clean browser
 
 demo: .venv/ready
 	@mkdir -p out
@@ -19,9 +19,14 @@ test: .venv/ready .venv-gradio3/ready .venv-gradio4/ready browser lint
 bench: .venv/ready
 	OMP_NUM_THREADS=2 $(PY) -m bench.speed
 
-# The embedded default against plain Lanczos; PHOTOS are made small and enlarged again.
-PHOTOS ?= tests/photos/astronaut.jpg tests/photos/chelsea.jpg
+# Tiles against one un-tiled pass: table and contact sheet.
+PHOTOS ?= tests/photos/chelsea.jpg tests/photos/grass.jpg tests/photos/astronaut.jpg tests/photos/brick.jpg
 quality: .venv/ready
+	@mkdir -p out
+	OMP_NUM_THREADS=2 $(PY) -m bench.quality $(PHOTOS) --json out/quality.json --markdown out/quality.md --sheet out/quality.png
+
+# The embedded default against plain Lanczos: PHOTOS are made small and enlarged again.
+embedded: .venv/ready
 	OMP_NUM_THREADS=2 $(PY) -m bench.embedded $(PHOTOS)
 
 lint: .venv/ready

@@ -26,26 +26,7 @@ from lib_usdu.hosts.local import EMBEDDED_UPSCALER, LocalHost
 from lib_usdu.options import Options
 from lib_usdu.upscale import resize
 
-
-def psnr(one: np.ndarray, other: np.ndarray) -> float:
-    return float(10 * np.log10(255**2 / np.mean((one.astype(np.float64) - other) ** 2)))
-
-
-def gmsd(one: np.ndarray, other: np.ndarray) -> float:
-    """On luminance at half size, as its authors have it."""
-    magnitudes = []
-    for picture in (one, other):
-        grey = picture.astype(np.float64) @ [0.299, 0.587, 0.114]
-        grey = grey[: grey.shape[0] // 2 * 2, : grey.shape[1] // 2 * 2]
-        grey = (grey[::2, ::2] + grey[1::2, ::2] + grey[::2, 1::2] + grey[1::2, 1::2]) / 4
-        across, down = np.zeros_like(grey), np.zeros_like(grey)
-        rows = grey[:-2] + grey[1:-1] + grey[2:]
-        columns = grey[:, :-2] + grey[:, 1:-1] + grey[:, 2:]
-        across[1:-1, 1:-1] = (rows[:, 2:] - rows[:, :-2]) / 3
-        down[1:-1, 1:-1] = (columns[2:] - columns[:-2]) / 3
-        magnitudes.append(np.hypot(across, down)[1:-1, 1:-1])
-    a, b = magnitudes
-    return float(((2 * a * b + 170) / (a**2 + b**2 + 170)).std())
+from .measures import gmsd, psnr
 
 
 def load(path: Path, side: int) -> np.ndarray:
