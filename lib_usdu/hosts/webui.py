@@ -242,8 +242,8 @@ class WebuiHost:
         one = replace(batches[0], tiles=batches[0].tiles[:1], images=batches[0].images[:1])
         tile_p = self._tile_processing(one)
         call = FusedCall(
-            processing, lambda: sd_samplers.create_sampler(tile_p.sampler_name, tile_p.sd_model), tile_p, batches, reach,
-            self.latent_scale, max(len(batch.tiles) for batch in batches), stop,
+            processing, lambda: sd_samplers.create_sampler(tile_p.sampler_name, tile_p.sd_model), tile_p, batches,
+            reach, self.latent_scale, max(len(batch.tiles) for batch in batches), stop,
             lambda: step_done(shared.state.sampling_step, max(shared.state.sampling_steps, 1)),
             lambda: shared.state.interrupted or getattr(shared.state, "skipped", False),
         )  # fmt: skip
