@@ -20,6 +20,7 @@ from .options import INFOTEXT_PREFIX, Options
 from .passes import Pass, plan_passes
 from .schedule import PARALLEL, batches
 from .upscale import resize
+from .wrap import resize_wrapped, upscale_wrapped
 
 
 @dataclass
@@ -85,9 +86,12 @@ def upscale(image: Any, options: Options, host: Host, *, img2img_size: tuple[int
     redrawn = None
     with stats.stage("upscale"):
         try:
-            canvas = host.upscale(rgb, options.upscaler, width, height)
+            if options.seamless:
+                canvas = upscale_wrapped(host.upscale, rgb, options.upscaler, width, height)
+            else:
+                canvas = host.upscale(rgb, options.upscaler, width, height)
         except Stopped:
-            canvas, finished = resize(rgb, width, height), False
+            canvas, finished = (resize_wrapped if options.seamless else resize)(rgb, width, height), False
     upscaled = canvas
     for number, (work, groups) in enumerate(scheduled):
         if not finished:
@@ -107,7 +111,7 @@ def _schedule(work: Pass, options: Options, host: Host) -> list[list[Tile]]:
     limit = options.tile_batch or host.batch_limit(window.width, window.height)
     if host.batch_cap is not None:
         limit = min(limit, host.batch_cap)
-    return batches(work.tiles, work.context, limit, reach=work.reach)
+    return batches(work.tiles, work.context, limit, reach=work.reach, around=work.around)
 
 
 def _run(
@@ -117,9 +121,9 @@ def _run(
     height, width = base.shape[:2]
     out = base.copy()
     if work.blend == "cut":
-        compose = Cut(base, out, work.tiles, work.reach, separate_view=work.context != PARALLEL)
+        compose = Cut(base, out, work.tiles, work.reach, context=work.context, wrap=work.wrap)
     else:
-        compose = Feather(base, out, work.tiles, work.reach)
+        compose = Feather(base, out, work.tiles, work.reach, wrap=work.wrap)
     source = base if work.context == PARALLEL else compose.view
     finished = True
     for tiles in groups:
@@ -127,7 +131,7 @@ def _run(
             finished = False
             break
         started = time.perf_counter()
-        images = np.stack([crop(source, tile.window) for tile in tiles])
+        images = np.stack([crop(source, tile.window, wrap=work.wrap) for tile in tiles])
         noises = tuple(
             # The pass's number: a second pass must not add the same noise again.
             tile_noise(
@@ -145,7 +149,7 @@ def _run(
         if refined.shape != images.shape:
             raise ModelError(f"the model returned {refined.shape} for windows of {images.shape}")
         for tile, before, after in zip(tiles, images, refined):
-            reference = before if work.context == PARALLEL else crop(base, tile.window)
+            reference = before if work.context == PARALLEL else crop(base, tile.window, wrap=work.wrap)
             compose.add(tile, low_frequency_lock(after, reference, options.tone_lock))
         stats.batches += 1
         stats.tiles_done += len(tiles)

@@ -22,8 +22,9 @@ def cases(draw):
 def composers(base, out, tiles, reach):
     return [
         Feather(base, out(), tiles, reach),
-        Cut(base, out(), tiles, reach, separate_view=False),
-        Cut(base, out(), tiles, reach, separate_view=True),
+        Cut(base, out(), tiles, reach),
+        Cut(base, out(), tiles, reach, context="linear"),
+        Cut(base, out(), tiles, reach, context="chess"),
     ]
 
 
@@ -58,7 +59,7 @@ def test_the_order_of_tiles_does_not_matter(case):
                 compose.add(tile, results[tile.index])
             compose.finish()
             pictures.append(compose.out)
-    for one, other in zip(pictures[:3], pictures[3:]):
+    for one, other in zip(pictures[:4], pictures[4:]):
         assert np.array_equal(one, other)
 
 
@@ -122,7 +123,7 @@ def test_a_cut_goes_where_tiles_agree_and_stays_out_of_cores():
     right = np.full((128, 256, 3), 200, np.uint8)
     for y, x in enumerate(line):
         left[y, x - 3 : x + 3] = right[y, x - 3 : x + 3] = 125
-    compose = Cut(base, base.copy(), tiles, (24, 24), separate_view=False)
+    compose = Cut(base, base.copy(), tiles, (24, 24))
     for tile, picture in zip(tiles, (left, right)):
         compose.add(tile, crop(picture, tile.window).astype(np.float32))
     assert (compose.out[:, :104] == left[:, :104]).all() and (compose.out[:, 152:] == right[:, 152:]).all()
