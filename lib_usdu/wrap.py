@@ -1,4 +1,4 @@
-"""The upscale stage on a picture that goes on at its other side: what lies beyond an edge is what a model sees there."""
+"""The upscale stage on a picture that goes on at its other side: beyond an edge a model sees what lies there."""
 
 from __future__ import annotations
 
@@ -8,18 +8,16 @@ import numpy as np
 from PIL import Image
 
 from .geometry import Region, crop
-from .upscale import RESAMPLERS
+from .upscale import RESAMPLERS, resize
 
 MARGIN = 32
 """Pixels of the small picture an upscaler is given beyond each edge; they are cut off again."""
 
 
-def resize_wrapped(
-    rgb: np.ndarray, width: int, height: int, resampler: int = Image.Resampling.LANCZOS
-) -> np.ndarray:
+def resize_wrapped(rgb: np.ndarray, width: int, height: int, resampler: int = Image.Resampling.LANCZOS) -> np.ndarray:
     """`upscale.resize` of an endless repetition of the picture, cut to one period."""
-    if rgb.shape[1::-1] == (width, height):
-        return rgb.copy()
+    if rgb.shape[1::-1] == (width, height) or resampler == Image.Resampling.NEAREST:
+        return resize(rgb, width, height, resampler)  # which looks at no neighbour
     # Lanczos, the widest, reaches 3 px of the coarser of the two pictures.
     beyond = [4 * max(1, -(-length // target)) for length, target in ((rgb.shape[1], width), (rgb.shape[0], height))]
     period = Region(0, 0, rgb.shape[1], rgb.shape[0])
