@@ -20,16 +20,19 @@ from .options import INFOTEXT_PREFIX, Options
 from .passes import Pass, plan_passes
 from .schedule import PARALLEL, batches
 from .upscale import resize
+from .visible import only_along, visible_seams
 from .wrap import resize_wrapped, upscale_wrapped
 
 
 @dataclass
 class Stats:
     """What a run cost. `stages` maps a stage's name to its seconds; of the tile loop, `refine_seconds` went by in the
-    host's refine call; `outside_per_tile` holds the seconds a tile cost outside of it, one entry for each batch."""
+    host's refine call; `outside_per_tile` holds the seconds a tile cost outside of it, one entry for each batch.
+    `tiles_left_out`, those of the seams fix where no seam shows, are not in `tiles`."""
 
     tiles: int = 0
     tiles_done: int = 0
+    tiles_left_out: int = 0
     batches: int = 0
     seconds: float = 0.0
     refine_seconds: float = 0.0
@@ -93,11 +96,15 @@ def upscale(image: Any, options: Options, host: Host, *, img2img_size: tuple[int
         except Stopped:
             canvas, finished = (resize_wrapped if options.seamless else resize)(rgb, width, height), False
     upscaled = canvas
-    for number, (work, groups) in enumerate(scheduled):
+    for number in range(len(scheduled)):
         if not finished:
             break
-        if work.name != "redraw" and redrawn is None:
+        if scheduled[number][0].name != "redraw" and redrawn is None:
             redrawn = canvas
+            if options.seams_fix_only_visible and number > 0:  # without a redraw there is nothing to measure
+                scheduled[1:] = _where_seams_show(scheduled, upscaled, redrawn, options, host, stats)
+                parameters[INFOTEXT_PREFIX + "seams fix left out"] = f"{stats.tiles_left_out} tiles"
+        work, groups = scheduled[number]
         with stats.stage(work.name):
             canvas, finished = _run(work, groups, number, canvas, options, host, stats)
     stats.seconds = time.perf_counter() - started
@@ -107,11 +114,32 @@ def upscale(image: Any, options: Options, host: Host, *, img2img_size: tuple[int
 
 
 def _schedule(work: Pass, options: Options, host: Host) -> list[list[Tile]]:
+    if not work.tiles:
+        return []
     window = work.tiles[0].window
     limit = options.tile_batch or host.batch_limit(window.width, window.height)
     if host.batch_cap is not None:
         limit = min(limit, host.batch_cap)
     return batches(work.tiles, work.context, limit, reach=work.reach, around=work.around)
+
+
+def _where_seams_show(
+    scheduled: list[tuple[Pass, list[list[Tile]]]],
+    before: np.ndarray,
+    after: np.ndarray,
+    options: Options,
+    host: Host,
+    stats: Stats,
+) -> list[tuple[Pass, list[list[Tile]]]]:
+    """The seam fixes of a run with those of their tiles that the finished redraw needs."""
+    (redraw, _), *fixes = scheduled
+    seams = visible_seams(redraw, before, after)
+    kept = [only_along(work, seams) for work, _ in fixes]
+    narrowed = [(work, _schedule(work, options, host)) for work in kept]
+    stats.tiles_left_out = sum(len(work.tiles) for work, _ in fixes) - sum(len(work.tiles) for work in kept)
+    stats.tiles -= stats.tiles_left_out
+    host.leave_out(sum(len(groups) for _, groups in fixes) - sum(len(groups) for _, groups in narrowed))
+    return narrowed
 
 
 def _run(

@@ -56,6 +56,10 @@ class Host(Protocol):
         """Told before the first tile: the run's generation parameters and how often `refine` will be called."""
         ...
 
+    def leave_out(self, batches: int) -> None:
+        """Told during a run: so many of the calls announced will not be made after all."""
+        ...
+
     def upscalers(self) -> list[str]:
         """Names `upscale` takes, in the order of their index."""
         ...

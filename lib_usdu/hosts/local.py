@@ -70,6 +70,9 @@ class LocalHost:
     def announce(self, parameters: dict[str, str], batches: int) -> None:
         pass
 
+    def leave_out(self, batches: int) -> None:
+        pass
+
     def upscalers(self) -> list[str]:
         return [*RESAMPLERS, *self.upscaler_files]
 
