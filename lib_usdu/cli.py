@@ -124,7 +124,8 @@ def _upscale_file(job: Job, name: str, options: Options, host: Any, args: argpar
     _say(f"{name}: {before} -> {width}x{height}, {stats.tiles_done} tiles, {stats.seconds:.1f} s -> {target}")
     return {
         "input": str(job.source), "output": str(target), "width": width, "height": height,
-        "finished": result.finished, "tiles": stats.tiles_done, "batches": stats.batches,
+        "finished": result.finished, "tiles": stats.tiles_done, "tiles_left_out": stats.tiles_left_out,
+        "batches": stats.batches,
         "seconds": round(stats.seconds, 3), "outside_ms_per_tile": round(stats.outside_ms_per_tile, 3),
         "stages": {stage: round(seconds, 3) for stage, seconds in stats.stages.items()},
         "peak_rss_mb": round(peak_rss_mb() or 0, 1) or None, "version": __version__,

@@ -198,4 +198,4 @@ def check_wraps(width: int, height: int) -> None:
     """Raises OptionError for a canvas whose noise and windows cannot wrap: its sides must be whole latents."""
     if width % ORIGIN or height % ORIGIN:
         nearest = "x".join(str(max(ORIGIN, round(length / ORIGIN) * ORIGIN)) for length in (width, height))
-        raise OptionError("size", f"{width}x{height}", f"multiples of {ORIGIN} px where seamless is on, as {nearest}")
+        raise OptionError("seamless", f"{width}x{height}", f"results of whole multiples of {ORIGIN} px, as {nearest}")
