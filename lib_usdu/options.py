@@ -150,6 +150,7 @@ class Options:
     noise: str = _option("canvas", NOISE_MODES, "whether tiles share the canvas's noise")
     blend: str = _option("feather", BLENDS, "how overlapping tiles are put together")
     tone_lock: float = _option(1.0, Number(0, 1, 0.01), "how firmly the tone is held to the upscaled picture's")
+    compare: bool = _option(False, Flag(), "a second picture: before and after side by side; it is not saved")
 
     denoise: float = _option(0.25, Number(0, 1, 0.01), "denoising strength")
     seed: int = _option(1, Number(0, 2**64 - 1), "seed of the noise")
@@ -249,7 +250,7 @@ LEGACY_ARGUMENTS: tuple[str, ...] = (
     "seams_fix_type", "target_size_type", "custom_width", "custom_height", "custom_scale",
 )  # fmt: skip
 """Positions 1-17 of `script_args`; position 0 is the panel's text."""
-OWN_ARGUMENTS: tuple[str, ...] = ("tile_batch", "noise", "blend", "tone_lock")
+OWN_ARGUMENTS: tuple[str, ...] = ("tile_batch", "noise", "blend", "tone_lock", "compare")
 """Positions 19 and on. Only ever appended to."""
 SCRIPT_OPTIONS: tuple[str, ...] = tuple(
     name for name in OPTION_NAMES if name not in ("denoise", "seed", "max_megapixels")
