@@ -5,7 +5,6 @@ Beside it: panel_text (labels, hints, groups), panel_plan (the live line), panel
 
 from __future__ import annotations
 
-import html
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -150,12 +149,12 @@ def _control(on: ModuleType, name: str, **changes: Any) -> Any:
 
 def _preset_chosen(on: ModuleType, preset: Preset) -> list[Any]:
     """What it says of itself, then its values."""
-    said = _hint(preset.name, preset.about, "Denoising strength", f"{preset.denoise:g}")
+    said = _hint(f"<b>{preset.name}</b>", preset.about, "Denoising strength", f"{preset.denoise:g}")
     return [said, *(on.update(value=_label(name, value)) for name, value in preset.values().items())]
 
 
 def _hint(*parts: str) -> str:
-    spans = " ".join(f"<span>{html.escape(part)}</span>" for part in parts)
+    spans = " ".join(f"<span>{part}</span>" for part in parts)
     return f"<div role='status' style='font-size:var(--block-info-text-size)'>{spans}</div>"
 
 

@@ -30,20 +30,20 @@ LOOKS: dict[str, dict[str, Any]] = {  # where a control differs from what its op
     "tile_width": dict(info="0: automatic, 512 or 1024 for SDXL", maximum=2048, step=64, value=0),
     "tile_height": dict(info="0: as the width, automatic if that is 0", maximum=2048, step=64, value=0),
     "mask_blur": dict(info="Softness between tiles"),
-    "auto_padding": dict(label="Automatic padding"),
+    "auto_padding": dict(label="Automatic padding", info="Grows with the denoising strength"),
     "seams_fix_padding": dict(info="What a tile sees around itself"),
-    "seams_fix_only_visible": dict(label="Only where a seam can be seen"),
+    "seams_fix_only_visible": dict(label="Only visible seams", info="Redraws only where a seam can be seen"),
     "save_upscaled_image": dict(label="Save upscaled", info="The picture after the redraw"),
     "save_seams_fix_image": dict(label="Save seams fix", info="The picture after the second pass"),
     "tile_batch": dict(label="Tiles at once", info="More: faster, more memory. 0: automatic"),
-    "seamless": dict(label="Seamless texture"),
-    "resume": dict(label="Continue an interrupted run"),
+    "seamless": dict(label="Seamless texture", info="The picture goes on at its other side"),
+    "resume": dict(label="Continue an interrupted run", info="Finished tiles are kept for the next run"),
     "redo_tiles": dict(label="Redo these tiles"),
-    "number_tiles": dict(label="Show the numbers of the tiles"),
-    "skip_flat": dict(label="Skip flat tiles"),
+    "number_tiles": dict(label="Number the tiles", info="A picture that shows the number of each tile"),
+    "skip_flat": dict(label="Skip flat tiles", info="Tiles without detail stay as enlarged"),
     "tile_prompts": dict(label="Prompts of tiles", lines=3),
-    "interrogator": dict(label="Describe each tile"),
-    "finish": dict(label="Finishing pass"),
+    "interrogator": dict(label="Describe each tile", info="A model of the webui writes the prompt of each tile"),
+    "finish": dict(label="Finishing pass", info="Once, on the final picture"),
     "compare": dict(label="Show before and after"),
 }
 
@@ -93,7 +93,8 @@ def groups(names: Sequence[str]) -> list[Group]:
 
 _FOCUSED = f"#{PREFIX}panel :is(button, input, textarea, .label-wrap):focus-visible"
 STYLE = f"""<style>
-#{PREFIX}panel {{--block-info-text-color: #4b5563}} .dark #{PREFIX}panel {{--block-info-text-color: #b6bdc8}}
+#{PREFIX}panel {{--block-info-text-color: #4b5563; --block-title-text-color: #1f2937}}
+.dark #{PREFIX}panel {{--block-info-text-color: #b6bdc8; --block-title-text-color: #e5e7eb}}
 #{PREFIX}panel, #{PREFIX}panel .gap {{gap: 12px}}
 #{PREFIX}refresh_upscalers {{align-self: flex-end; height: 42px}}
 :not(.gradio-button)#{PREFIX}refresh_upscalers {{margin-bottom: 12px}}
