@@ -117,6 +117,7 @@ def kinds() -> None:
 
 
 if __name__ == "__main__":
-    for check in (what_the_webui_saves, kinds, built_anywhere, saved_defaults, upscalers, odd_pages, large_canvases, untrusted_names):
+    checks = (built_anywhere, saved_defaults, what_the_webui_saves, kinds, upscalers, odd_pages, large_canvases)
+    for check in (*checks, untrusted_names):
         check()
         print(check.__name__)

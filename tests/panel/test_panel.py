@@ -383,7 +383,8 @@ def test_presets_set_the_controls(page: Browser):
         page.until(lambda preset=preset: page.find(hint).text.startswith(preset.name), preset.name)
         page.until(lambda preset=preset: numbers(page, "denoising_strength") == preset.denoise, "the strength")
         expected = before | {name: shown_as(name, value) for name, value in preset.values().items()}
-        after = page.until(lambda expected=expected: (now := dict(zip(ORDER, page.values()))) == expected and now, "", 8)
+        page.until(lambda expected=expected: dict(zip(ORDER, page.values())) == expected, f"{preset.name}'s values", 8)
+        after = dict(zip(ORDER, page.values()))
         assert after["custom_scale"] == 3 and after["upscaler_index"] == "Lanczos"
         page.until(lambda: not page.shown(control("seams_fix_width")), "the seams fix is off")
     page.slide(control("padding"), 40)  # and a person goes on from there
