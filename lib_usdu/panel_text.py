@@ -102,5 +102,6 @@ STYLE = f"""<style>
 #{PREFIX}presets button {{min-width: 0}}
 .{PREFIX}box:not(.hidden):not(.hide) {{display: flex; flex-direction: column-reverse; gap: 4px}}
 .{PREFIX}box > div {{margin: 0}}
-{_FOCUSED} {{outline: 2px solid #2563eb; outline-offset: 2px}} .dark {_FOCUSED} {{outline-color: #93c5fd}}
+{_FOCUSED} {{outline: 2px solid #2563eb !important; outline-offset: 2px}}
+.dark {_FOCUSED} {{outline-color: #93c5fd !important}}
 </style>"""
