@@ -98,7 +98,7 @@ def _plain(value: float) -> str:
     return str(int(value)) if value == int(value) else str(value)
 
 
-REDRAW_MODES = Choice({"linear": "Linear", "chess": "Chess", "none": "None", "parallel": "Parallel"})
+REDRAW_MODES = Choice({"linear": "Linear", "chess": "Chess", "none": "None", "parallel": "Parallel", "fused": "Fused"})
 SEAMS_FIX_TYPES = Choice(
     {
         "none": "None",
@@ -166,6 +166,8 @@ class Options:
                 object.__setattr__(self, name, getattr(self, other))
             elif value < 64:
                 raise OptionError(name, value, "64 px or more, or 0 for automatic")
+        if self.redraw_mode == "fused" and self.noise != "canvas":
+            raise OptionError("noise", self.noise, "canvas, with the redraw mode fused")
         smallest = min(self.tile_width, self.tile_height)
         for name in ("padding", "seams_fix_padding"):
             if smallest and getattr(self, name) > smallest:

@@ -8,7 +8,7 @@ from itertools import pairwise
 from .blend import Blend, Reach, reach_of
 from .geometry import Region, Tile, place_windows, plan_tiles
 from .options import Options
-from .schedule import PARALLEL, Context
+from .schedule import FUSED, PARALLEL, Context
 
 BLUR_REACH = 2.5
 """How far a mask blur of 1 softens an edge, in px to each side: a Gaussian of that radius fades out there."""
@@ -62,7 +62,7 @@ def _seams_fix(options: Options, width: int, height: int, align: int) -> list[Pa
     lists = [(across_x, rows, fade_x, blur), (columns, across_y, blur, fade_y)]
     if options.seams_fix_type == "half+intersections":
         lists.append((across_x, across_y, fade_x, fade_y))
-    context = PARALLEL if options.redraw_mode == "none" else options.redraw_mode
+    context = PARALLEL if options.redraw_mode in ("none", FUSED) else options.redraw_mode
     passes = []
     for cores_x, cores_y, reach_x, reach_y in lists:
         # The window holds what is seen of a tile and the padding around it.

@@ -8,16 +8,19 @@ from typing import Literal, get_args
 from .errors import OptionError
 from .geometry import Region, Tile
 
-Context = Literal["linear", "chess", "parallel"]
+Context = Literal["linear", "chess", "parallel", "fused"]
 """What a tile sees around its core.
 
 linear: the finished tiles before it, row by row, and the upscaled canvas elsewhere.
 chess: as linear, but the order is that of a chess board: first every tile of one colour, then the other.
 parallel: the upscaled canvas only; no tile depends on another.
+fused: the upscaled canvas, and all tiles take each sampler step together.
 """
 
-
 PARALLEL: Context = "parallel"
+FUSED: Context = "fused"
+INDEPENDENT: tuple[Context, ...] = (PARALLEL, FUSED)
+"""Contexts in which no tile reads what another wrote."""
 
 
 def ordered(tiles: Sequence[Tile], context: Context) -> list[Tile]:
@@ -48,7 +51,7 @@ def batches(
     if limit < 1:
         raise OptionError("tile_batch", limit, "1 or more")
     order = ordered(tiles, context)
-    if context == "parallel":
+    if context in INDEPENDENT:
         return [order[start : start + limit] for start in range(0, len(order), limit)]
 
     count = len(order)

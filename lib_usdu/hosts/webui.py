@@ -6,8 +6,10 @@ File:line references are to AUTOMATIC1111 v1.10.1. What is imported here exists 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ from ..host import Batch, Progress
 from ..options import Options, listed
 from ..upscale import MODEL_FILES, RESAMPLERS, SpandrelModel, resize
 from ..upscale import upscale as run_model
+from .fused_processing import FusedCall
 from .jobs import Jobs
 from .local import EMBEDDED_UPSCALER
 from .memory import windows_that_fit
@@ -185,10 +188,7 @@ class WebuiHost:
         return windows_that_fit(devices.device, width, height, half=devices.dtype != torch.float32)
 
     def refine(self, batch: Batch) -> np.ndarray:
-        tile_p = tile_processing(
-            self.p, batch, self.seed, self._parameters, device=shared.device,
-            seed_delta=int(getattr(shared.opts, "eta_noise_seed_delta", 0) or 0),
-        )  # fmt: skip
+        tile_p = self._tile_processing(batch)
         with torch.random.fork_rng(devices=[]):
             # The host encodes with noise of the global generator (DiagonalGaussianDistribution.sample).
             torch.default_generator.manual_seed(batch.noises[0].seed % 2**64)
@@ -210,6 +210,57 @@ class WebuiHost:
         return np.stack(
             [np.asarray(found_.convert("RGB")) if hasattr(found_, "convert") else found_ for found_ in found]
         )
+
+    def _tile_processing(self, batch: Batch) -> Any:
+        return tile_processing(
+            self.p, batch, self.seed, self._parameters, device=shared.device,
+            seed_delta=int(getattr(shared.opts, "eta_noise_seed_delta", 0) or 0),
+        )  # fmt: skip
+
+    @property
+    def fuses(self) -> bool:
+        """Raises OptionError, saying why, where windows cannot be fused."""
+        reason = None
+        if not hasattr(processing, "DecodedSamples") or hasattr(shared.sd_model, "forge_objects"):
+            reason = "this webui's samplers call the model in another way"
+        elif has_controlnet(self.p):
+            reason = "with a ControlNet unit on"
+        elif getattr(getattr(shared.sd_model, "model", None), "conditioning_key", "crossattn") != "crossattn":
+            reason = "with an inpainting, edit or depth checkpoint"
+        if reason:
+            raise OptionError("redraw_mode", "fused", f"linear, chess, none, parallel {reason}")
+        return True
+
+    def fuse(
+        self, batches: Sequence[Batch], reach: tuple[int, int], step_done: Callable[[int, int], None]
+    ) -> list[np.ndarray]:
+        from modules import sd_samplers, sd_samplers_common
+
+        def stop() -> None:
+            if shared.state.interrupted or getattr(shared.state, "skipped", False):
+                raise sd_samplers_common.InterruptedException
+
+        one = replace(batches[0], tiles=batches[0].tiles[:1], images=batches[0].images[:1])
+        tile_p = self._tile_processing(one)
+        call = FusedCall(
+            processing, lambda: sd_samplers.create_sampler(tile_p.sampler_name, tile_p.sd_model), tile_p, batches,
+            reach, self.latent_scale, max(len(batch.tiles) for batch in batches), stop,
+            lambda: step_done(shared.state.sampling_step, max(shared.state.sampling_steps, 1)),
+            lambda: shared.state.interrupted or getattr(shared.state, "skipped", False),
+        )  # fmt: skip
+        with torch.random.fork_rng(devices=[]):
+            processing.process_images(tile_p)
+        forget_pictures(tile_p)
+        self.comments.update(tile_p.comments)
+        if shared.state.interrupted or (self.stop_requested() and not call.images):
+            raise Stopped("interrupted in a step")
+        if getattr(shared.state, "skipped", False):
+            shared.state.skipped = False
+            self._skipped += sum(len(batch.tiles) for batch in batches)
+            return [batch.images for batch in batches]
+        self._last = tile_p
+        images = iter(call.images)
+        return [np.stack(list(islice(images, len(batch.tiles)))) for batch in batches]
 
     def progress(self, progress: Progress, canvas: np.ndarray | None) -> None:
         _say(f"Tile {progress.done} of {progress.total}")
