@@ -12,11 +12,9 @@ from .errors import OptionError
 from .options import LEGACY_ARGUMENTS, VERSION_MARKER, Options
 from .panel_text import DRIFT, NO_PICTURE, NOTHING_REDRAWN, PREFIX, SMALL_FOR_XL
 from .passes import Pass, plan_passes
-from .schedule import PARALLEL, batches
+from .schedule import FUSED, PARALLEL, batches
 
 MOST_TILES, MOST_CHAINED_TILES = 20_000, 4_000  # beyond these the live line would take more than a second
-TOGETHER = "fused"
-"""The redraw mode in which all tiles take each sampler step together: it has no batches one after another."""
 
 
 class PlanHost(Protocol):
@@ -72,7 +70,7 @@ def _work(options: Options, passes: Sequence[Pass], host: PlanHost) -> str:
     for name in dict.fromkeys(found.name for found in passes):
         same = [found for found in passes if found.name == name]
         count, last = sum(len(found.tiles) for found in same), same[0].tiles[-1]
-        together = same[0].context == TOGETHER
+        together = same[0].context == FUSED  # no batches one after another
         text = f"{count} {'window' if together else 'tile'}{'s' * (count != 1)}"
         if name == "redraw":
             text = f"{last.column + 1}×{last.row + 1} = {text} of {last.window.width}x{last.window.height}"
@@ -89,7 +87,7 @@ def _work(options: Options, passes: Sequence[Pass], host: PlanHost) -> str:
 
 def _warnings(options: Options, host: PlanHost) -> list[str]:
     found = []
-    if options.redraw_mode not in ("none", TOGETHER) and options.denoise > 0.5 and not host.has_controlnet():
+    if options.redraw_mode not in ("none", FUSED) and options.denoise > 0.5 and not host.has_controlnet():
         found.append(DRIFT)
     if options.redraw_mode != "none" and min(options.tile_width, options.tile_height) < 768 and host.is_xl():
         found.append(SMALL_FOR_XL)

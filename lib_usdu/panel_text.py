@@ -26,7 +26,9 @@ LOOKS: dict[str, dict[str, Any]] = {  # where a control differs from what its op
     "custom_width": dict(minimum=64, maximum=16384),
     "custom_height": dict(minimum=64, maximum=16384),
     "custom_scale": dict(label="Scale", info="Times the picture's size", minimum=1, maximum=16),
-    "redraw_mode": dict(info="Parallel: best and fastest. Linear, Chess: tile after tile. None: only enlarge"),
+    "redraw_mode": dict(
+        info="Parallel: best, fastest. Fused: all tiles step by step. Linear, Chess: tile after tile. None: enlarge"
+    ),
     "tile_width": dict(info="0: automatic, 512 or 1024 for SDXL", maximum=2048, step=64, value=0),
     "tile_height": dict(info="0: as the width, automatic if that is 0", maximum=2048, step=64, value=0),
     "mask_blur": dict(info="Softness between tiles"),
@@ -38,12 +40,16 @@ LOOKS: dict[str, dict[str, Any]] = {  # where a control differs from what its op
     "tile_batch": dict(label="Tiles at once", info="More: faster, more memory. 0: automatic"),
     "seamless": dict(label="Seamless texture", info="The picture goes on at its other side"),
     "resume": dict(label="Continue an interrupted run", info="Finished tiles are kept for the next run"),
-    "redo_tiles": dict(label="Redo these tiles"),
+    "redo_tiles": dict(label="Redo these tiles", info="Numbers of tiles of a finished picture, such as 3, 7-9; or all"),
     "number_tiles": dict(label="Number the tiles", info="A picture that shows the number of each tile"),
     "skip_flat": dict(label="Skip flat tiles", info="Tiles without detail stay as enlarged"),
-    "tile_prompts": dict(label="Prompts of tiles", lines=3),
-    "interrogator": dict(label="Describe each tile", info="A model of the webui writes the prompt of each tile"),
-    "finish": dict(label="Finishing pass", info="Once, on the final picture"),
+    "tile_prompts": dict(
+        label="Prompts of tiles",
+        info="Added to the prompt: one line a tile, or '3-7: text', 'row,column: text'",
+        lines=3,
+    ),
+    "interrogator": dict(label="Describe each tile", info="A model of the webui adds words to the prompt of each tile"),
+    "finish": dict(label="Finishing pass", info="Once, on the final picture, never in a tile"),
     "compare": dict(label="Show before and after"),
 }
 

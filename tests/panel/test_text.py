@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -98,11 +97,11 @@ def test_there_are_translations():
 
 def test_windows_all_together():
     """In the redraw mode in which all tiles take each step together there are no batches to count."""
-    options = Options().with_tile(512)
-    together = [replace(found, context="fused") for found in plan_passes(options, 2560, 1440, 64)]
-    assert panel_plan._work(options, together, Small()) == "5×3 = 15 windows of 576x576, all together"
-    alone = [replace(found, context="fused") for found in plan_passes(options, 512, 512, 64)]
-    assert panel_plan._work(options, alone, Small()) == "1×1 = 1 window of 512x512"
+    options = Options(redraw_mode="fused").with_tile(512)
+    assert panel_plan._work(options, plan_passes(options, 2560, 1440, 64), Small()) == (
+        "5×3 = 15 windows of 576x576, all together"
+    )
+    assert panel_plan._work(options, plan_passes(options, 512, 512, 64), Small()) == "1×1 = 1 window of 512x512"
 
 
 def test_choices_have_names_that_no_translation_changes():
