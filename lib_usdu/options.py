@@ -153,6 +153,7 @@ class Options:
     tone_lock: float = _option(1.0, Number(0, 1, 0.01), "how firmly the tone is held to the upscaled picture's")
     seamless: bool = _option(False, Flag(), "for textures: the result continues at its other side without a seam")
     seams_fix_only_visible: bool = _option(False, Flag(), "the seams fix redraws only where a seam can be seen")
+    compare: bool = _option(False, Flag(), "a second picture: before and after side by side; it is not saved")
 
     denoise: float = _option(0.25, Number(0, 1, 0.01), "denoising strength")
     seed: int = _option(1, Number(0, 2**64 - 1), "seed of the noise")
@@ -168,8 +169,6 @@ class Options:
                 object.__setattr__(self, name, getattr(self, other))
             elif value < 64:
                 raise OptionError(name, value, "64 px or more, or 0 for automatic")
-        if self.redraw_mode == "fused" and self.noise != "canvas":
-            raise OptionError("noise", self.noise, "canvas, with the redraw mode fused")
         smallest = min(self.tile_width, self.tile_height)
         for name in ("padding", "seams_fix_padding"):
             if smallest and getattr(self, name) > smallest:
@@ -256,7 +255,10 @@ LEGACY_ARGUMENTS: tuple[str, ...] = (
     "seams_fix_type", "target_size_type", "custom_width", "custom_height", "custom_scale",
 )  # fmt: skip
 """Positions 1-17 of `script_args`; position 0 is the panel's text."""
-OWN_ARGUMENTS: tuple[str, ...] = ("tile_batch", "noise", "blend", "tone_lock", "seamless", "seams_fix_only_visible")
+OWN_ARGUMENTS: tuple[str, ...] = (
+    "tile_batch", "noise", "blend", "tone_lock", "seamless", "seams_fix_only_visible",
+    "compare",
+)  # fmt: skip
 """Positions 19 and on. Only ever appended to."""
 SCRIPT_OPTIONS: tuple[str, ...] = tuple(
     name for name in OPTION_NAMES if name not in ("denoise", "seed", "max_megapixels")

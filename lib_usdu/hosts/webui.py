@@ -18,6 +18,7 @@ import torch
 from modules import devices, errors, images, processing, shared
 from PIL import Image
 
+from ..compare import side_by_side
 from ..embedded import DEFAULT_UPSCALER
 from ..engine import Result
 from ..engine import upscale as run_engine
@@ -82,7 +83,7 @@ def _run(p: Any, script: Any, args: Sequence[Any]) -> Any:
             result = run_engine(rgb, options.with_(seed=seed + number), host, img2img_size=(p.width, p.height))
             final, redrawn = _pictures(result, alpha, resize_mode, resize_wrapped if options.seamless else resize)
             _save(p, options, host, result, final, redrawn)
-            for picture in (final, redrawn):
+            for picture in (final, _compared(options, result), redrawn):
                 if picture is not None:
                     pictures.append(picture)
                     texts.append(result.infotext)
@@ -398,6 +399,11 @@ def _pictures(
         return picture
 
     return finished(result.image), None if result.redrawn is None else finished(result.redrawn)
+
+
+def _compared(options: Options, result: Result) -> Image.Image | None:
+    """The upscaled picture beside the final one, where it is asked for. To be looked at, never saved."""
+    return Image.fromarray(side_by_side(result.upscaled, result.image)) if options.compare else None
 
 
 def _save(

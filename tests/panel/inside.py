@@ -78,7 +78,46 @@ def untrusted_names() -> None:
     assert "<img" not in line and "&lt;img" in line
 
 
+def what_the_webui_saves() -> None:
+    """ui-config.json gets one key for each control that is seen at first, and none for presets and our own fields."""
+    keys: list[str] = []
+
+    def walk(block: object) -> None:  # as modules/ui_loadsave.py does
+        for child in getattr(block, "children", ()):
+            walk(child)
+        name = getattr(block, "value", None) if isinstance(block, gr.Button) else getattr(block, "label", None)
+        if not hasattr(block, "children") and name and not getattr(block, "do_not_save_to_config", False):
+            keys.append(name)
+
+    with gr.Blocks() as app:
+        made = panel.build(StandInHost())
+    walk(app)
+    controls = [x for x in made.inputs if getattr(x, "label", None) and x.value != VERSION_MARKER]
+    assert sorted(keys) == sorted(x.label for x in controls) and len(set(keys)) == len(keys)
+
+
+def kinds() -> None:
+    """A rule of a kind the panel does not know gets a text field; tile_prompts one of several lines."""
+
+    class Lines:
+        allowed = "lines"
+
+        def read(self, option: str, value: str) -> str:
+            return value
+
+    known, about, rules = panel.Options, panel.about, panel.rule_of
+    try:
+        panel.about, panel.rule_of = (lambda name: "one line per tile"), (lambda name: Lines())
+        panel.Options = type("Options", (), {"tile_prompts": "", "redo_tiles": "", **{n: "" for n in panel.SHOWN}})
+        prompts, redo = panel._control(gr, "tile_prompts"), panel._control(gr, "redo_tiles")
+    finally:
+        panel.Options, panel.about, panel.rule_of = known, about, rules
+    assert isinstance(prompts, gr.Textbox) and prompts.lines == 3 and prompts.value == ""
+    assert isinstance(redo, gr.Textbox) and redo.lines == 1 and redo.info == "One line per tile"
+
+
 if __name__ == "__main__":
-    for check in (built_anywhere, saved_defaults, upscalers, odd_pages, large_canvases, untrusted_names):
+    checks = (built_anywhere, saved_defaults, what_the_webui_saves, kinds, upscalers, odd_pages, large_canvases)
+    for check in (*checks, untrusted_names):
         check()
         print(check.__name__)
