@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from .errors import OptionError
+from .errors import OptionError, TooLarge
+from .tile_numbers import ALL, TileNumbers
 
 VERSION_MARKER = "usdu:1"
 """Stands in position 18 of `script_args`: what follows are this extension's own options."""
+
+MOST_TILES = 20_000
+"""In one pass: 5 gigapixels in tiles of 512."""
 
 INFOTEXT_PREFIX = "Ultimate SD upscale "
 """ControlNet recognises an upscale script by the word "upscale" in these keys; the spelling is the original's."""
@@ -91,7 +96,7 @@ class Text:
 
 
 def _is_integer(value: Any) -> bool:
-    return hasattr(value, "__index__") and not isinstance(value, bool)
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
 def _plain(value: float) -> str:
@@ -151,6 +156,10 @@ class Options:
     blend: str = _option("feather", BLENDS, "how overlapping tiles are put together")
     tone_lock: float = _option(1.0, Number(0, 1, 0.01), "how firmly the tone is held to the upscaled picture's")
 
+    resume: bool = _option(True, Flag(), "keep finished tiles on disk: the same run goes on where it was ended")
+    redo_tiles: str = _option("all", TileNumbers(), "tiles of a finished picture to redraw, such as 3, 7-9; or all")
+    number_tiles: bool = _option(False, Flag(), "also make a picture that shows the number of each tile")
+
     denoise: float = _option(0.25, Number(0, 1, 0.01), "denoising strength")
     seed: int = _option(1, Number(0, 2**64 - 1), "seed of the noise")
     max_megapixels: float = _option(1000.0, Number(0.000001, 1e9, 0.01), "largest result")
@@ -175,6 +184,9 @@ class Options:
         """The script's options by name; what is missing is default. `upscaler_index`, into `upscalers`, is accepted."""
         if len(values) > 100:
             raise OptionError("options", f"{len(values)} of them", f"at most {len(SCRIPT_OPTIONS)}")
+        unknown = [name for name in values if not isinstance(name, str)]
+        if unknown:
+            raise OptionError("option", unknown[0], ", ".join(SCRIPT_OPTIONS))
         given = dict(values)
         if "upscaler_index" in given:
             given["upscaler"] = _upscaler_name(given.pop("upscaler_index"), upscalers)
@@ -227,12 +239,22 @@ class Options:
             size = max(1, round(width * self.custom_scale)), max(1, round(height * self.custom_scale))
         megapixels = size[0] * size[1] / 1e6
         if megapixels > self.max_megapixels:
+            raise TooLarge("size", f"{size[0]}x{size[1]}", f"at most {_plain(self.max_megapixels)} megapixels")
+        if self.redo_tiles != ALL and size != (width, height):
             raise OptionError(
-                "size",
-                f"{size[0]}x{size[1]}",
-                f"at most {_plain(self.max_megapixels)} megapixels (--allow-huge lifts it)",
-            )
+                "redo_tiles", self.redo_tiles, f"all, unless the picture is a finished one and keeps its size (scale 1): "
+                f"this one goes from {width}x{height} to {size[0]}x{size[1]}"
+            )  # fmt: skip
+        self._check_tiles(*size)
         return size
+
+    def _check_tiles(self, width: int, height: int) -> None:
+        """Raises OptionError for a plan of more than MOST_TILES tiles."""
+        if self.tile_width and (self.redraw_mode, self.seams_fix_type) != ("none", "none"):
+            count = math.ceil(width / self.tile_width) * math.ceil(height / self.tile_height)
+            if count > MOST_TILES:
+                shown = f"{self.tile_width}x{self.tile_height}"
+                raise OptionError("tile_width", shown, f"a size that makes at most {MOST_TILES} tiles, not {count}")
 
     def with_(self, **changes: Any) -> Options:
         return replace(self, **changes)
@@ -249,7 +271,7 @@ LEGACY_ARGUMENTS: tuple[str, ...] = (
     "seams_fix_type", "target_size_type", "custom_width", "custom_height", "custom_scale",
 )  # fmt: skip
 """Positions 1-17 of `script_args`; position 0 is the panel's text."""
-OWN_ARGUMENTS: tuple[str, ...] = ("tile_batch", "noise", "blend", "tone_lock")
+OWN_ARGUMENTS: tuple[str, ...] = ("tile_batch", "noise", "blend", "tone_lock", "resume", "redo_tiles", "number_tiles")
 """Positions 19 and on. Only ever appended to."""
 SCRIPT_OPTIONS: tuple[str, ...] = tuple(
     name for name in OPTION_NAMES if name not in ("denoise", "seed", "max_megapixels")
