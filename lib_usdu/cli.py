@@ -30,7 +30,8 @@ _FLAGS = {
     "seams_fix_width": "--seams-fix-width", "seams_fix_padding": "--seams-fix-padding",
     "seams_fix_mask_blur": "--seams-fix-mask-blur", "upscaler": "--upscaler", "noise": "--noise", "blend": "--blend",
     "tone_lock": "--tone-lock", "custom_width": "--size", "custom_height": "--size", "checkpoint": "--checkpoint",
-    "redo_tiles": "--redo-tiles", "number_tiles": "--number-tiles", "lora": "--lora", "sampler": "--sampler", "steps": "--steps", "cfg": "--cfg",
+    "resume": "--no-resume", "redo_tiles": "--redo-tiles", "number_tiles": "--number-tiles",
+    "lora": "--lora", "sampler": "--sampler", "steps": "--steps", "cfg": "--cfg",
 }  # fmt: skip
 
 

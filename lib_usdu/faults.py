@@ -123,8 +123,8 @@ class Faults:
             return self._attempt(batch)
         if not self._succeeded:
             raise ModelError(
-                f"not enough memory for a tile of {width}x{height} px (with its padding), one at a time; choose smaller "
-                "tiles or less padding, or close what else uses the memory"
+                f"not enough memory for a tile of {width}x{height} px (with its padding), one at a time; choose "
+                "smaller tiles or less padding, or close what else uses the memory"
             ) from problem
         return self._give_up(batch, problem)
 

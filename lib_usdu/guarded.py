@@ -41,7 +41,7 @@ class GuardedHost:
                 raise
             except Exception as error:
                 if out_of_memory(error):
-                    raise ModelError(f"upscaler {name}: not enough memory; choose another or a smaller result") from error
+                    raise ModelError(f"upscaler {name}: not enough memory; choose another one") from error
                 raise ModelError(f"upscaler {name}: {describe(error)}") from error
 
         identify = getattr(self._host, "upscaler_identity", None)

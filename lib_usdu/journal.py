@@ -136,7 +136,9 @@ class Journal:
             self.note = f"from here on this run cannot be resumed: {error.strerror or error}"
 
 
-def open_job(folder: Path | None, identity: Any, source: np.ndarray, size: tuple[int, int], options: Options, tiles: int):
+def open_job(
+    folder: Path | None, identity: Any, source: np.ndarray, size: tuple[int, int], options: Options, tiles: int
+) -> tuple[Journal | None, str]:
     """The journal of this job, and a note: (None, why) where it cannot be kept, (None, "") where nobody wants one."""
     if folder is None or identity is None or not options.resume:
         return None, ""

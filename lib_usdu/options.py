@@ -241,10 +241,9 @@ class Options:
         if megapixels > self.max_megapixels:
             raise TooLarge("size", f"{size[0]}x{size[1]}", f"at most {_plain(self.max_megapixels)} megapixels")
         if self.redo_tiles != ALL and size != (width, height):
-            raise OptionError(
-                "redo_tiles", self.redo_tiles, f"all, unless the picture is a finished one and keeps its size (scale 1): "
-                f"this one goes from {width}x{height} to {size[0]}x{size[1]}"
-            )  # fmt: skip
+            changed = f"{width}x{height} to {size[0]}x{size[1]}"
+            allowed = f"all, unless the picture is a finished one and keeps its size (scale 1), here {changed}"
+            raise OptionError("redo_tiles", self.redo_tiles, allowed)
         self._check_tiles(*size)
         return size
 

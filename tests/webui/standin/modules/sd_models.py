@@ -25,12 +25,13 @@ class Model:
 
     def encode(self, images):
         """(B, 3, H, W) of 0..1 -> (B, 4, H/8, W/8): means of 8x8 blocks of 2x - 1. What the means lack is remembered
-        for decode.
+        for decode; pictures may come one by one.
         """
         height, width = images.shape[2] // 8 * 8, images.shape[3] // 8 * 8
-        self.images = images[..., :height, :width]
-        colour = F.avg_pool2d(self.images.float(), 8) * 2 - 1
-        self._detail = self.images - self._enlarge(colour)
+        images = images[..., :height, :width]
+        colour = F.avg_pool2d(images.float(), 8) * 2 - 1
+        self.images = self._and_before(self.images, images)
+        self._detail = self._and_before(self._detail, images - self._enlarge(colour))
         return torch.cat([colour, torch.zeros_like(colour[:, :1])], 1)
 
     def decode(self, latents):
@@ -38,9 +39,16 @@ class Model:
         differ).
         """
         images = self._enlarge(latents[:, :3].float())
-        if self._detail is not None and self._detail.shape == images.shape:
-            images = images + self._detail
+        if self._detail is not None and self._detail[-len(images) :].shape == images.shape:
+            images = images + self._detail[-len(images) :]
         return (images + _BIAS / 255) * 2 - 1
+
+    @staticmethod
+    def _and_before(before, images):
+        """With the pictures before them, where those are of the same size; 64 at most."""
+        if before is None or before.shape[1:] != images.shape[1:]:
+            return images
+        return torch.cat([before, images])[-64:]
 
     @staticmethod
     def _enlarge(colour):

@@ -165,7 +165,7 @@ def _remember(p, noise, steps):
             size=(p.width, p.height),
             sampler=p.sampler_name,
             noise=noise.clone(),
-            images=None if images is None else images.clone(),
+            images=None if images is None else images[-len(noise) :].clone(),
             job_no=shared.state.job_no,
             steps=steps,
         )
