@@ -35,7 +35,7 @@ class Faults:
     total: tiles of the whole run. `stage` names the pass, for what is said of a tile.
 
     Out of memory: the batch is halved, for the rest of the run and this size of window; then the host saves memory
-    where it can. Broken numbers: once more, more precisely where the host can. Anything else: each tile of the batch
+    where it can; then once more. Broken numbers: once more, more precisely where the host can. Anything else: each tile of the batch
     once more, alone. A tile that still fails stays as it was (`left`), unless none has succeeded: then ModelError.
     """
 
@@ -50,15 +50,13 @@ class Faults:
         """What the person should know, a line each, in order."""
 
     def refine(self, batch: Batch) -> np.ndarray:
-        limit = self._limits.get(batch.images.shape[1:3], len(batch.tiles))
-        return self._in_parts(batch, limit, self._attempt)
-
-    def _in_parts(self, batch: Batch, size: int, attempt: Callable[[Batch], np.ndarray]) -> np.ndarray:
-        count = len(batch.tiles)
-        if count <= size:
-            return attempt(batch)
-        parts = [batch.part(range(start, min(start + size, count))) for start in range(0, count, size)]
-        return np.concatenate([attempt(part) for part in parts])
+        count, done, start = len(batch.tiles), [], 0
+        while start < count:
+            size = self._limits.get(batch.images.shape[1:3], count)  # may have become less
+            part = batch if size >= count else batch.part(range(start, min(start + size, count)))
+            done.append(self._attempt(part))
+            start += len(part.tiles)
+        return done[0] if len(done) == 1 else np.concatenate(done)
 
     def _attempt(self, batch: Batch) -> np.ndarray:
         found, problem = self._call(batch)
@@ -66,7 +64,7 @@ class Faults:
             return self._mended(batch, found)
         if out_of_memory(problem):
             return self._with_less_memory(batch, problem)
-        return self._in_parts(batch, 1, lambda alone: self._again(alone, problem))
+        return np.concatenate([self._again(batch.part([i]), problem) for i in range(len(batch.tiles))])
 
     def _call(self, batch: Batch) -> tuple[np.ndarray, BaseException | None]:
         """The windows, or what went wrong; by then what the failed call held is free."""
@@ -116,17 +114,20 @@ class Faults:
             half = len(batch.tiles) // 2
             self._limits[(height, width)] = half
             self.notes[f"out of memory: {half} tiles of {width}x{height} at once from here on"] = None
-            return self._in_parts(batch, half, self._attempt)
+            return self.refine(batch)
         save_memory = getattr(self._host, "save_memory", None)
         if save_memory is not None and save_memory():
             self.notes["out of memory: the autoencoder works in pieces from here on"] = None
             return self._attempt(batch)
-        if not self._succeeded:
+        found, again = self._call(batch)  # something else may have had the memory
+        if again is None:
+            return self._mended(batch, found)
+        if not self._succeeded and out_of_memory(again):
             raise ModelError(
                 f"not enough memory for a tile of {width}x{height} px (with its padding), one at a time; choose "
                 "smaller tiles or less padding, or close what else uses the memory"
-            ) from problem
-        return self._give_up(batch, problem)
+            ) from again
+        return self._give_up(batch, again)
 
     def _give_up(self, alone: Batch, problem: BaseException) -> np.ndarray:
         """A tile that stays as it was."""
