@@ -78,7 +78,7 @@ class Flag:
     def read(self, option: str, value: Any) -> bool:
         if isinstance(value, bool):
             return value
-        if value in ("True", "true", "False", "false"):  # infotext
+        if isinstance(value, str) and value in ("True", "true", "False", "false"):  # infotext
             return value in ("True", "true")
         if _is_integer(value) and value in (0, 1):
             return bool(value)
