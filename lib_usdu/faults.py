@@ -36,7 +36,8 @@ class Faults:
 
     Out of memory: the batch is halved, for the rest of the run and this size of window; then the host saves memory
     where it can; then once more. Broken numbers: once more, more precisely where the host can. Anything else: each
-    tile of the batch once more, alone. A tile that still fails stays as it was (`left`), unless none has succeeded: then ModelError.
+    tile of the batch once more, alone. A tile that still fails stays as it was (`left`), unless none has succeeded:
+    then ModelError.
     """
 
     def __init__(self, refine: Callable[[Batch], np.ndarray], host: Any, total: int):

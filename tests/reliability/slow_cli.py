@@ -14,7 +14,7 @@ from lib_usdu.hosts.local import LocalHost  # noqa: E402
 
 class SlowRefiner(FaultyRefiner):
     def refine(self, batch, stop):
-        time.sleep(0.02 * len(batch.tiles))
+        time.sleep(0.05 * len(batch.tiles))
         return super().refine(batch, stop)
 
 

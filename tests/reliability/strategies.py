@@ -19,11 +19,11 @@ ANYTHING = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
     max_leaves=8,
 )
-_SIZES = {"custom_width": (1, 160), "custom_height": (1, 160),
+_SIZES = {"custom_width": (1, 120), "custom_height": (1, 120),
           "padding": (0, 64), "seams_fix_padding": (0, 64), "tile_batch": (0, 5)}  # fmt: skip
 
 
-def proper(name: str) -> st.SearchStrategy:
+def proper(name: str) -> st.SearchStrategy:  # noqa: PLR0911
     """Values an option takes, so small that the run is quick."""
     rule = rule_of(name)
     if name == "upscaler":
@@ -64,11 +64,8 @@ def script_args(draw):
     """A list of any length, or one dict in it."""
     kind = draw(st.integers(0, 9))
     if kind < 4:
-        return [
-            draw(option_dicts()),
-            *draw(st.lists(st.none(), max_size=2)),
-            *draw(st.lists(ANYTHING, max_size=1))[:kind],
-        ]
+        more = draw(st.lists(st.none(), max_size=2)) if kind else draw(st.lists(ANYTHING, max_size=2))
+        return [draw(option_dicts()), *more]
     if kind == 9:
         return draw(st.lists(ANYTHING, max_size=40))
     names = [*LEGACY_ARGUMENTS, None, *OWN_ARGUMENTS]

@@ -17,8 +17,9 @@ from lib_usdu.hosts.local import IdentityRefiner, LocalHost
 from lib_usdu.options import SCRIPT_OPTIONS, Options
 
 CASES = wanted("USDU_FUZZ", 500)
-"""Of these, two fifths are options, one fifth picture files; the rest is in tests/webui/test_reliability.py."""
+"""Of these, three fifths are options, one fifth picture files; the rest is in tests/webui/test_reliability.py."""
 SETTINGS = dict(deadline=None, suppress_health_check=list(HealthCheck))
+KEYS = st.none() | st.booleans() | st.integers() | st.text(max_size=9)
 SMALL = np.random.default_rng(1).integers(0, 256, (40, 48, 3), dtype=np.uint8)
 
 
@@ -31,16 +32,13 @@ def tally(request):
         count(f"fuzz: {what}", len(outcomes), sum(outcomes))
 
 
-@settings(max_examples=CASES * 2 // 5, **SETTINGS)
-@given(
-    values=option_dicts()
-    | st.dictionaries(st.none() | st.booleans() | st.integers() | st.text(max_size=9), ANYTHING, max_size=4)
-)
+@settings(max_examples=CASES * 3 // 5, **SETTINGS)
+@given(values=option_dicts() | st.dictionaries(KEYS, ANYTHING, max_size=4))
 def test_fuzz_options(values, tally):
     outcomes = tally.setdefault("options", [])
     outcomes.append(False)
     try:
-        options = Options.from_dict(values, upscalers=["None", "Lanczos"]).with_(max_megapixels=0.05)
+        options = Options.from_dict(values, upscalers=["None", "Lanczos"]).with_(max_megapixels=0.02)
         result = upscale(SMALL, options, LocalHost(IdentityRefiner()), img2img_size=(64, 64))
         assert Options.from_infotext(result.parameters) == options.with_tile(512).with_(max_megapixels=1000)
         size = options.target_size(48, 40, (64, 64))

@@ -54,8 +54,8 @@ def test_kills_at_random_moments_end_in_the_same_picture(tmp_path, photo):
             if done == kills:
                 break
             process = start(source, out, folder, *more)
-            # At any moment of a run, from its first import to the writing of the picture
-            time.sleep(chance.uniform(0.1, 1.0) * took)
+            # At any moment of a run, from its first import to the writing of the picture; mostly in its tiles
+            time.sleep(chance.uniform(*chance.choice([(0.05, 1.05), (0.5, 0.9)])) * took)
             if process.poll() is not None:  # what the kills before have left to do was done sooner
                 tracebacks += "Traceback" in process.communicate()[1]
                 break
@@ -72,7 +72,8 @@ def test_kills_at_random_moments_end_in_the_same_picture(tmp_path, photo):
         pictures += 1
         same += np.array_equal(np.asarray(Image.open(out)), np.asarray(Image.open(whole)))
         assert journal.jobs(folder) == []  # nothing stays behind
-    count("kill -9", done, done)
-    count("pictures after kills", pictures, same, tracebacks)
-    count("reruns that resumed", pictures, resumed)
+    # Every picture is killed up to four times and finished once: identical or not, it speaks for its kills.
+    count("kill -9 at a random moment", done, done if same == pictures else 0, tracebacks)
+    count("pictures that were killed and finished", pictures, same)
+    count("of these, finished by a resumed run", pictures, resumed)
     assert same == pictures and tracebacks == 0 and resumed and (done == kills or seconds < 100)
