@@ -100,7 +100,7 @@ def test_extreme_shapes(size, tmp_path, capsys):
     Image.linear_gradient("L").resize(size).save(source)
     for more in (("--scale", "2"), ("--scale", "1", "--redraw", "linear", "--seams-fix", "half+intersections")):
         out.unlink(missing_ok=True)
-        told = ["--engine", "identity", "--upscaler", "Lanczos", "--quiet", "--tile", "256", *more]
+        told = ["--engine", "identity", "--upscaler", "Lanczos", "--quiet", "--tile", "1024", *more]
         assert main([str(source), "-o", str(out), *told]) == 0, capsys.readouterr().err
         assert Image.open(out).size == (size[0] * int(more[1]), size[1] * int(more[1]))
 
