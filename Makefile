@@ -6,7 +6,7 @@ TORCHVISION ?= torchvision==0.28.0
 PY := .venv/bin/python
 PIP := .venv/bin/pip --disable-pip-version-check
 
-.PHONY: demo test bench quality embedded lint clean browser
+.PHONY: demo test bench quality embedded reliability fuzz lint clean browser
 
 demo: .venv/ready
 	@mkdir -p out
@@ -28,6 +28,16 @@ quality: .venv/ready
 # The embedded default against plain Lanczos: PHOTOS are made small and enlarged again.
 embedded: .venv/ready
 	OMP_NUM_THREADS=2 $(PY) -m bench.embedded $(PHOTOS)
+
+# What is injected and what survives: 50 kills, faults at every tile, and make fuzz.
+reliability: .venv/ready
+	rm -f out/reliability.json
+	OMP_NUM_THREADS=2 USDU_COUNTS=out/reliability.json USDU_KILLS=50 USDU_SECONDS=3600 USDU_FAULT_STEP=1 USDU_FUZZ=20000 \
+		$(PY) -m pytest tests/reliability tests/webui/test_reliability.py
+	$(PY) -m bench.reliability out/reliability.json
+
+fuzz: .venv/ready
+	OMP_NUM_THREADS=2 USDU_FUZZ=20000 $(PY) -m pytest tests/reliability tests/webui/test_reliability.py -k fuzz
 
 lint: .venv/ready
 	.venv/bin/ruff check .

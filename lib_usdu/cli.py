@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from . import __version__, imagefile
-from .errors import InputError, OptionError, OutputError, UsduError
+from . import __version__, imagefile, journal, journal_command
+from .errors import InputError, ModelError, OptionError, OutputError, TooLarge, UsduError
 from .options import BLENDS, NOISE_MODES, REDRAW_MODES, SEAMS_FIX_TYPES, Options, about
 
 EMBEDDED_HINT = (
@@ -31,6 +31,7 @@ _FLAGS = {
     "seams_fix_mask_blur": "--seams-fix-mask-blur", "upscaler": "--upscaler", "noise": "--noise", "blend": "--blend",
     "tone_lock": "--tone-lock", "seamless": "--seamless", "seams_fix_only_visible": "--seams-fix-only-visible",
     "custom_width": "--size", "custom_height": "--size", "checkpoint": "--checkpoint",
+    "resume": "--no-resume", "redo_tiles": "--redo-tiles", "number_tiles": "--number-tiles",
     "lora": "--lora", "sampler": "--sampler", "steps": "--steps", "cfg": "--cfg",
 }  # fmt: skip
 
@@ -50,17 +51,26 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command line and returns its exit code."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == ["journal"]:  # a picture or folder of that name: ./journal
+        return journal_command.main(arguments[1:])
     try:
         return _run(_parser().parse_args(arguments))
     except UsduError as error:
         print(f"usdu: error: {_message(error)}", file=sys.stderr)
+        return 2
+    except Exception as error:
+        if sys.flags.dev_mode:
+            raise
+        said = next(iter(str(error).splitlines()), "")[:300]
+        print(f"usdu: error: {type(error).__name__}: {said} (python -X dev -m lib_usdu shows where)", file=sys.stderr)
         return 2
 
 
 def _run(args: argparse.Namespace) -> int:
     options = _options(args)
     jobs = _jobs(args)
-    for target in (*(job.target for job in jobs), args.compare, args.json):
+    for target in (*(job.target for job in jobs), args.compare, args.json, args.number_tiles):
         _check_writable(target, args.overwrite)
     if len(jobs) == 1:  # before a model is loaded; a folder's pictures are looked at in turn
         picture = imagefile.read(jobs[0].source, max_pixels=_max_pixels(args))
@@ -108,6 +118,8 @@ def _upscale_file(job: Job, name: str, options: Options, host: Any, args: argpar
     alpha = None
     if picture.alpha is not None:
         alpha = (resize_wrapped if options.seamless else resize)(picture.alpha, width, height)
+    for note in result.notes:
+        _say(f"{name}: {note}")
     notes = imagefile.write(
         target, result.image, alpha=alpha, icc=picture.icc, dpi=picture.dpi, infotext=result.infotext,
         overwrite=args.overwrite,
@@ -119,6 +131,12 @@ def _upscale_file(job: Job, name: str, options: Options, host: Any, args: argpar
 
         sheet = side_by_side(resize(picture.rgb, width, height), result.image)
         imagefile.write(args.compare, sheet, overwrite=args.overwrite)
+    if result.numbered is not None:
+        imagefile.write(args.number_tiles, result.numbered, overwrite=args.overwrite)
+    if result.finished:
+        result.forget()
+    elif not host.stop:
+        raise ModelError(f"ended early, see above; what was done is in {target}")
     stats = result.stats
     before = f"{picture.rgb.shape[1]}x{picture.rgb.shape[0]}"
     _say(f"{name}: {before} -> {width}x{height}, {stats.tiles_done} tiles, {stats.seconds:.1f} s -> {target}")
@@ -142,6 +160,7 @@ def _options(args: argparse.Namespace) -> Options:
         "seams_fix_mask_blur": args.seams_fix_mask_blur, "upscaler": args.upscaler, "noise": args.noise,
         "blend": args.blend, "tone_lock": args.tone_lock, "custom_scale": args.scale,
         "seamless": args.seamless, "seams_fix_only_visible": args.seams_fix_only_visible,
+        "resume": args.resume, "redo_tiles": args.redo_tiles, "number_tiles": args.number_tiles is not None,
     }  # fmt: skip
     given = {name: value for name, value in given.items() if value is not None}
     if args.size is not None:
@@ -172,7 +191,7 @@ def _host(args: argparse.Namespace, options: Options) -> Any:
         if args.checkpoint != EMBEDDED:
             add_loras(pipeline, args.lora)
         refiner = DiffusersRefiner(pipeline, sampling, model_name)
-    host = LocalHost(refiner, {EMBEDDED_UPSCALER: DEFAULT_UPSCALER}, device)
+    host = LocalHost(refiner, {EMBEDDED_UPSCALER: DEFAULT_UPSCALER}, device, journal_folder=args.journal)
     host.check_upscaler(options.upscaler)
     return host
 
@@ -212,8 +231,9 @@ def _jobs(args: argparse.Namespace) -> list[Job]:
             jobs.append(Job(given, output / _kept_name(given)))
         else:
             jobs.append(Job(given, output))
-    if len(jobs) > 1 and args.compare:
-        raise OptionError("--compare", str(args.compare), "one picture at a time")
+    for flag, single in (("--compare", args.compare), ("--number-tiles", args.number_tiles)):
+        if len(jobs) > 1 and single:
+            raise OptionError(flag, str(single), "one picture at a time")
     targets = [job.target for job in jobs]
     twice = next((target for target in targets if targets.count(target) > 1), None) if len(inputs) > 1 else None
     if twice:
@@ -309,6 +329,8 @@ def _max_pixels(args: argparse.Namespace) -> int:
 def _message(error: BaseException) -> str:
     if isinstance(error, OptionError) and error.option in _FLAGS:
         return str(error).replace(error.option, _FLAGS[error.option], 1)
+    if isinstance(error, TooLarge):
+        return f"{error} (--allow-huge lifts it)"
     if isinstance(error, MemoryError):
         return "not enough memory; try a smaller --scale"
     return str(error)
@@ -367,6 +389,16 @@ def _parser() -> argparse.ArgumentParser:
     add("--cfg", type=float, default=7.0, help="CFG scale (7)")
     add("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (auto)")
     add("--compare", type=Path, metavar="FILE", help="also write before and after side by side, with 100 %% crops")
+    add(
+        "--redo-tiles", metavar="3,7-9",
+        help="over a finished picture, with --scale 1 and the tile size it was made with: redraw only these tiles",
+    )  # fmt: skip
+    add("--number-tiles", type=Path, metavar="FILE", help="also write a picture that shows the numbers of the tiles")
+    add("--no-resume", dest="resume", action="store_false", default=None, help="keep no finished tiles on disk")
+    add(
+        "--journal", type=Path, default=journal.default_folder(), metavar="FOLDER",
+        help="where finished tiles are kept until the picture is written; usdu journal lists and clears them",
+    )  # fmt: skip
     add("--json", type=Path, metavar="FILE", help="write sizes, tiles, times and memory as JSON")
     add("--allow-huge", action="store_true", help="allow results over 1 gigapixel")
     add("--quiet", action="store_true", help="no progress bar")

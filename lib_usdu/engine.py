@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,11 +14,14 @@ from .blend import Cut, Feather
 from .colour import low_frequency_lock
 from .errors import ModelError, OptionError, Stopped
 from .geometry import Region, Tile, crop
+from .guarded import GuardedHost
 from .host import Batch, Host, Progress
 from .noise import tile_noise
 from .options import INFOTEXT_PREFIX, Options
 from .passes import Pass, plan_passes
+from .redo import chosen_passes, numbered
 from .schedule import FUSED, INDEPENDENT, batches
+from .tile_numbers import ALL
 from .upscale import resize
 from .visible import only_along, visible_seams
 from .wrap import resize_wrapped, upscale_wrapped
@@ -70,7 +73,9 @@ class Stats:
 class Result:
     """image: uint8 (h, w, 3), the final picture. parameters: the options and what is to be said of the run, for the
     infotext. upscaled: the canvas before any tile was refined. redrawn: the picture before the seams were fixed, None
-    where they were not. finished: False when the person stopped the run; the picture then holds what was done."""
+    where they were not. finished: False when the person stopped the run; the picture then holds what was done.
+    numbered: the picture with the numbers of its tiles, where that was asked for. notes: what the person should know
+    of the run. forget: to be called once the picture is safe: removes what was kept to resume the run."""
 
     image: np.ndarray
     infotext: str
@@ -79,6 +84,9 @@ class Result:
     upscaled: np.ndarray
     redrawn: np.ndarray | None = None
     finished: bool = True
+    numbered: np.ndarray | None = None
+    notes: tuple[str, ...] = ()
+    forget: Callable[[], None] = lambda: None
 
 
 def upscale(image: Any, options: Options, host: Host, *, img2img_size: tuple[int, int] | None = None) -> Result:
@@ -86,8 +94,9 @@ def upscale(image: Any, options: Options, host: Host, *, img2img_size: tuple[int
 
     image: uint8 (h, w, 3) or a PIL image. img2img_size: (width, height) for target_size_type "img2img".
 
-    Raises OptionError for a size or upscaler that is not allowed, before any work; ModelError when the host's model
-    fails. A stop asked of the host is no error: the result says `finished=False`.
+    Raises OptionError for a size or upscaler that is not allowed, before any work; ModelError when the upscaler or
+    the host's model does not work at all (a tile that fails stays as upscaled). A stop asked of the host is no error:
+    the result says `finished=False`.
     """
     started = time.perf_counter()
     rgb = image if isinstance(image, np.ndarray) else np.asarray(image.convert("RGB"))
@@ -97,19 +106,25 @@ def upscale(image: Any, options: Options, host: Host, *, img2img_size: tuple[int
         raise OptionError("redraw_mode", options.redraw_mode, "linear, chess, none, parallel: this host has no fused")
     options = options.with_tile(host.default_tile)
     width, height = options.target_size(rgb.shape[1], rgb.shape[0], img2img_size)
-    scheduled = [(work, _schedule(work, options, host)) for work in plan_passes(options, width, height, host.alignment)]
+    planned = plan_passes(options, width, height, host.alignment)
+    passes = chosen_passes(planned, options.redo_tiles)
+    scheduled = [(work, _schedule(work, options, host)) for work in passes]
     stats = Stats(tiles=sum(len(work.tiles) for work, _ in scheduled))
     parameters = options.to_infotext()
     host.announce(parameters, sum(1 if work.context == FUSED else len(groups) for work, groups in scheduled))
+
+    guarded = GuardedHost(host, options, rgb, (width, height), stats.tiles)
 
     finished = True
     redrawn = None
     with stats.stage("upscale"):
         try:
-            if options.seamless:
-                canvas = upscale_wrapped(host.upscale, rgb, options.upscaler, width, height)
+            if options.redo_tiles != ALL:  # over a finished picture
+                canvas = rgb
+            elif options.seamless:
+                canvas = upscale_wrapped(guarded.upscale, rgb, options.upscaler, width, height)
             else:
-                canvas = host.upscale(rgb, options.upscaler, width, height)
+                canvas = guarded.upscale(rgb, options.upscaler, width, height)
         except Stopped:
             canvas, finished = (resize_wrapped if options.seamless else resize)(rgb, width, height), False
     upscaled = canvas
@@ -122,13 +137,21 @@ def upscale(image: Any, options: Options, host: Host, *, img2img_size: tuple[int
                 scheduled[1:] = _where_seams_show(scheduled, upscaled, redrawn, options, host, stats)
                 parameters[INFOTEXT_PREFIX + "seams fix left out"] = f"{stats.tiles_left_out} tiles"
         work, groups = scheduled[number]
+        guarded.faults.stage = work.name
         with stats.stage(work.name):
             run = _run_fused if work.context == FUSED else _run
-            canvas, finished = run(work, groups, number, canvas, options, host, stats)
+            canvas, finished = run(work, groups, number, canvas, options, guarded, stats)
+    guarded.close()
+    stats.stages["journal"] = guarded.seconds
     stats.seconds = time.perf_counter() - started
+    parameters.update(guarded.parameters)
     if not finished:
         parameters[INFOTEXT_PREFIX + "unfinished"] = f"{stats.tiles_done} of {stats.tiles} tiles"
-    return Result(canvas, host.infotext(parameters), parameters, stats, upscaled, redrawn, finished)
+    sheet = numbered(canvas, planned[0].tiles) if options.number_tiles and planned else None
+    text = host.infotext(parameters)
+    return Result(
+        canvas, text, parameters, stats, upscaled, redrawn, finished, sheet, guarded.notes, guarded.forget
+    )  # fmt: skip
 
 
 def _schedule(work: Pass, options: Options, host: Host) -> list[list[Tile]]:

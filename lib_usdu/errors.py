@@ -16,10 +16,17 @@ class OptionError(UsduError, ValueError):
 
     def __init__(self, option: str, value: object, allowed: str):
         self.option, self.value, self.allowed = option, value, allowed
-        shown = repr(value)
+        try:
+            shown = repr(value)
+        except (ValueError, RecursionError):  # an integer of thousands of digits, a list inside itself
+            shown = f"a {type(value).__name__} too large to show"
         if len(shown) > 120:
             shown = shown[:117] + "..."
         super().__init__(f"{option}: {shown} is not allowed; allowed: {allowed}")
+
+
+class TooLarge(OptionError):
+    """A result above the limit of megapixels. Each place has its own way to raise that limit, and adds it."""
 
 
 class InputError(UsduError):
@@ -36,3 +43,11 @@ class ModelError(UsduError):
 
 class Stopped(UsduError):
     """The person asked to stop; what was finished before is kept."""
+
+
+class Skipped(UsduError):
+    """The person asked to leave these tiles as they are and to go on."""
+
+
+class NotANumber(UsduError):
+    """The model's numbers broke down (NaN, infinite): it may work with higher precision."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, fields, replace
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -18,6 +18,8 @@ class Batch:
 
     images: uint8 (n, window height, window width, 3), the pixels of each tile's window, 1:1.
     noises: the noise of each. denoise: denoising strength, 0-1. canvas: the whole picture's region.
+
+    Fields that are tuples or arrays hold one entry a tile.
     """
 
     tiles: tuple[Tile, ...]
@@ -25,6 +27,17 @@ class Batch:
     noises: tuple[TileNoise, ...]
     denoise: float
     canvas: Region
+
+    def part(self, indices: Sequence[int]) -> Batch:
+        """Some of the tiles, as a batch of their own."""
+        chosen = list(indices)
+        return replace(self, **{item.name: _pick(getattr(self, item.name), chosen) for item in fields(self)})
+
+
+def _pick(value: Any, indices: list[int]) -> Any:
+    if isinstance(value, np.ndarray):
+        return value[indices]
+    return tuple(value[i] for i in indices) if isinstance(value, tuple) else value
 
 
 @dataclass(frozen=True)
@@ -41,7 +54,16 @@ class Progress:
 
 
 class Host(Protocol):
-    """A place that refines tiles: a webui, diffusers, or nothing at all."""
+    """A place that refines tiles: a webui, diffusers, or nothing at all.
+
+    A host may also have, and the engine looks for:
+    journal_folder: Path | None, where finished tiles are kept so that a run can be resumed;
+    identity() -> Mapping | None: what `refine` depends on besides the batch, None where it cannot be told;
+    upscaler_identity(name) -> Any: the same of `upscale`, None where keeping its result is not worth it;
+    upscale_skipped: bool, True once the person has skipped the upscaling;
+    save_memory() -> bool: takes a slower way that needs less memory, False where there is none (left);
+    more_precise(): a context in which `refine` calculates more precisely.
+    """
 
     alignment: int
     """Window sizes are multiples of this, in pixels."""
@@ -76,7 +98,8 @@ class Host(Protocol):
     def refine(self, batch: Batch) -> np.ndarray:
         """Each window after the model: (n, window height, window width, 3), levels 0-255, float or uint8.
 
-        Raises Stopped when the person asked to stop before it was complete.
+        Raises Stopped when the person asked to stop before it was complete, Skipped when these tiles should be left,
+        NotANumber when the numbers broke down.
         """
         ...
 

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from .errors import OptionError
+from .errors import OptionError, TooLarge
 from .geometry import check_wraps
+from .tile_numbers import ALL, TileNumbers
 
 VERSION_MARKER = "usdu:1"
 """Stands in position 18 of `script_args`: what follows are this extension's own options."""
+
+MOST_TILES = 20_000
+"""In one pass: 5 gigapixels in tiles of 512."""
 
 INFOTEXT_PREFIX = "Ultimate SD upscale "
 """ControlNet recognises an upscale script by the word "upscale" in these keys; the spelling is the original's."""
@@ -74,7 +79,7 @@ class Flag:
     def read(self, option: str, value: Any) -> bool:
         if isinstance(value, bool):
             return value
-        if value in ("True", "true", "False", "false"):  # infotext
+        if isinstance(value, str) and value in ("True", "true", "False", "false"):  # infotext
             return value in ("True", "true")
         if _is_integer(value) and value in (0, 1):
             return bool(value)
@@ -92,7 +97,7 @@ class Text:
 
 
 def _is_integer(value: Any) -> bool:
-    return hasattr(value, "__index__") and not isinstance(value, bool)
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
 def _plain(value: float) -> str:
@@ -155,6 +160,10 @@ class Options:
     seams_fix_only_visible: bool = _option(False, Flag(), "the seams fix redraws only where a seam can be seen")
     compare: bool = _option(False, Flag(), "a second picture: before and after side by side; it is not saved")
 
+    resume: bool = _option(True, Flag(), "keep finished tiles on disk: the same run goes on where it was ended")
+    redo_tiles: str = _option("all", TileNumbers(), "tiles of a finished picture to redraw, such as 3, 7-9; or all")
+    number_tiles: bool = _option(False, Flag(), "also make a picture that shows the number of each tile")
+
     denoise: float = _option(0.25, Number(0, 1, 0.01), "denoising strength")
     seed: int = _option(1, Number(0, 2**64 - 1), "seed of the noise")
     max_megapixels: float = _option(1000.0, Number(0.000001, 1e9, 0.01), "largest result")
@@ -179,6 +188,9 @@ class Options:
         """The script's options by name; what is missing is default. `upscaler_index`, into `upscalers`, is accepted."""
         if len(values) > 100:
             raise OptionError("options", f"{len(values)} of them", f"at most {len(SCRIPT_OPTIONS)}")
+        unknown = [name for name in values if not isinstance(name, str)]
+        if unknown:
+            raise OptionError("option", unknown[0], ", ".join(SCRIPT_OPTIONS))
         given = dict(values)
         if "upscaler_index" in given:
             given["upscaler"] = _upscaler_name(given.pop("upscaler_index"), upscalers)
@@ -231,14 +243,23 @@ class Options:
             size = max(1, round(width * self.custom_scale)), max(1, round(height * self.custom_scale))
         megapixels = size[0] * size[1] / 1e6
         if megapixels > self.max_megapixels:
-            raise OptionError(
-                "size",
-                f"{size[0]}x{size[1]}",
-                f"at most {_plain(self.max_megapixels)} megapixels (--allow-huge lifts it)",
-            )
+            raise TooLarge("size", f"{size[0]}x{size[1]}", f"at most {_plain(self.max_megapixels)} megapixels")
         if self.seamless:
             check_wraps(*size)
+        if self.redo_tiles != ALL and size != (width, height):
+            changed = f"{width}x{height} to {size[0]}x{size[1]}"
+            allowed = f"all, unless the picture is a finished one and keeps its size (scale 1), here {changed}"
+            raise OptionError("redo_tiles", self.redo_tiles, allowed)
+        self._check_tiles(*size)
         return size
+
+    def _check_tiles(self, width: int, height: int) -> None:
+        """Raises OptionError for a plan of more than MOST_TILES tiles."""
+        if self.tile_width and (self.redraw_mode, self.seams_fix_type) != ("none", "none"):
+            count = math.ceil(width / self.tile_width) * math.ceil(height / self.tile_height)
+            if count > MOST_TILES:
+                shown = f"{self.tile_width}x{self.tile_height}"
+                raise OptionError("tile_width", shown, f"a size that makes at most {MOST_TILES} tiles, not {count}")
 
     def with_(self, **changes: Any) -> Options:
         return replace(self, **changes)
@@ -257,7 +278,7 @@ LEGACY_ARGUMENTS: tuple[str, ...] = (
 """Positions 1-17 of `script_args`; position 0 is the panel's text."""
 OWN_ARGUMENTS: tuple[str, ...] = (
     "tile_batch", "noise", "blend", "tone_lock", "seamless", "seams_fix_only_visible",
-    "compare",
+    "resume", "redo_tiles", "number_tiles", "compare",
 )  # fmt: skip
 """Positions 19 and on. Only ever appended to."""
 SCRIPT_OPTIONS: tuple[str, ...] = tuple(

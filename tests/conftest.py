@@ -13,6 +13,12 @@ from PIL import Image  # noqa: E402
 PHOTOS = Path(__file__).parent / "photos"
 
 
+@pytest.fixture(autouse=True)
+def own_cache(monkeypatch, tmp_path_factory):
+    """No test sees, or leaves, finished tiles in the person's own cache folder."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+
+
 @pytest.fixture(scope="session")
 def photo() -> np.ndarray:
     """uint8 (512, 512, 3)."""

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from .. import infotext
+from ..digest import digest
 from ..errors import OptionError
 from ..host import Batch, Progress
 from ..options import listed
@@ -59,22 +60,31 @@ class IdentityRefiner:
     def infotext(self, parameters: dict[str, str]) -> str:
         return infotext.write(parameters)
 
+    def identity(self) -> dict[str, str]:
+        return {"engine": "identity"}
+
 
 @dataclass
 class LocalHost:
-    """on_progress is told every step; `stop` may be set from a signal handler or another thread."""
+    """on_progress is told every step; `stop` may be set from a signal handler or another thread. A refiner may have
+    `identity`, `save_memory` and `more_precise` as a host may."""
 
     refiner: Refiner
     upscaler_files: Mapping[str, Path] = field(default_factory=dict)
     device: Any = "cpu"
     on_progress: Callable[[Progress], None] = lambda progress: None
     stop: bool = False
+    journal_folder: Path | None = None
 
     def __post_init__(self):
         self.alignment, self.latent_scale = self.refiner.alignment, self.refiner.latent_scale
         self.default_tile = self.refiner.default_tile
         self.batch_limit, self.infotext = self.refiner.batch_limit, self.refiner.infotext
         self._models: dict[str, SpandrelModel] = {}  # kept for the next picture
+
+        for hook in ("identity", "save_memory", "more_precise"):
+            if hasattr(self.refiner, hook):
+                setattr(self, hook, getattr(self.refiner, hook))
 
     batch_cap = None
 
@@ -99,6 +109,12 @@ class LocalHost:
             progress=lambda done, total: self.on_progress(Progress("upscale", done, total)),
             stop=self.stop_requested,
         )
+
+    def upscaler_identity(self, name: str) -> str | None:
+        """The content of the model's file; None for plain resampling, which is quickly done again."""
+        name = next((known for known in self.upscalers() if known.casefold() == name.casefold()), name)
+        path = None if name in RESAMPLERS else self.upscaler_files.get(name) or _model_path(name)
+        return digest(Path(path).read_bytes(), str(self.device)) if path is not None else None
 
     def check_upscaler(self, name: str) -> None:
         """Raises OptionError when there is no such upscaler, ModelError when its file is none."""

@@ -6,6 +6,7 @@ File:line references are to AUTOMATIC1111 v1.10.1. What is imported here exists 
 from __future__ import annotations
 
 import copy
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -22,7 +23,7 @@ from ..compare import side_by_side
 from ..embedded import DEFAULT_UPSCALER
 from ..engine import Result
 from ..engine import upscale as run_engine
-from ..errors import ModelError, OptionError, Stopped, UsduError
+from ..errors import ModelError, NotANumber, OptionError, Skipped, Stopped, TooLarge, UsduError
 from ..fit import Enlarge, check_whole, fit
 from ..host import Batch, Progress
 from ..options import Options, listed
@@ -30,6 +31,7 @@ from ..upscale import MODEL_FILES, RESAMPLERS, SpandrelModel, resize
 from ..upscale import upscale as run_model
 from ..wrap import resize_wrapped
 from .fused_processing import FusedCall
+from .identity import stamp, webui_identity
 from .jobs import Jobs
 from .local import EMBEDDED_UPSCALER
 from .memory import windows_that_fit
@@ -52,6 +54,11 @@ def run(p: Any, script: Any, args: Sequence[Any]) -> Any:
     """
     try:
         return _run(p, script, args)
+    except TooLarge as error:
+        return _failed(p, f"{error} (the webui's --usdu-max-megapixels raises it)")
+    except ModelError as error:
+        errors.report(f"{script.title()}: {error}", exc_info=error.__cause__ is not None)
+        return _failed(p, str(error), status=500)
     except (UsduError, MemoryError) as error:
         return _failed(p, str(error) or "not enough memory")
     except Exception as error:
@@ -83,7 +90,11 @@ def _run(p: Any, script: Any, args: Sequence[Any]) -> Any:
             result = run_engine(rgb, options.with_(seed=seed + number), host, img2img_size=(p.width, p.height))
             final, redrawn = _pictures(result, alpha, resize_mode, resize_wrapped if options.seamless else resize)
             _save(p, options, host, result, final, redrawn)
-            for picture in (final, _compared(options, result), redrawn):
+            if result.finished:
+                result.forget()
+            host.comments.update(dict.fromkeys(result.notes, 1))
+            numbered = None if result.numbered is None else Image.fromarray(result.numbered)
+            for picture in (final, _compared(options, result), redrawn, numbered):
                 if picture is not None:
                     pictures.append(picture)
                     texts.append(result.infotext)
@@ -164,6 +175,8 @@ class WebuiHost:
         self.comments: dict[str, int] = {}
         # A ControlNet unit without a picture takes the first of the batch as its own.
         self.batch_cap = 1 if has_controlnet(p) else None
+        self.journal_folder = journal_folder()
+        self.upscale_skipped = False
         self._parameters: dict[str, Any] = {}
         self._last: Any = None
         self._skipped = 0
@@ -200,10 +213,12 @@ class WebuiHost:
 
     def refine(self, batch: Batch) -> np.ndarray:
         tile_p = self._tile_processing(batch)
-        with torch.random.fork_rng(devices=[]):
-            # The host encodes with noise of the global generator (DiagonalGaussianDistribution.sample).
-            torch.default_generator.manual_seed(batch.noises[0].seed % 2**64)
-            processed = processing.process_images(tile_p)
+        with _own_generators(), _encoding_alone([noise.seed % 2**64 for noise in batch.noises]):
+            torch.manual_seed(batch.noises[0].seed % 2**64)
+            try:
+                processed = processing.process_images(tile_p)
+            except getattr(devices, "NansException", NotANumber) as error:
+                raise NotANumber(str(error)) from error
         forget_pictures(tile_p)
         self.comments.update(tile_p.comments)
         if shared.state.interrupted:
@@ -211,7 +226,7 @@ class WebuiHost:
         if getattr(shared.state, "skipped", False):
             shared.state.skipped = False
             self._skipped += len(batch.tiles)
-            return batch.images
+            raise Skipped("skipped")
         self._last = tile_p
         found = processed.images[processed.index_of_first_image :][: len(batch.tiles)]
         if len(found) < len(batch.tiles):
@@ -264,7 +279,7 @@ class WebuiHost:
             lambda: step_done(shared.state.sampling_step, max(shared.state.sampling_steps, 1)),
             lambda: shared.state.interrupted or getattr(shared.state, "skipped", False),
         )  # fmt: skip
-        with torch.random.fork_rng(devices=[]):
+        with _own_generators():
             processing.process_images(tile_p)
         forget_pictures(tile_p)
         self.comments.update(tile_p.comments)
@@ -273,10 +288,39 @@ class WebuiHost:
         if getattr(shared.state, "skipped", False):
             shared.state.skipped = False
             self._skipped += sum(len(batch.tiles) for batch in batches)
+            self.comments["Ultimate SD Upscale: skipped, the picture is as upscaled."] = 1
             return [batch.images for batch in batches]
         self._last = tile_p
         images = iter(call.images)
         return [np.stack(list(islice(images, len(batch.tiles)))) for batch in batches]
+
+    def identity(self) -> dict[str, Any]:
+        p = copy.copy(self.p)
+        p.setup_prompts()
+        return webui_identity(
+            p, (p.all_prompts[0], p.all_negative_prompts[0]), shared.opts.data, _model_files(),
+            getattr(sys.modules.get("networks"), "available_networks", {}),
+        )  # fmt: skip
+
+    def upscaler_identity(self, name: str) -> Any:
+        if name in RESAMPLERS:
+            return None
+        known = next((known for known in shared.sd_upscalers if known.name == name), None)
+        file = DEFAULT_UPSCALER if known is None else _file(known)
+        return name, stamp(file), self.resize_mode, dict(shared.opts.data)
+
+    @contextmanager
+    def more_precise(self) -> Iterator[None]:
+        """With attention in single precision, where the host has that setting (sd_hijack_optimizations.py)."""
+        data = shared.opts.data
+        before = {name: data[name] for name in ("upcast_attn",) if name in data}
+        if hasattr(shared.opts, "upcast_attn"):
+            data["upcast_attn"] = True
+        try:
+            yield
+        finally:
+            data.pop("upcast_attn", None)
+            data.update(before)
 
     def progress(self, progress: Progress, canvas: np.ndarray | None) -> None:
         _say(f"Tile {progress.done} of {progress.total}")
@@ -328,7 +372,7 @@ class WebuiHost:
                 return run_model(rgb, model, width, height, progress=self._upscale_progress, stop=self._leave_upscaling)
             except Stopped:
                 if not self.stop_requested():  # Skip: this stage only
-                    shared.state.skipped = False
+                    shared.state.skipped, self.upscale_skipped = False, True
                     return resize(rgb, width, height)
                 raise
 
@@ -346,6 +390,61 @@ class WebuiHost:
 
     def _upscale_progress(self, done: int, total: int) -> None:
         _say(f"Upscaling: window {done} of {total}")
+
+
+def journal_folder() -> Path | None:
+    """In the webui's own data folder, beside its other caches; None where it does not say which that is."""
+    with suppress(ImportError, AttributeError, TypeError):
+        from modules import paths
+
+        return Path(paths.data_path) / "cache" / "ultimate-sd-upscale"
+    return None
+
+
+def _model_files() -> dict[str, Any]:
+    """The checkpoint's and the VAE's file."""
+    files = {}
+    with suppress(Exception):  # a fork's own kind of loading
+        from modules import sd_models
+
+        chosen = getattr(sd_models, "select_checkpoint", lambda: shared.sd_model.sd_checkpoint_info)()
+        files["checkpoint"] = getattr(chosen, "filename", None) or chosen.name
+    with suppress(Exception):
+        from modules import sd_vae
+
+        files["vae"] = sd_vae.loaded_vae_file
+    return files
+
+
+def _own_generators() -> Any:
+    """Torch's global generators, put back afterwards."""
+    return torch.random.fork_rng(devices=[devices.device] if torch.device(devices.device).type == "cuda" else [])
+
+
+@contextmanager
+def _encoding_alone(seeds: Sequence[int]) -> Iterator[None]:
+    """Each window is encoded from its own seed, whatever batch it is in.
+
+    The host encodes one by one with noise of the global generator (sd_samplers_common.py:102,
+    DiagonalGaussianDistribution.sample): a window's would depend on those before it.
+    """
+    encode = getattr(processing, "images_tensor_to_samples", None)
+    if encode is None:
+        yield
+        return
+
+    def one_by_one(image: Any, *args: Any, **kwargs: Any) -> Any:
+        latents = []
+        for i in range(len(image)):
+            torch.manual_seed(seeds[i % len(seeds)])
+            latents.append(encode(image[i : i + 1], *args, **kwargs))
+        return torch.cat(latents)
+
+    processing.images_tensor_to_samples = one_by_one
+    try:
+        yield
+    finally:
+        processing.images_tensor_to_samples = encode
 
 
 def _say(doing: str) -> None:

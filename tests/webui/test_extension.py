@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from modules import img2img, processing, scripts, shared, standin, upscaler
+from modules import img2img, paths, processing, scripts, shared, standin, upscaler
 from modules.api.api import Api
 from PIL import Image
 from probes.harness import make, options
@@ -49,6 +49,7 @@ class Other(scripts.Script):
 def extension(host, monkeypatch, tmp_path):
     """The script as the webui loads it, in a runner with another script after it."""
     monkeypatch.chdir(tmp_path)  # where p names no folder, pictures are saved here
+    monkeypatch.setattr(paths, "data_path", str(tmp_path / "data"))
     scripts.scripts_data.clear()
     standin.load_extension(ROOT)
     scripts.scripts_data.append(scripts.ScriptClassData(Other, "/x/scripts/o.py", "/x", None))
@@ -128,7 +129,7 @@ def test_a_full_list_with_our_own_options(extension):
     own = {"tile_batch": 3, "noise": "same", "blend": "cut", "tone_lock": 0.5, "seamless": True,
            "seams_fix_only_visible": True}  # fmt: skip
     parallel = [*LEGACY[:10], "Parallel", *LEGACY[11:]]
-    done = ask([*parallel, VERSION_MARKER, *(own.get(name, getattr(Options, name)) for name in OWN_ARGUMENTS)])
+    done = ask([*parallel, VERSION_MARKER, *(own.get(name, getattr(Options(), name)) for name in OWN_ARGUMENTS)])
     assert "tile_batch: 3" in done.info and "blend: cut" in done.info
     assert max(len(call.seeds) for call in standin.log.calls) > 1
 
@@ -308,7 +309,7 @@ def test_overrides_hold_for_the_run_and_are_put_back(extension, monkeypatch):
     done = ask([{"tile_width": 64}], override_settings={"CLIP_stop_at_last_layers": 2})
     assert set(map(str, seen)) == {str((2, {}))} and "Clip skip: 2" in done.info
     assert shared.opts.data == before
-    standin.knobs.fail_on = standin.log.process_images + 1
+    standin.knobs.fail_on, standin.knobs.fail_times = standin.log.process_images, 99
     assert refused([{"tile_width": 64}], override_settings={"CLIP_stop_at_last_layers": 2}).status_code == 500
     assert shared.opts.data == before
     assert refused([], override_settings={"no_such_setting": 2}).status_code == 422
@@ -603,7 +604,7 @@ def test_a_folder_keeps_its_names_and_settings(extension, folder, tmp_path):
 
 
 def test_a_picture_that_fails_does_not_lose_the_others(extension, folder, tmp_path, monkeypatch):
-    standin.knobs.fail_on = 2
+    standin.knobs.fail_on, standin.knobs.fail_times = 2, 2  # the third picture's tile, and its second try
     with options(save_images_add_number=False):
         batch(extension, folder, tmp_path / "out", [{"tile_width": 512}])
     assert len(list((tmp_path / "out").iterdir())) == 4

@@ -155,8 +155,9 @@ def _one_batch(p, n, results, texts):
     p.setup_conds()
     if p.n_iter > 1:
         state.job = f"Batch {n + 1} out of {p.n_iter}"
-    if standin.log.process_images - 1 == standin.knobs.fail_on:
-        raise RuntimeError("the stand-in was told to fail here")
+    first = standin.knobs.fail_on
+    if 0 <= first < standin.log.process_images <= first + standin.knobs.fail_times:
+        raise standin.knobs.error("the stand-in was told to fail here")
     # :988: by keywords, and through the instance: an attribute set on p is called
     samples = p.sample(
         conditioning=p.c,

@@ -21,16 +21,16 @@ class Model:
             name_for_extra="standin", name="standin", title="standin.safetensors"
         )
         self.model = types.SimpleNamespace(conditioning_key="crossattn")
-        self.images = self._detail = None
+        self._encoded = []
 
     def encode(self, images):
         """(B, 3, H, W) of 0..1 -> (B, 4, H/8, W/8): means of 8x8 blocks of 2x - 1. What the means lack is remembered
-        for decode.
+        for decode; pictures may come one by one.
         """
         height, width = images.shape[2] // 8 * 8, images.shape[3] // 8 * 8
-        self.images = images[..., :height, :width]
-        colour = F.avg_pool2d(self.images.float(), 8) * 2 - 1
-        self._detail = self.images - self._enlarge(colour)
+        images = images[..., :height, :width]
+        colour = F.avg_pool2d(images.float(), 8) * 2 - 1
+        self._encoded = [*self._encoded, *zip(images, images - self._enlarge(colour))][-64:]
         return torch.cat([colour, torch.zeros_like(colour[:, :1])], 1)
 
     def decode(self, latents):
@@ -38,9 +38,14 @@ class Model:
         differ).
         """
         images = self._enlarge(latents[:, :3].float())
-        if self._detail is not None and self._detail.shape == images.shape:
-            images = images + self._detail
+        detail = [detail for _, detail in self._encoded[-len(images) :]]
+        if len(detail) == len(images) and all(one.shape == images.shape[1:] for one in detail):
+            images = images + torch.stack(detail)
         return (images + _BIAS / 255) * 2 - 1
+
+    def encoded(self, count):
+        """The pictures that were encoded last, (count, 3, H, W) of 0..1; None where there are none."""
+        return torch.stack([picture for picture, _ in self._encoded[-count:]]) if self._encoded else None
 
     @staticmethod
     def _enlarge(colour):

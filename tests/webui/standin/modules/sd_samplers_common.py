@@ -156,7 +156,7 @@ def _colour(latents):
 
 
 def _remember(p, noise, steps):
-    images = shared.sd_model.images
+    images = shared.sd_model.encoded(len(noise))
     standin.log.calls.append(
         standin.Call(
             seeds=list(p.seeds),
@@ -165,7 +165,7 @@ def _remember(p, noise, steps):
             size=(p.width, p.height),
             sampler=p.sampler_name,
             noise=noise.clone(),
-            images=None if images is None else images.clone(),
+            images=images,
             job_no=shared.state.job_no,
             steps=steps,
         )

@@ -18,6 +18,8 @@ class Knobs:
     seed_gain: float = 0.0  # levels a picture is lifted for each of seed % 8
     forge: bool = False  # shaped like Forge: lists that leak on a reused p, inference mode, modified_noise
     fail_on: int = -1  # the n-th call of process_images (from 0) raises RuntimeError in sampling
+    fail_times: int = 1  # and so many calls from there on
+    error: type = RuntimeError  # what is raised instead
 
 
 @dataclass

@@ -1,0 +1,43 @@
+"""The table of what the tests of reliability injected and what survived.
+
+    python -m bench.reliability COUNTS.json [--markdown FILE]
+
+COUNTS.json is what the tests add up where USDU_COUNTS names it (`make reliability`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+
+def table(counts: dict[str, list[int]]) -> str:
+    """A row for each thing counted: [cases, clean, tracebacks shown]; then the sums."""
+    groups = {
+        "faults injected / survived": [what for what in counts if what.startswith(("one fault", "a tile", "hangs"))],
+        "kill -9 / the rerun's picture identical": [what for what in counts if what.startswith("kill")],
+        "fuzz cases / clean outcomes": [what for what in counts if what.startswith("fuzz")],
+    }
+    lines = ["| | cases | as it should be | tracebacks shown |", "|---|---|---|---|"]
+    for title, names in groups.items():
+        cases, clean, shown = (sum(counts[name][i] for name in names) for i in range(3))
+        lines.append(f"| **{title}** | **{cases}** | **{clean}** | **{shown}** |")
+        lines += [f"| {name.removeprefix('fuzz: ')} | {' | '.join(map(str, counts[name]))} |" for name in names]
+    rest = [name for name in counts if not any(name in names for names in groups.values())]
+    lines += [f"| {name} | {' | '.join(map(str, counts[name]))} |" for name in rest]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("counts", type=Path)
+    parser.add_argument("--markdown", type=Path, default=Path("bench/results/reliability.md"))
+    args = parser.parse_args()
+    text = table(json.loads(args.counts.read_text()))
+    args.markdown.write_text(text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""A name for content: equal for equal values, in this process and the next."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping
+from enum import Enum
+from pathlib import PurePath
+from typing import Any
+
+import numpy as np
+
+_DEEPEST = 60
+
+
+class Unhashable(TypeError):
+    """A value whose content cannot be told, such as an open file or a function."""
+
+
+def digest(*values: Any) -> str:
+    """40 hexadecimal digits of plain values, containers, dataclasses, arrays, tensors and pictures.
+
+    Raises Unhashable for anything else: what cannot be told apart must not be taken for the same.
+    """
+    found = hashlib.blake2b(digest_size=20)
+    _feed(found, values, 0)
+    return found.hexdigest()
+
+
+def _feed(found: Any, value: Any, depth: int) -> None:
+    if depth > _DEEPEST:
+        raise Unhashable("nested too deep")
+    if value is None or isinstance(value, (bool, int, float, str, bytes, PurePath, np.generic)) or value is ...:
+        text = value if isinstance(value, bytes) else repr(value.item() if isinstance(value, np.generic) else value)
+        _piece(found, type(value).__name__, text)
+    elif isinstance(value, Enum):
+        _piece(found, "enum", repr(value))
+    elif isinstance(value, np.ndarray) and not value.dtype.hasobject:
+        _piece(found, "array", f"{value.dtype.str} {value.shape}")
+        found.update(np.ascontiguousarray(value).data)
+    elif isinstance(value, Mapping):
+        _piece(found, "mapping", str(len(value)))
+        for key in sorted(value, key=repr):
+            _feed(found, (key, value[key]), depth + 1)
+    elif isinstance(value, (list, tuple)):
+        _piece(found, "list", str(len(value)))
+        for item in value:
+            _feed(found, item, depth + 1)
+    elif isinstance(value, (set, frozenset)):
+        _feed(found, sorted(digest(item) for item in value), depth + 1)
+    elif all(hasattr(value, name) for name in ("mode", "size", "tobytes")):  # a Pillow image
+        _feed(found, ("image", value.mode, value.size, value.tobytes()), depth + 1)
+    elif all(hasattr(value, name) for name in ("detach", "cpu", "shape")):  # a torch tensor
+        _feed(found, value.detach().float().cpu().numpy(), depth + 1)
+    else:
+        _feed(found, (type(value).__qualname__, _fields(value)), depth + 1)
+
+
+def _fields(value: Any) -> Mapping[str, Any]:
+    """What a plain object holds (ControlNet's units are dataclasses in some versions, plain objects in others)."""
+    if isinstance(value, type) or callable(value):
+        raise Unhashable(type(value).__name__)
+    if dataclasses.is_dataclass(value):
+        return {item.name: getattr(value, item.name) for item in dataclasses.fields(value)}
+    if type(value).__module__ in ("builtins", "_io", "_thread") or not hasattr(value, "__dict__"):
+        raise Unhashable(type(value).__name__)
+    return vars(value)
+
+
+def _piece(found: Any, kind: str, text: str | bytes) -> None:
+    """With its kind and length, so that no two sequences of pieces look alike."""
+    data = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
+    found.update(f"{kind} {len(data)} ".encode())
+    found.update(data)

@@ -1,0 +1,23 @@
+"""The command line with a model that is slow arithmetic, so that there is time to be killed in. Needs no torch."""
+
+import sys
+import time
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1]), str(Path(__file__).parent)]
+
+from faulty import FaultyRefiner  # noqa: E402
+
+from lib_usdu import cli  # noqa: E402
+from lib_usdu.hosts.local import LocalHost  # noqa: E402
+
+
+class SlowRefiner(FaultyRefiner):
+    def refine(self, batch, stop):
+        time.sleep(0.05 * len(batch.tiles))
+        return super().refine(batch, stop)
+
+
+if __name__ == "__main__":
+    cli._host = lambda args, options: LocalHost(SlowRefiner(), journal_folder=args.journal)
+    sys.exit(cli.main())
