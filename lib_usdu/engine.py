@@ -20,15 +20,19 @@ from .options import INFOTEXT_PREFIX, Options
 from .passes import Pass, plan_passes
 from .schedule import FUSED, INDEPENDENT, batches
 from .upscale import resize
+from .visible import only_along, visible_seams
+from .wrap import resize_wrapped, upscale_wrapped
 
 
 @dataclass
 class Stats:
     """What a run cost. `stages` maps a stage's name to its seconds; of the tile loop, `refine_seconds` went by in the
-    host's refine call; `outside_per_tile` holds the seconds a tile cost outside of it, one entry for each batch."""
+    host's refine call; `outside_per_tile` holds the seconds a tile cost outside of it, one entry for each batch.
+    `tiles_left_out`, those of the seams fix where no seam shows, are not in `tiles`."""
 
     tiles: int = 0
     tiles_done: int = 0
+    tiles_left_out: int = 0
     batches: int = 0
     seconds: float = 0.0
     refine_seconds: float = 0.0
@@ -87,6 +91,8 @@ def upscale(image: Any, options: Options, host: Host, *, img2img_size: tuple[int
     """
     started = time.perf_counter()
     rgb = image if isinstance(image, np.ndarray) else np.asarray(image.convert("RGB"))
+    if options.redraw_mode == FUSED and options.noise != "canvas":
+        raise OptionError("noise", options.noise, "canvas, with the redraw mode fused")
     if options.redraw_mode == FUSED and not getattr(host, "fuses", False):
         raise OptionError("redraw_mode", options.redraw_mode, "linear, chess, none, parallel: this host has no fused")
     options = options.with_tile(host.default_tile)
@@ -100,15 +106,22 @@ def upscale(image: Any, options: Options, host: Host, *, img2img_size: tuple[int
     redrawn = None
     with stats.stage("upscale"):
         try:
-            canvas = host.upscale(rgb, options.upscaler, width, height)
+            if options.seamless:
+                canvas = upscale_wrapped(host.upscale, rgb, options.upscaler, width, height)
+            else:
+                canvas = host.upscale(rgb, options.upscaler, width, height)
         except Stopped:
-            canvas, finished = resize(rgb, width, height), False
+            canvas, finished = (resize_wrapped if options.seamless else resize)(rgb, width, height), False
     upscaled = canvas
-    for number, (work, groups) in enumerate(scheduled):
+    for number in range(len(scheduled)):
         if not finished:
             break
-        if work.name != "redraw" and redrawn is None:
+        if scheduled[number][0].name != "redraw" and redrawn is None:
             redrawn = canvas
+            if options.seams_fix_only_visible and number > 0:  # without a redraw there is nothing to measure
+                scheduled[1:] = _where_seams_show(scheduled, upscaled, redrawn, options, host, stats)
+                parameters[INFOTEXT_PREFIX + "seams fix left out"] = f"{stats.tiles_left_out} tiles"
+        work, groups = scheduled[number]
         with stats.stage(work.name):
             run = _run_fused if work.context == FUSED else _run
             canvas, finished = run(work, groups, number, canvas, options, host, stats)
@@ -119,11 +132,32 @@ def upscale(image: Any, options: Options, host: Host, *, img2img_size: tuple[int
 
 
 def _schedule(work: Pass, options: Options, host: Host) -> list[list[Tile]]:
+    if not work.tiles:
+        return []
     window = work.tiles[0].window
     limit = options.tile_batch or host.batch_limit(window.width, window.height)
     if host.batch_cap is not None:
         limit = min(limit, host.batch_cap)
-    return batches(work.tiles, work.context, limit, reach=work.reach)
+    return batches(work.tiles, work.context, limit, reach=work.reach, around=work.around)
+
+
+def _where_seams_show(
+    scheduled: list[tuple[Pass, list[list[Tile]]]],
+    before: np.ndarray,
+    after: np.ndarray,
+    options: Options,
+    host: Host,
+    stats: Stats,
+) -> list[tuple[Pass, list[list[Tile]]]]:
+    """The seam fixes of a run with those of their tiles that the finished redraw needs."""
+    (redraw, _), *fixes = scheduled
+    seams = visible_seams(redraw, before, after)
+    kept = [only_along(work, seams) for work, _ in fixes]
+    narrowed = [(work, _schedule(work, options, host)) for work in kept]
+    stats.tiles_left_out = sum(len(work.tiles) for work, _ in fixes) - sum(len(work.tiles) for work in kept)
+    stats.tiles -= stats.tiles_left_out
+    host.leave_out(sum(len(groups) for _, groups in fixes) - sum(len(groups) for _, groups in narrowed))
+    return narrowed
 
 
 def _run(
@@ -140,7 +174,7 @@ def _run(
             finished = False
             break
         started = time.perf_counter()
-        images = np.stack([crop(source, tile.window) for tile in tiles])
+        images = np.stack([crop(source, tile.window, wrap=work.wrap) for tile in tiles])
         noises = tuple(
             # The pass's number: a second pass must not add the same noise again.
             tile_noise(
@@ -158,7 +192,7 @@ def _run(
         if refined.shape != images.shape:
             raise ModelError(f"the model returned {refined.shape} for windows of {images.shape}")
         for tile, before, after in zip(tiles, images, refined):
-            reference = before if work.context in INDEPENDENT else crop(base, tile.window)
+            reference = before if work.context in INDEPENDENT else crop(base, tile.window, wrap=work.wrap)
             compose.add(tile, low_frequency_lock(after, reference, options.tone_lock))
         stats.count(len(tiles), refined_at - refining, time.perf_counter() - refined_at + refining - started)
         host.progress(Progress(work.name, stats.tiles_done, stats.tiles, stats.seconds_left), out)
@@ -166,10 +200,14 @@ def _run(
     return out, finished
 
 
+def _crops(source: np.ndarray, tiles: list[Tile], work: Pass) -> np.ndarray:
+    return np.stack([crop(source, tile.window, wrap=work.wrap) for tile in tiles])
+
+
 def _composer(work: Pass, base: np.ndarray, out: np.ndarray) -> Cut | Feather:
     if work.blend == "cut":
-        return Cut(base, out, work.tiles, work.reach, separate_view=work.context not in INDEPENDENT)
-    return Feather(base, out, work.tiles, work.reach)
+        return Cut(base, out, work.tiles, work.reach, context=work.context, wrap=work.wrap)
+    return Feather(base, out, work.tiles, work.reach, wrap=work.wrap)
 
 
 def _run_fused(
@@ -181,10 +219,7 @@ def _run_fused(
     compose = _composer(work, base, out)
     canvas = Region(0, 0, width, height)
     noise = tile_noise(options.seed, "canvas", canvas, 0, width, height, host.latent_scale, offset=number)
-    batches_of = [
-        Batch(tuple(tiles), np.stack([crop(base, tile.window) for tile in tiles]), (noise,), work.denoise, canvas)
-        for tiles in groups
-    ]
+    batches_of = [Batch(tuple(tiles), _crops(base, tiles, work), (noise,), work.denoise, canvas) for tiles in groups]
     before = stats.tiles_done
 
     def step_done(step: int, steps: int) -> None:
@@ -193,7 +228,7 @@ def _run_fused(
 
     started = time.perf_counter()
     try:
-        for batch, refined in zip(batches_of, host.fuse(batches_of, work.reach, step_done)):
+        for batch, refined in zip(batches_of, host.fuse(batches_of, work.reach, step_done, wrap=work.wrap)):
             for tile, reference, after in zip(batch.tiles, batch.images, refined):
                 compose.add(tile, low_frequency_lock(after, reference, options.tone_lock))
     except Stopped:

@@ -79,7 +79,9 @@ def _work(options: Options, passes: Sequence[Pass], host: PlanHost) -> str:
         elif count <= MOST_CHAINED_TILES or same[0].context == PARALLEL:
             windows = [found.tiles[0].window for found in same]
             limits = [options.tile_batch or max(host.batch_limit(w.width, w.height), 1) for w in windows]
-            groups = sum(len(batches(f.tiles, f.context, n, reach=f.reach)) for f, n in zip(same, limits))
+            groups = sum(
+                len(batches(f.tiles, f.context, n, reach=f.reach, around=f.around)) for f, n in zip(same, limits)
+            )
             text += f", {groups} batch{'es' * (groups != 1)}"
         parts.append(text if name == "redraw" else f"{name}: {text}")
     return "; ".join(parts) or NOTHING_REDRAWN

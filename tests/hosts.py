@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from lib_usdu.errors import Stopped
+from lib_usdu.geometry import crop
 from lib_usdu.hosts.local import IdentityRefiner, LocalHost
 
 
@@ -22,7 +23,7 @@ class NoisyRefiner(IdentityRefiner):
         return blurred + 20 * batch.denoise * np.stack(noises)
 
 
-    def fuse(self, batches, reach, step_done, stop):
+    def fuse(self, batches, reach, step_done, stop, *, wrap=False):
         for step in range(3):
             if stop():
                 raise Stopped("stopped in a step")
@@ -32,7 +33,7 @@ class NoisyRefiner(IdentityRefiner):
             canvas = np.kron(noise.draw(0, 3).transpose(1, 2, 0), np.ones((8, 8, 1)))
             yield np.stack(
                 [
-                    image.astype(np.float32) + 20 * batch.denoise * canvas[tile.window.slices]
+                    image.astype(np.float32) + 20 * batch.denoise * crop(canvas, tile.window, wrap=wrap)
                     for tile, image in zip(batch.tiles, batch.images)
                 ]
             )

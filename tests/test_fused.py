@@ -46,12 +46,15 @@ def distance(one, other):
     return np.abs(one.image.astype(int) - other.image)
 
 
+@pytest.mark.parametrize("wrap", [False, True])
 @pytest.mark.parametrize("width,height,reach", [(128, 96, 16), (133, 77, 16), (64, 64, 0), (200, 64, 9)])
-def test_shares_sum_to_one(width, height, reach):
-    tiles = plan_tiles(width, height, 64, 64, 16)
-    places = patches(tiles, -(-width // 8), -(-height // 8), 8, (reach, reach))
+def test_shares_sum_to_one(width, height, reach, wrap):
+    if wrap:
+        width, height = width // 8 * 8, height // 8 * 8
+    tiles = plan_tiles(width, height, 64, 64, 16, wrap=wrap)
+    places = patches(tiles, -(-width // 8), -(-height // 8), 8, (reach, reach), wrap=wrap)
     like = torch.zeros(1, 4, -(-height // 8), -(-width // 8))
-    ones = (torch.ones(1, 4, place.window.height, place.window.width) for place in places)
+    ones = (torch.ones(1, 4, *place.share.shape) for place in places)
     assert torch.allclose(assemble(ones, places, like), torch.ones_like(like), atol=1e-6)
 
 
@@ -126,6 +129,20 @@ def test_a_stop_inside_the_model(folder, photo):
     assert upscale(small(photo), FUSED, host).finished, "the model is whole again after a stop"
 
 
+def test_seamless(folder, photo):
+    """Rolled by a tile, the picture comes out rolled by a tile (with noise that is the same everywhere)."""
+    rgb = photo[100:228, 150:278]
+    made = refiner(folder, sampler="Euler")
+    options = FUSED.with_(seamless=True, tile_width=64, tile_height=64)
+    noise = np.random.default_rng(0).normal(size=(4, 8, 8)).astype(np.float32)
+    with pytest.MonkeyPatch.context() as patch:
+        repeated = lambda self, number, channels: np.tile(noise, (1, self.canvas_h // 8, self.canvas_w // 8))  # noqa: E731
+        patch.setattr("lib_usdu.noise.TileNoise.draw", repeated)
+        plain = upscale(rgb, options, LocalHost(made)).image.astype(int)
+        rolled = upscale(np.roll(rgb, (64, 64), (0, 1)), options, LocalHost(made)).image
+    assert np.abs(np.roll(plain, (64, 64), (0, 1)) - rolled).max() <= 1
+
+
 def test_seams_are_fixed_after_it(photo):
     result = upscale(small(photo), FUSED.with_(seams_fix_type="band"), LocalHost(NoisyRefiner()))
     assert result.finished and result.stats.tiles_done == result.stats.tiles > 4
@@ -138,4 +155,4 @@ def test_where_it_cannot_be():
     with pytest.raises(OptionError, match="redraw_mode.*fused.*linear, chess, none, parallel"):
         upscale(np.zeros((64, 64, 3), np.uint8), FUSED, Plain(NoisyRefiner()))
     with pytest.raises(OptionError, match="noise.*tile.*canvas"):
-        Options(redraw_mode="fused", noise="tile")
+        upscale(np.zeros((64, 64, 3), np.uint8), FUSED.with_(noise="tile"), LocalHost(NoisyRefiner()))

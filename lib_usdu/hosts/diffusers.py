@@ -88,6 +88,8 @@ class DiffusersRefiner:
         reach: tuple[int, int],
         step_done: Callable[[int, int], None],
         stop: Callable[[], bool],
+        *,
+        wrap: bool = False,
     ) -> Iterator[np.ndarray]:
         """All windows of a canvas together, see `fused`; a batch's images after the other, as `refine` gives them."""
         if batches[0].denoise == 0:
@@ -98,7 +100,7 @@ class DiffusersRefiner:
         noise = self._noise(first)
         height, width = first.noises[0].region.height, first.noises[0].region.width
         tiles = [tile for batch in batches for tile in batch.tiles]
-        places = patches(tiles, width, height, self.latent_scale, reach)
+        places = patches(tiles, width, height, self.latent_scale, reach, wrap=wrap)
 
         def encoded() -> torch.Tensor:
             windows = (self._encode(one[None]) for batch in batches for one in self._pixels(batch))
@@ -117,11 +119,7 @@ class DiffusersRefiner:
             del unet.forward
         windows = iter(places)
         for batch in batches:
-            latents = (
-                canvas[:, :, place.window.slices[0], place.window.slices[1]]
-                for place in islice(windows, len(batch.tiles))
-            )
-            images = torch.cat([self._decode(one) for one in latents])
+            images = torch.cat([self._decode(place.cut(canvas)) for place in islice(windows, len(batch.tiles))])
             yield images.float().mul(255).permute(0, 2, 3, 1).cpu().numpy()
 
     def infotext(self, parameters: dict[str, str]) -> str:

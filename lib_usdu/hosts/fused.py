@@ -7,7 +7,7 @@ those of one picture. The weights are the ramps of the tiles' cores: they sum to
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,25 +21,50 @@ Conditions = Callable[[Any], Any]
 
 @dataclass(frozen=True)
 class Patch:
-    """A window in latents of the canvas, and its share of what it covers: float32 (1, 1, height, width)."""
+    """A window in latents of a canvas. rows, columns: which of the canvas's it sees; share: its weight there, float32
+    (height, width)."""
 
-    window: Region
+    rows: torch.Tensor
+    columns: torch.Tensor
     share: torch.Tensor
 
+    def cut(self, canvas: torch.Tensor) -> torch.Tensor:
+        """The window of a canvas (n, channels, h, w)."""
+        return canvas[:, :, self.rows[:, None], self.columns[None, :]]
 
-def patches(tiles: Sequence[Tile], width: int, height: int, scale: int, reach: tuple[int, int]) -> list[Patch]:
+    def add(self, part: torch.Tensor, canvas: torch.Tensor) -> None:
+        """Adds the window's share of `part` (n, channels, height, width) to a float32 canvas."""
+        places = (self.rows[:, None] * canvas.shape[3] + self.columns[None, :]).flatten().to(canvas.device)
+        weighed = part.float() * self.share.to(part.device)
+        canvas.flatten(2).index_add_(2, places, weighed.flatten(2))  # a wrapped window may see a place twice
+
+
+def patches(
+    tiles: Sequence[Tile], width: int, height: int, scale: int, reach: tuple[int, int], *, wrap: bool = False
+) -> list[Patch]:
     """A patch for each tile. width, height: of the canvas in latents; reach: of a core past its end, in pixels."""
     found = []
     for tile in tiles:
-        window = _latents(tile.window, scale)
-        core = _latents(tile.core, scale)
-        share = torch.zeros(window.height, window.width)
-        across = axis_weight(core.x, min(core.right, width), width, reach[0] // scale)
-        down = axis_weight(core.y, min(core.bottom, height), height, reach[1] // scale)
-        seen = core.grow(reach[0] // scale, reach[1] // scale).intersect(Region(0, 0, width, height))
-        share[seen.relative_to(window).slices] = torch.from_numpy(down[:, None] * across[None, :])
-        found.append(Patch(window, share[None, None]))
+        window, core = _latents(tile.window, scale), _latents(tile.core, scale)
+        columns, across = _axis(window.x, window.right, core.x, core.right, width, reach[0] // scale, wrap)
+        rows, down = _axis(window.y, window.bottom, core.y, core.bottom, height, reach[1] // scale, wrap)
+        found.append(Patch(rows, columns, down[:, None] * across[None, :]))
     return found
+
+
+def _axis(
+    start: int, end: int, core: int, core_end: int, length: int, reach: int, wrap: bool
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Along one axis: where a window lies on the canvas, and its weight there."""
+    weight = torch.zeros(end - start)
+    if wrap:
+        seen = axis_weight(reach, reach + core_end - core, core_end - core + 2 * reach, reach, wrap=True)
+        first = core - reach - start
+    else:
+        seen = axis_weight(core, min(core_end, length), length, reach)
+        first = max(core - reach, 0) - start
+    weight[first : first + len(seen)] = torch.from_numpy(seen)
+    return torch.arange(start, end) % length, weight
 
 
 def _latents(region: Region, scale: int) -> Region:
@@ -47,11 +72,11 @@ def _latents(region: Region, scale: int) -> Region:
     return Region.between(region.x // scale, region.y // scale, -(-region.right // scale), -(-region.bottom // scale))
 
 
-def assemble(parts: Iterator[torch.Tensor], places: Sequence[Patch], like: torch.Tensor) -> torch.Tensor:
+def assemble(parts: Iterable[torch.Tensor], places: Sequence[Patch], like: torch.Tensor) -> torch.Tensor:
     """The canvas, as `like`, of windows (n, channels, h, w) that come in the order of `places`."""
-    total = torch.zeros_like(like, dtype=torch.float32)
+    total = torch.zeros(like.shape, dtype=torch.float32, device=like.device)
     for part, place in zip(parts, places):
-        total[:, :, place.window.slices[0], place.window.slices[1]] += part.float() * place.share.to(total.device)
+        place.add(part, total)
     return total.to(like.dtype)
 
 
@@ -71,10 +96,10 @@ def over_windows(
     def windows() -> Iterator[torch.Tensor]:
         for start in range(0, len(places), limit):
             stop()
-            group = [place.window.slices for place in places[start : start + limit]]
-            cut = torch.cat([sample[:, :, rows, columns] for rows, columns in group])
+            group = places[start : start + limit]
+            cut = torch.cat([place.cut(sample) for place in group])
 
-            def conditions(value: Any, group: Any = group) -> Any:
+            def conditions(value: Any, group: Sequence[Patch] = group) -> Any:
                 return _for_windows(value, sample, group)
 
             yield from predict(cut, conditions).split(len(sample))
@@ -97,7 +122,7 @@ def unet_in_windows(
     return forward
 
 
-def _for_windows(value: Any, sample: torch.Tensor, group: Sequence[tuple[slice, slice]]) -> Any:
+def _for_windows(value: Any, sample: torch.Tensor, group: Sequence[Patch]) -> Any:
     """Tensors with a row for each entry of the canvas are repeated, those of its size cut; anything else stays."""
     if isinstance(value, dict):
         return {name: _for_windows(inner, sample, group) for name, inner in value.items()}
@@ -106,5 +131,5 @@ def _for_windows(value: Any, sample: torch.Tensor, group: Sequence[tuple[slice, 
     if not isinstance(value, torch.Tensor) or value.ndim == 0 or len(value) != len(sample):
         return value
     if value.ndim == 4 and value.shape[2:] == sample.shape[2:]:
-        return torch.cat([value[:, :, rows, columns] for rows, columns in group])
+        return torch.cat([place.cut(value) for place in group])
     return value.repeat(len(group), *[1] * (value.ndim - 1))

@@ -32,6 +32,7 @@ class FusedCall:
     tile_p: Any
     batches: Sequence[Batch]
     reach: tuple[int, int]
+    wrap: bool
     scale: int
     limit: int
     stop: Callable[[], None]
@@ -42,7 +43,7 @@ class FusedCall:
     def __post_init__(self):
         region = self.batches[0].noises[0].region
         tiles = [tile for batch in self.batches for tile in batch.tiles]
-        self._places = patches(tiles, region.width, region.height, self.scale, self.reach)
+        self._places = patches(tiles, region.width, region.height, self.scale, self.reach, wrap=self.wrap)
         self._size = region.height, region.width
         self._sample = self.tile_p.sample
         self.tile_p.init, self.tile_p.sample = self._init, self.sample
@@ -82,9 +83,8 @@ class FusedCall:
         latents = self._sample(*args, **kwargs)
         if not self.interrupted():
             for place in self._places:
-                rows, columns = place.window.slices
                 decoded = self.processing.decode_latent_batch(
-                    self.tile_p.sd_model, latents[:, :, rows, columns], target_device=torch.device("cpu"),
+                    self.tile_p.sd_model, place.cut(latents), target_device=torch.device("cpu"),
                     check_for_nans=True,
                 )  # fmt: skip
                 pixels = torch.clamp((decoded[0].float() + 1) / 2, 0, 1)

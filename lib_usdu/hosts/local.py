@@ -51,6 +51,8 @@ class IdentityRefiner:
         reach: tuple[int, int],
         step_done: Callable[[int, int], None],
         stop: Callable[[], bool],
+        *,
+        wrap: bool = False,
     ) -> Iterable[np.ndarray]:
         return (batch.images for batch in batches)
 
@@ -77,6 +79,9 @@ class LocalHost:
     batch_cap = None
 
     def announce(self, parameters: dict[str, str], batches: int) -> None:
+        pass
+
+    def leave_out(self, batches: int) -> None:
         pass
 
     def upscalers(self) -> list[str]:
@@ -108,9 +113,14 @@ class LocalHost:
         return hasattr(self.refiner, "fuse")
 
     def fuse(
-        self, batches: Sequence[Batch], reach: tuple[int, int], step_done: Callable[[int, int], None]
+        self,
+        batches: Sequence[Batch],
+        reach: tuple[int, int],
+        step_done: Callable[[int, int], None],
+        *,
+        wrap: bool = False,
     ) -> Iterable[np.ndarray]:
-        return self.refiner.fuse(batches, reach, step_done, self.stop_requested)
+        return self.refiner.fuse(batches, reach, step_done, self.stop_requested, wrap=wrap)
 
     def progress(self, progress: Progress, canvas: np.ndarray | None) -> None:
         self.on_progress(progress)

@@ -23,11 +23,12 @@ from ..embedded import DEFAULT_UPSCALER
 from ..engine import Result
 from ..engine import upscale as run_engine
 from ..errors import ModelError, OptionError, Stopped, UsduError
-from ..fit import fit
+from ..fit import Enlarge, check_whole, fit
 from ..host import Batch, Progress
 from ..options import Options, listed
 from ..upscale import MODEL_FILES, RESAMPLERS, SpandrelModel, resize
 from ..upscale import upscale as run_model
+from ..wrap import resize_wrapped
 from .fused_processing import FusedCall
 from .jobs import Jobs
 from .local import EMBEDDED_UPSCALER
@@ -71,6 +72,8 @@ def _run(p: Any, script: Any, args: Sequence[Any]) -> Any:
     seed = processing.get_fixed_seed(p.seed)
     # A size by scale keeps the picture's shape; for the others the tab says what to do with another shape.
     resize_mode = 0 if options.target_size_type == "scale" else p.resize_mode
+    if options.seamless:
+        check_whole(rgb, *options.target_size(*rgb.shape[1::-1], (p.width, p.height)), resize_mode)
     pictures: list[Image.Image] = []
     texts: list[str] = []
     seeds: list[int] = []
@@ -78,7 +81,7 @@ def _run(p: Any, script: Any, args: Sequence[Any]) -> Any:
         for number in range(max(1, p.n_iter)):
             host = WebuiHost(p, seed + number, script.title(), jobs, resize_mode)
             result = run_engine(rgb, options.with_(seed=seed + number), host, img2img_size=(p.width, p.height))
-            final, redrawn = _pictures(result, alpha, resize_mode)
+            final, redrawn = _pictures(result, alpha, resize_mode, resize_wrapped if options.seamless else resize)
             _save(p, options, host, result, final, redrawn)
             for picture in (final, _compared(options, result), redrawn):
                 if picture is not None:
@@ -174,6 +177,14 @@ class WebuiHost:
         """Before the first tile: ControlNet looks for our keys in the generation parameters of every call."""
         self._parameters = {"Script": self.title, **parameters}
         self.jobs.start(batches)
+        self._count(batches)
+
+    def leave_out(self, batches: int) -> None:
+        self.jobs.leave_out(batches)
+        self._count(self._batches - batches)
+
+    def _count(self, batches: int) -> None:
+        self._batches = batches
         steps = int(min(self.p.denoising_strength, 0.999) * self.p.steps) + 1
         shared.total_tqdm.updateTotal(steps * batches)
 
@@ -232,7 +243,12 @@ class WebuiHost:
         return True
 
     def fuse(
-        self, batches: Sequence[Batch], reach: tuple[int, int], step_done: Callable[[int, int], None]
+        self,
+        batches: Sequence[Batch],
+        reach: tuple[int, int],
+        step_done: Callable[[int, int], None],
+        *,
+        wrap: bool = False,
     ) -> list[np.ndarray]:
         from modules import sd_samplers, sd_samplers_common
 
@@ -244,7 +260,7 @@ class WebuiHost:
         tile_p = self._tile_processing(one)
         call = FusedCall(
             processing, lambda: sd_samplers.create_sampler(tile_p.sampler_name, tile_p.sd_model), tile_p, batches,
-            reach, self.latent_scale, max(len(batch.tiles) for batch in batches), stop,
+            reach, wrap, self.latent_scale, max(len(batch.tiles) for batch in batches), stop,
             lambda: step_done(shared.state.sampling_step, max(shared.state.sampling_steps, 1)),
             lambda: shared.state.interrupted or getattr(shared.state, "skipped", False),
         )  # fmt: skip
@@ -367,14 +383,16 @@ def _spandrel_model(path: Path) -> SpandrelModel | None:
     return _model[1]
 
 
-def _pictures(result: Result, alpha: np.ndarray | None, resize_mode: int) -> tuple[Image.Image, Image.Image | None]:
+def _pictures(
+    result: Result, alpha: np.ndarray | None, resize_mode: int, enlarge: Enlarge
+) -> tuple[Image.Image, Image.Image | None]:
     """The final picture, and the one before the seams were fixed where there is one."""
 
     def finished(pixels: np.ndarray) -> Image.Image:
         picture = Image.fromarray(pixels)
         if alpha is not None:
             stacked = np.repeat(alpha[:, :, None], 3, axis=2)
-            enlarged = fit(stacked, pixels.shape[1], pixels.shape[0], resize_mode, resize)
+            enlarged = fit(stacked, pixels.shape[1], pixels.shape[0], resize_mode, enlarge)
             picture.putalpha(Image.fromarray(np.ascontiguousarray(enlarged[:, :, 0])))
         if shared.opts.enable_pnginfo:
             picture.info["parameters"] = result.infotext
