@@ -105,9 +105,12 @@ STYLE = f"""<style>
 #{PREFIX}refresh_upscalers {{align-self: flex-end; height: 42px}}
 :not(.gradio-button)#{PREFIX}refresh_upscalers {{margin-bottom: 12px}}
 #{PREFIX}panel div:has(> .form.hidden:only-child) {{display: none}}
-#{PREFIX}presets button {{min-width: 0}}
+#{PREFIX}panel #{PREFIX}presets {{gap: 8px}}
+#{PREFIX}panel #{PREFIX}presets button {{min-width: 0; border-radius: 8px}}
 .{PREFIX}box:not(.hidden):not(.hide) {{display: flex; flex-direction: column-reverse; gap: 4px}}
 .{PREFIX}box > div {{margin: 0}}
+#{PREFIX}panel input[type=checkbox]:not(:checked) {{border-color: #6b7280}}
+.dark #{PREFIX}panel input[type=checkbox]:not(:checked) {{border-color: #9ca3af}}
 {_FOCUSED} {{outline: 2px solid #2563eb !important; outline-offset: 2px}}
 .dark {_FOCUSED} {{outline-color: #93c5fd !important}}
 </style>"""

@@ -108,12 +108,13 @@ def kinds() -> None:
     known, about, rules = panel.Options, panel.about, panel.rule_of
     try:
         panel.about, panel.rule_of = (lambda name: "one line per tile"), (lambda name: Lines())
-        panel.Options = type("Options", (), {"tile_prompts": "", "redo_tiles": "", **{n: "" for n in panel.SHOWN}})
-        prompts, redo = panel._control(gr, "tile_prompts"), panel._control(gr, "redo_tiles")
+        panel.Options = type("Options", (), {"tile_prompts": "", "of_tomorrow": "", **{n: "" for n in panel.SHOWN}})
+        prompts, other = panel._control(gr, "tile_prompts"), panel._control(gr, "of_tomorrow")
     finally:
         panel.Options, panel.about, panel.rule_of = known, about, rules
     assert isinstance(prompts, gr.Textbox) and prompts.lines == 3 and prompts.value == ""
-    assert isinstance(redo, gr.Textbox) and redo.lines == 1 and redo.info == "One line per tile"
+    assert isinstance(other, gr.Textbox) and other.lines == 1 and other.label == "Of tomorrow"
+    assert other.info == "One line per tile"
 
 
 if __name__ == "__main__":
