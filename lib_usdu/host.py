@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Protocol
 
@@ -79,6 +79,10 @@ class Host(Protocol):
         """Told before the first tile: the run's generation parameters and how often `refine` will be called."""
         ...
 
+    def leave_out(self, batches: int) -> None:
+        """Told during a run: so many of the calls announced will not be made after all."""
+        ...
+
     def upscalers(self) -> list[str]:
         """Names `upscale` takes, in the order of their index."""
         ...
@@ -96,6 +100,25 @@ class Host(Protocol):
 
         Raises Stopped when the person asked to stop before it was complete, Skipped when these tiles should be left,
         NotANumber when the numbers broke down.
+        """
+        ...
+
+    fuses: bool
+    """Whether `fuse` is there; a host without this attribute has it not."""
+
+    def fuse(
+        self,
+        batches: Sequence[Batch],
+        reach: tuple[int, int],
+        step_done: Callable[[int, int], None],
+        *,
+        wrap: bool = False,
+    ) -> Iterable[np.ndarray]:
+        """As `refine` for each batch, but all windows take each sampler step together and agree on it.
+
+        Each batch's one noise is the whole canvas's. reach: px (x, y) past its core over which a window's opinion
+        fades out. step_done is told (steps done, steps). wrap: the canvas goes on at its other side. Raises Stopped
+        before anything was given back.
         """
         ...
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from .errors import OptionError, TooLarge
+from .geometry import check_wraps
 from .tile_numbers import ALL, TileNumbers
 
 VERSION_MARKER = "usdu:1"
@@ -103,7 +104,7 @@ def _plain(value: float) -> str:
     return str(int(value)) if value == int(value) else str(value)
 
 
-REDRAW_MODES = Choice({"linear": "Linear", "chess": "Chess", "none": "None", "parallel": "Parallel"})
+REDRAW_MODES = Choice({"linear": "Linear", "chess": "Chess", "none": "None", "parallel": "Parallel", "fused": "Fused"})
 SEAMS_FIX_TYPES = Choice(
     {
         "none": "None",
@@ -155,6 +156,8 @@ class Options:
     noise: str = _option("canvas", NOISE_MODES, "whether tiles share the canvas's noise")
     blend: str = _option("feather", BLENDS, "how overlapping tiles are put together")
     tone_lock: float = _option(1.0, Number(0, 1, 0.01), "how firmly the tone is held to the upscaled picture's")
+    seamless: bool = _option(False, Flag(), "for textures: the result continues at its other side without a seam")
+    seams_fix_only_visible: bool = _option(False, Flag(), "the seams fix redraws only where a seam can be seen")
 
     resume: bool = _option(True, Flag(), "keep finished tiles on disk: the same run goes on where it was ended")
     redo_tiles: str = _option("all", TileNumbers(), "tiles of a finished picture to redraw, such as 3, 7-9; or all")
@@ -174,6 +177,8 @@ class Options:
                 object.__setattr__(self, name, getattr(self, other))
             elif value < 64:
                 raise OptionError(name, value, "64 px or more, or 0 for automatic")
+        if self.redraw_mode == "fused" and self.noise != "canvas":
+            raise OptionError("noise", self.noise, "canvas, with the redraw mode fused")
         smallest = min(self.tile_width, self.tile_height)
         for name in ("padding", "seams_fix_padding"):
             if smallest and getattr(self, name) > smallest:
@@ -227,7 +232,7 @@ class Options:
     def target_size(self, width: int, height: int, img2img: tuple[int, int] | None = None) -> tuple[int, int]:
         """Size of the result for a picture of this size; `img2img` is the size set in the webui's tab.
 
-        Raises OptionError when it has more than max_megapixels.
+        Raises OptionError when it has more than max_megapixels, or cannot be seamless.
         """
         if self.target_size_type == "img2img":
             if img2img is None:
@@ -244,6 +249,8 @@ class Options:
             changed = f"{width}x{height} to {size[0]}x{size[1]}"
             allowed = f"all, unless the picture is a finished one and keeps its size (scale 1), here {changed}"
             raise OptionError("redo_tiles", self.redo_tiles, allowed)
+        if self.seamless:
+            check_wraps(*size)
         self._check_tiles(*size)
         return size
 
@@ -270,7 +277,10 @@ LEGACY_ARGUMENTS: tuple[str, ...] = (
     "seams_fix_type", "target_size_type", "custom_width", "custom_height", "custom_scale",
 )  # fmt: skip
 """Positions 1-17 of `script_args`; position 0 is the panel's text."""
-OWN_ARGUMENTS: tuple[str, ...] = ("tile_batch", "noise", "blend", "tone_lock", "resume", "redo_tiles", "number_tiles")
+OWN_ARGUMENTS: tuple[str, ...] = (
+    "tile_batch", "noise", "blend", "tone_lock", "seamless", "seams_fix_only_visible", "resume", "redo_tiles",
+    "number_tiles",
+)  # fmt: skip
 """Positions 19 and on. Only ever appended to."""
 SCRIPT_OPTIONS: tuple[str, ...] = tuple(
     name for name in OPTION_NAMES if name not in ("denoise", "seed", "max_megapixels")

@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from .errors import OptionError
 from .geometry import Tile
 from .passes import Pass
+from .schedule import FUSED, PARALLEL
 from .tile_numbers import ALL, spans
 
 LONGEST_SIDE = 2048
@@ -32,8 +33,9 @@ def chosen_passes(passes: Sequence[Pass], numbers: str) -> tuple[Pass, ...]:
     if any(not 1 <= first <= last <= count for first, last in wanted):
         raise OptionError("redo_tiles", numbers, f"1 to {count}, the tiles of this picture, or all")
     tiles = tuple(tile for tile in redraw.tiles if any(a <= tile.index + 1 <= b for a, b in wanted))
-    # A minimum-error cut needs the whole grid; what is not redone is already in the picture.
-    return (replace(redraw, tiles=tiles, blend="feather"),)
+    # A minimum-error cut and the fused mode need the whole grid; what is not redone is already in the picture.
+    context = PARALLEL if redraw.context == FUSED else redraw.context
+    return (replace(redraw, tiles=tiles, blend="feather", context=context),)
 
 
 def numbered(picture: np.ndarray, tiles: Sequence[Tile]) -> np.ndarray:
