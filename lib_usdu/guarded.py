@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -51,6 +52,18 @@ class GuardedHost:
         return self.journal.canvas(
             (identity, rgb), (height, width, 3), make, lambda: not getattr(self._host, "upscale_skipped", False)
         )
+
+    def fuse(self, *args: Any, **kwargs: Any) -> Iterator[np.ndarray]:
+        """The host's: there all windows are one piece of work, so nothing of it is kept or tried again."""
+        try:
+            yield from self._host.fuse(*args, **kwargs)
+        except UsduError:
+            raise
+        except Exception as error:
+            if out_of_memory(error):
+                said = "not enough memory for all windows together; choose fewer at once (tile_batch) or Parallel"
+                raise ModelError(said) from error
+            raise ModelError(f"the model fails: {describe(error)}") from error
 
     def close(self) -> None:
         """Everything worth keeping is on disk."""

@@ -244,12 +244,12 @@ class Options:
         megapixels = size[0] * size[1] / 1e6
         if megapixels > self.max_megapixels:
             raise TooLarge("size", f"{size[0]}x{size[1]}", f"at most {_plain(self.max_megapixels)} megapixels")
-        if self.seamless:
-            check_wraps(*size)
         if self.redo_tiles != ALL and size != (width, height):
             changed = f"{width}x{height} to {size[0]}x{size[1]}"
             allowed = f"all, unless the picture is a finished one and keeps its size (scale 1), here {changed}"
             raise OptionError("redo_tiles", self.redo_tiles, allowed)
+        if self.seamless:
+            check_wraps(*size)
         self._check_tiles(*size)
         return size
 
