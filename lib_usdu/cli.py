@@ -29,8 +29,8 @@ _FLAGS = {
     "redraw_mode": "--redraw", "seams_fix_type": "--seams-fix", "seams_fix_denoise": "--seams-fix-denoise",
     "seams_fix_width": "--seams-fix-width", "seams_fix_padding": "--seams-fix-padding",
     "seams_fix_mask_blur": "--seams-fix-mask-blur", "upscaler": "--upscaler", "noise": "--noise", "blend": "--blend",
-    "tone_lock": "--tone-lock", "custom_width": "--size", "custom_height": "--size", "checkpoint": "--checkpoint",
-    "lora": "--lora", "sampler": "--sampler", "steps": "--steps", "cfg": "--cfg",
+    "tone_lock": "--tone-lock", "auto_padding": "--auto-padding", "custom_width": "--size", "custom_height": "--size",
+    "checkpoint": "--checkpoint", "lora": "--lora", "sampler": "--sampler", "steps": "--steps", "cfg": "--cfg",
 }  # fmt: skip
 
 
@@ -135,7 +135,8 @@ def _options(args: argparse.Namespace) -> Options:
         "seams_fix_type": args.seams_fix, "seams_fix_denoise": args.seams_fix_denoise,
         "seams_fix_width": args.seams_fix_width, "seams_fix_padding": args.seams_fix_padding,
         "seams_fix_mask_blur": args.seams_fix_mask_blur, "upscaler": args.upscaler, "noise": args.noise,
-        "blend": args.blend, "tone_lock": args.tone_lock, "custom_scale": args.scale,
+        "blend": args.blend, "tone_lock": args.tone_lock, "auto_padding": args.auto_padding,
+        "custom_scale": args.scale,
     }  # fmt: skip
     given = {name: value for name, value in given.items() if value is not None}
     if args.size is not None:
@@ -329,6 +330,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--size", metavar="WxH", help="exact size of the result instead of --scale")
     add("--tile", default="0", metavar="N|WxH", help="size of a tile in px (512; 1024 for SDXL)")
     add("--padding", type=int, help=f"{about('padding')}, in px (32)")
+    add("--auto-padding", action="store_true", default=None, help=f"{about('auto_padding')}, instead of --padding")
     add("--mask-blur", type=int, help=f"{about('mask_blur')} (8)")
     add("--denoise", type=float, help="denoising strength, 0-1: how much is drawn anew (0.25)")
     add("--seed", type=int, help="seed of the noise (1)")

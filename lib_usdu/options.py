@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from .errors import OptionError
+from .padding import padding_for
 
 VERSION_MARKER = "usdu:1"
 """Stands in position 18 of `script_args`: what follows are this extension's own options."""
@@ -150,6 +151,7 @@ class Options:
     noise: str = _option("canvas", NOISE_MODES, "whether tiles share the canvas's noise")
     blend: str = _option("feather", BLENDS, "how overlapping tiles are put together")
     tone_lock: float = _option(1.0, Number(0, 1, 0.01), "how firmly the tone is held to the upscaled picture's")
+    auto_padding: bool = _option(False, Flag(), "choose the padding by the denoising strength")
 
     denoise: float = _option(0.25, Number(0, 1, 0.01), "denoising strength")
     seed: int = _option(1, Number(0, 2**64 - 1), "seed of the noise")
@@ -238,8 +240,11 @@ class Options:
         return replace(self, **changes)
 
     def with_tile(self, default: int) -> Options:
-        """With automatic tiles made `default` px wide and high."""
-        return self if self.tile_width else replace(self, tile_width=default, tile_height=default)
+        """With what is automatic decided: tiles of `default` px, the padding that `denoise` asks for."""
+        sized = self if self.tile_width else replace(self, tile_width=default, tile_height=default)
+        if not self.auto_padding:
+            return sized
+        return replace(sized, padding=padding_for(self.denoise, min(sized.tile_width, sized.tile_height)))
 
 
 OPTION_NAMES: tuple[str, ...] = tuple(item.name for item in fields(Options))
@@ -249,7 +254,7 @@ LEGACY_ARGUMENTS: tuple[str, ...] = (
     "seams_fix_type", "target_size_type", "custom_width", "custom_height", "custom_scale",
 )  # fmt: skip
 """Positions 1-17 of `script_args`; position 0 is the panel's text."""
-OWN_ARGUMENTS: tuple[str, ...] = ("tile_batch", "noise", "blend", "tone_lock")
+OWN_ARGUMENTS: tuple[str, ...] = ("tile_batch", "noise", "blend", "tone_lock", "auto_padding")
 """Positions 19 and on. Only ever appended to."""
 SCRIPT_OPTIONS: tuple[str, ...] = tuple(
     name for name in OPTION_NAMES if name not in ("denoise", "seed", "max_megapixels")

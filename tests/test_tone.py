@@ -22,7 +22,8 @@ class Drifting(IdentityRefiner):
     """A model that shifts each tile's colours its own way: a constant of up to 8 levels and a slope of up to 6."""
 
     def refine(self, batch, stop):
-        return np.stack([image + self._drift(tile.index, image.shape) for tile, image in zip(batch.tiles, batch.images)])
+        drifts = [self._drift(tile.index, image.shape) for tile, image in zip(batch.tiles, batch.images)]
+        return batch.images + np.stack(drifts)
 
     def _drift(self, index, shape):
         rng = np.random.default_rng(index)

@@ -37,6 +37,7 @@ DEFAULTS = {
     "target_size_type": rule_of("target_size_type").labels["scale"], "custom_width": 2048, "custom_height": 2048,
     "custom_scale": 2, "marker": VERSION_MARKER, "tile_batch": 0, "tone_lock": 1,
     "noise": rule_of("noise").labels["canvas"], "blend": rule_of("blend").labels["feather"],
+    "auto_padding": False,
 }  # fmt: skip
 CHANGED = {
     "tile_width": 640, "tile_height": 768, "mask_blur": 12, "padding": 48, "seams_fix_width": 96,
@@ -44,7 +45,7 @@ CHANGED = {
     "redraw_mode": "Chess", "save_seams_fix_image": True, "seams_fix_mask_blur": 7, "seams_fix_type": "Band pass",
     "target_size_type": "Custom size", "custom_width": 1500, "custom_height": 1111, "custom_scale": 3.25,
     "tile_batch": 3, "noise": rule_of("noise").labels["same"], "blend": rule_of("blend").labels["cut"],
-    "tone_lock": 0.4,
+    "tone_lock": 0.4, "auto_padding": True,
 }  # fmt: skip
 DENOISING = "#img2img_denoising_strength"
 

@@ -125,7 +125,7 @@ def test_a_short_list_takes_nothing_from_the_next_script(extension):
 
 
 def test_a_full_list_with_our_own_options(extension):
-    own = {"tile_batch": 3, "noise": "same", "blend": "cut", "tone_lock": 0.5}
+    own = {"tile_batch": 3, "noise": "same", "blend": "cut", "tone_lock": 0.5, "auto_padding": True}
     parallel = [*LEGACY[:10], "Parallel", *LEGACY[11:]]
     done = ask([*parallel, VERSION_MARKER, *(own[name] for name in OWN_ARGUMENTS)])
     assert "tile_batch: 3" in done.info and "blend: cut" in done.info
