@@ -28,6 +28,7 @@ def test_every_tile_has_the_chosen_padding_around_it(photo, denoise):
     options = Options(custom_scale=1, tile_width=128, denoise=denoise, padding=0, auto_padding=True)
     result = upscale(photo, options, LocalHost(refiner))
     wanted = padding_for(denoise, 128)
+    assert wanted == {0.2: 32, 0.4: 64, 0.75: 128}[denoise]
     for tile in (tile for batch in refiner.batches for tile in batch.tiles):
         seen = tile.core.grow(wanted)
         assert tile.window.x <= max(seen.x, 0) and tile.window.right >= min(seen.right, 512)
