@@ -10,6 +10,7 @@ from typing import Any
 
 from .errors import OptionError, TooLarge
 from .geometry import check_wraps
+from .padding import padding_for
 from .tile_numbers import ALL, TileNumbers
 
 VERSION_MARKER = "usdu:1"
@@ -159,7 +160,7 @@ class Options:
     seamless: bool = _option(False, Flag(), "for textures: the result continues at its other side without a seam")
     seams_fix_only_visible: bool = _option(False, Flag(), "the seams fix redraws only where a seam can be seen")
     compare: bool = _option(False, Flag(), "a second picture: before and after side by side; it is not saved")
-
+    auto_padding: bool = _option(False, Flag(), "choose the padding by the denoising strength")
     resume: bool = _option(True, Flag(), "keep finished tiles on disk: the same run goes on where it was ended")
     redo_tiles: str = _option("all", TileNumbers(), "tiles of a finished picture to redraw, such as 3, 7-9; or all")
     number_tiles: bool = _option(False, Flag(), "also make a picture that shows the number of each tile")
@@ -265,8 +266,11 @@ class Options:
         return replace(self, **changes)
 
     def with_tile(self, default: int) -> Options:
-        """With automatic tiles made `default` px wide and high."""
-        return self if self.tile_width else replace(self, tile_width=default, tile_height=default)
+        """With what is automatic decided: tiles of `default` px, the padding that `denoise` asks for."""
+        sized = self if self.tile_width else replace(self, tile_width=default, tile_height=default)
+        if not self.auto_padding:
+            return sized
+        return replace(sized, padding=padding_for(self.denoise, min(sized.tile_width, sized.tile_height)))
 
 
 OPTION_NAMES: tuple[str, ...] = tuple(item.name for item in fields(Options))
@@ -278,7 +282,7 @@ LEGACY_ARGUMENTS: tuple[str, ...] = (
 """Positions 1-17 of `script_args`; position 0 is the panel's text."""
 OWN_ARGUMENTS: tuple[str, ...] = (
     "tile_batch", "noise", "blend", "tone_lock", "seamless", "seams_fix_only_visible",
-    "resume", "redo_tiles", "number_tiles", "compare",
+    "auto_padding", "resume", "redo_tiles", "number_tiles", "compare",
 )  # fmt: skip
 """Positions 19 and on. Only ever appended to."""
 SCRIPT_OPTIONS: tuple[str, ...] = tuple(

@@ -39,10 +39,9 @@ def describe(host: PlanHost, align: int, max_megapixels: float, page: str, *valu
     """The live line: what a run would do with these values of LEGACY_ARGUMENTS and OWN_ARGUMENTS, and warnings."""
     picture, tab, denoise = read_page(page)
     args = [None, *values[: len(LEGACY_ARGUMENTS)], VERSION_MARKER, *values[len(LEGACY_ARGUMENTS) :]]
-    if not args[1] and not args[2]:
-        args[1] = args[2] = host.default_tile()
     try:
         options = Options.from_script_args(args).with_(denoise=denoise, max_megapixels=max_megapixels)
+        options = options.with_tile(host.default_tile())
         if not all({"scale": picture, "img2img": tab}.get(options.target_size_type, ())):
             return line(NO_PICTURE, *_warnings(options, host))
         width, height = options.target_size(*picture, tab)

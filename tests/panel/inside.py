@@ -71,6 +71,15 @@ def large_canvases() -> None:
             assert "tiles" in line or "above the limit" in line, line
 
 
+def an_automatic_padding() -> None:
+    """The line tells the windows that the denoising strength in the tab asks for."""
+    names = ["upscaler" if name == "upscaler_index" else name for name in (*LEGACY_ARGUMENTS, *OWN_ARGUMENTS)]
+    for automatic, denoise, window in ((False, 0.7, 576), (True, 0.3, 576), (True, 0.7, 768)):
+        values = [{"auto_padding": automatic}.get(name, getattr(Options, name)) for name in names]
+        line = panel.describe(StandInHost(), 64, 1000.0, json.dumps([1024, 1024, 512, 512, denoise]), *values)
+        assert f"of {window}x{window}" in line, line
+
+
 def untrusted_names() -> None:
     values = [getattr(Options, "upscaler" if n == "upscaler_index" else n) for n in (*LEGACY_ARGUMENTS, *OWN_ARGUMENTS)]
     values[LEGACY_ARGUMENTS.index("redraw_mode")] = "<img src=x onerror=alert(1)>"
@@ -118,7 +127,7 @@ def kinds() -> None:
 
 
 if __name__ == "__main__":
-    checks = (built_anywhere, saved_defaults, what_the_webui_saves, kinds, upscalers, odd_pages, large_canvases)
-    for check in (*checks, untrusted_names):
+    checks = [built_anywhere, saved_defaults, what_the_webui_saves, kinds, upscalers, odd_pages, large_canvases]
+    for check in (*checks, an_automatic_padding, untrusted_names):
         check()
         print(check.__name__)

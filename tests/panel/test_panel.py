@@ -43,6 +43,7 @@ DEFAULTS = {
     "target_size_type": rule_of("target_size_type").labels["scale"], "custom_width": 2048, "custom_height": 2048,
     "custom_scale": 2, "marker": VERSION_MARKER, "tile_batch": 0, "tone_lock": 1,
     "noise": rule_of("noise").labels["canvas"], "blend": rule_of("blend").labels["feather"],
+    "auto_padding": False,
 }  # fmt: skip
 CHANGED = {
     "tile_width": 640, "tile_height": 768, "mask_blur": 12, "padding": 48, "seams_fix_width": 96,
