@@ -12,13 +12,15 @@ import numpy as np
 
 from .blend import Cut, Feather
 from .colour import low_frequency_lock
-from .errors import ModelError, Stopped
-from .geometry import Region, Tile, crop
+from .errors import ModelError, OptionError, Stopped
+from .geometry import Region, Tile, crop, plan_tiles
 from .host import Batch, Host, Progress
+from .mask import over_canvas, through, touched
 from .noise import tile_noise
 from .options import INFOTEXT_PREFIX, Options
 from .passes import Pass, plan_passes
 from .schedule import PARALLEL, batches
+from .tile_prompts import TilePrompts, joined
 from .upscale import resize
 
 
@@ -64,10 +66,19 @@ class Result:
     finished: bool = True
 
 
-def upscale(image: Any, options: Options, host: Host, *, img2img_size: tuple[int, int] | None = None) -> Result:
+def upscale(
+    image: Any,
+    options: Options,
+    host: Host,
+    *,
+    img2img_size: tuple[int, int] | None = None,
+    mask: np.ndarray | None = None,
+) -> Result:
     """Enlarges a picture and refines it tile by tile.
 
-    image: uint8 (h, w, 3) or a PIL image. img2img_size: (width, height) for target_size_type "img2img".
+    image: uint8 (h, w, 3) or a PIL image. img2img_size: (width, height) for target_size_type "img2img". mask: what of
+    the picture is redrawn, (h, w) of the picture or of the result, uint8 0-255 or float 0-1; tiles that it does not
+    touch are left out, and what it leaves out stays as upscaled.
 
     Raises OptionError for a size or upscaler that is not allowed, before any work; ModelError when the host's model
     fails. A stop asked of the host is no error: the result says `finished=False`.
@@ -76,7 +87,13 @@ def upscale(image: Any, options: Options, host: Host, *, img2img_size: tuple[int
     rgb = image if isinstance(image, np.ndarray) else np.asarray(image.convert("RGB"))
     options = options.with_tile(host.default_tile)
     width, height = options.target_size(rgb.shape[1], rgb.shape[0], img2img_size)
-    scheduled = [(work, _schedule(work, options, host)) for work in plan_passes(options, width, height, host.alignment)]
+    _check_host(options, host)
+    passes = plan_passes(options, width, height, host.alignment)
+    prompts = _tile_prompts(options, width, height, host.alignment)
+    if mask is not None:
+        mask = over_canvas(mask, width, height)
+        passes = touched(passes, mask)
+    scheduled = [(work, _schedule(work, options, host)) for work in passes]
     stats = Stats(tiles=sum(len(work.tiles) for work, _ in scheduled))
     parameters = options.to_infotext()
     host.announce(parameters, sum(len(groups) for _, groups in scheduled))
@@ -95,11 +112,30 @@ def upscale(image: Any, options: Options, host: Host, *, img2img_size: tuple[int
         if work.name != "redraw" and redrawn is None:
             redrawn = canvas
         with stats.stage(work.name):
-            canvas, finished = _run(work, groups, number, canvas, options, host, stats)
+            canvas, finished = _run(work, groups, number, canvas, options, host, stats, prompts)
+        if mask is not None:
+            canvas = through(mask, canvas, upscaled)
+    if finished and options.finish != "none":
+        with stats.stage("finish"):
+            done = host.finish(canvas, options.finish)
+            canvas = done if mask is None else through(mask, done, upscaled)
     stats.seconds = time.perf_counter() - started
     if not finished:
         parameters[INFOTEXT_PREFIX + "unfinished"] = f"{stats.tiles_done} of {stats.tiles} tiles"
     return Result(canvas, host.infotext(parameters), parameters, stats, upscaled, redrawn, finished)
+
+
+def _check_host(options: Options, host: Host) -> None:
+    for name, allowed in (("interrogator", host.interrogators), ("finish", host.finishes)):
+        if getattr(options, name) not in allowed:
+            raise OptionError(name, getattr(options, name), f"{', '.join(allowed)}: what there is here")
+
+
+def _tile_prompts(options: Options, width: int, height: int, align: int) -> TilePrompts:
+    if not options.tile_prompts:
+        return TilePrompts((), ())
+    plan = plan_tiles(width, height, options.tile_width, options.tile_height, options.padding, align=align)
+    return TilePrompts.read(options.tile_prompts, plan)
 
 
 def _schedule(work: Pass, options: Options, host: Host) -> list[list[Tile]]:
@@ -111,7 +147,14 @@ def _schedule(work: Pass, options: Options, host: Host) -> list[list[Tile]]:
 
 
 def _run(
-    work: Pass, groups: list[list[Tile]], number: int, base: np.ndarray, options: Options, host: Host, stats: Stats
+    work: Pass,
+    groups: list[list[Tile]],
+    number: int,
+    base: np.ndarray,
+    options: Options,
+    host: Host,
+    stats: Stats,
+    prompts: TilePrompts,
 ) -> tuple[np.ndarray, bool]:
     """One pass over a picture: the new picture, and whether every tile was done."""
     height, width = base.shape[:2]
@@ -135,9 +178,14 @@ def _run(
             )
             for tile in tiles
         )
+        texts = [prompts.of(tile) for tile in tiles]
         refining = time.perf_counter()
         try:
-            refined = host.refine(Batch(tuple(tiles), images, noises, work.denoise, Region(0, 0, width, height)))
+            if options.interrogator != "none":
+                seen = (host.interrogate(window, options.interrogator) for window in images)
+                texts = [joined(text, more) for text, more in zip(texts, seen)]
+            canvas = Region(0, 0, width, height)
+            refined = host.refine(Batch(tuple(tiles), images, noises, work.denoise, canvas, tuple(texts)))
         except Stopped:
             finished = False
             break

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from .errors import OptionError
+from .tile_prompts import Lines
 
 VERSION_MARKER = "usdu:1"
 """Stands in position 18 of `script_args`: what follows are this extension's own options."""
@@ -115,6 +116,8 @@ NOISE_MODES = Choice(
     {"canvas": "Canvas: tiles share one noise", "tile": "Tile: each its own", "same": "Same in every tile"}
 )
 BLENDS = Choice({"feather": "Feather", "cut": "Minimum-error cut"})
+INTERROGATORS = Choice({"none": "None", "clip": "CLIP", "deepbooru": "DeepBooru"})
+FINISHES = Choice({"none": "None", "faces": "Restore faces", "adetailer": "ADetailer"})
 
 
 def _option(default: Any, rule: Any, about: str) -> Any:
@@ -150,6 +153,9 @@ class Options:
     noise: str = _option("canvas", NOISE_MODES, "whether tiles share the canvas's noise")
     blend: str = _option("feather", BLENDS, "how overlapping tiles are put together")
     tone_lock: float = _option(1.0, Number(0, 1, 0.01), "how firmly the tone is held to the upscaled picture's")
+    tile_prompts: str = _option("", Lines(), "added to the prompt: one line a tile, or '3-7: text', 'row,column: text'")
+    interrogator: str = _option("none", INTERROGATORS, "describes each tile; its words are added to the prompt")
+    finish: str = _option("none", FINISHES, "what is done once with the final picture, never in a tile")
 
     denoise: float = _option(0.25, Number(0, 1, 0.01), "denoising strength")
     seed: int = _option(1, Number(0, 2**64 - 1), "seed of the noise")
@@ -249,7 +255,9 @@ LEGACY_ARGUMENTS: tuple[str, ...] = (
     "seams_fix_type", "target_size_type", "custom_width", "custom_height", "custom_scale",
 )  # fmt: skip
 """Positions 1-17 of `script_args`; position 0 is the panel's text."""
-OWN_ARGUMENTS: tuple[str, ...] = ("tile_batch", "noise", "blend", "tone_lock")
+OWN_ARGUMENTS: tuple[str, ...] = (
+    "tile_batch", "noise", "blend", "tone_lock", "tile_prompts", "interrogator", "finish",
+)  # fmt: skip
 """Positions 19 and on. Only ever appended to."""
 SCRIPT_OPTIONS: tuple[str, ...] = tuple(
     name for name in OPTION_NAMES if name not in ("denoise", "seed", "max_megapixels")

@@ -43,6 +43,9 @@ LOOKS: dict[str, dict[str, Any]] = {  # where a control differs from what its op
     "seams_fix_padding": dict(info="What a tile sees around itself"),
     "save_upscaled_image": dict(label="Save upscaled", info="The picture after the redraw"),
     "save_seams_fix_image": dict(label="Save seams fix", info="The picture after the second pass"),
+    "tile_prompts": dict(label="Prompts of tiles", lines=3),
+    "interrogator": dict(label="Describe each tile"),
+    "finish": dict(label="Finishing pass"),
     "tile_batch": dict(label="Tiles at once", info="More: faster, more memory. 0: automatic"),
 }
 _FIXES = ("band", "half", "half+intersections")

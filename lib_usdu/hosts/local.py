@@ -66,6 +66,7 @@ class LocalHost:
         self._models: dict[str, SpandrelModel] = {}  # kept for the next picture
 
     batch_cap = None
+    interrogators = finishes = ("none",)
 
     def announce(self, parameters: dict[str, str], batches: int) -> None:
         pass

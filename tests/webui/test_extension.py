@@ -127,7 +127,7 @@ def test_a_short_list_takes_nothing_from_the_next_script(extension):
 def test_a_full_list_with_our_own_options(extension):
     own = {"tile_batch": 3, "noise": "same", "blend": "cut", "tone_lock": 0.5}
     parallel = [*LEGACY[:10], "Parallel", *LEGACY[11:]]
-    done = ask([*parallel, VERSION_MARKER, *(own[name] for name in OWN_ARGUMENTS)])
+    done = ask([*parallel, VERSION_MARKER, *(own.get(name, getattr(Options, name)) for name in OWN_ARGUMENTS)])
     assert "tile_batch: 3" in done.info and "blend: cut" in done.info
     assert max(len(call.seeds) for call in standin.log.calls) > 1
 
