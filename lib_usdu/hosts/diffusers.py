@@ -14,6 +14,7 @@ from .. import infotext
 from ..errors import ModelError, OptionError, Stopped
 from ..host import Batch
 from ..noise import TileNoise
+from ..tile_prompts import joined
 from .canvas_draws import CanvasDraws
 from .memory import windows_that_fit
 from .samplers import SAMPLERS, replace_brownian_tree, scheduler_for, step_noise
@@ -61,7 +62,8 @@ class DiffusersRefiner:
             pipeline.vae.enable_slicing()  # a batch of windows is decoded one by one
         self.device = pipeline.unet.device
         self.guided = pipeline.text_encoder is not None and sampling.cfg_scale > 1
-        self._conditioning = self._encode_prompts()
+        self._conditioning = self._encode_prompts(sampling.prompt)
+        self._tile_conditioning: dict[str, dict[str, torch.Tensor]] = {}  # of the last batch, by its tiles' texts
 
     def batch_limit(self, width: int, height: int) -> int:
         return windows_that_fit(self.device, width, height, half=self.pipeline.unet.dtype == torch.float16)
@@ -93,7 +95,7 @@ class DiffusersRefiner:
                     guidance_scale=self.sampling.cfg_scale if self.guided else 1.0,
                     output_type="pt",
                     callback_on_step_end=after_step,
-                    **{name: value.repeat_interleave(count, dim=0) for name, value in self._conditioning.items()},
+                    **self._conditioning_of(batch.prompts, count),
                 )
         finally:
             del self.pipeline.prepare_latents
@@ -115,8 +117,19 @@ class DiffusersRefiner:
     def _has_text(self) -> bool:
         return self.pipeline.text_encoder is not None
 
-    def _encode_prompts(self) -> dict[str, torch.Tensor]:
-        """The pipeline's prompt arguments for one tile, encoded once for the whole run."""
+    def _conditioning_of(self, texts: Sequence[str], count: int) -> dict[str, torch.Tensor]:
+        """The pipeline's prompt arguments for tiles that add these texts to the prompt."""
+        if not any(texts) or not self._has_text:
+            return {name: value.repeat_interleave(count, dim=0) for name, value in self._conditioning.items()}
+        known = {"": self._conditioning, **self._tile_conditioning}
+        for text in texts:
+            if text not in known:
+                known[text] = self._encode_prompts(joined(self.sampling.prompt, text))
+        self._tile_conditioning = {text: known[text] for text in texts}
+        return {name: torch.cat([known[text][name] for text in texts]) for name in self._conditioning}
+
+    def _encode_prompts(self, prompt: str) -> dict[str, torch.Tensor]:
+        """The pipeline's prompt arguments for one tile."""
         if not self._has_text:
             width = self.pipeline.unet.config.cross_attention_dim
             return {"prompt_embeds": torch.zeros(1, 1, width, device=self.device, dtype=self.pipeline.unet.dtype)}
@@ -125,7 +138,7 @@ class DiffusersRefiner:
             names += ["pooled_prompt_embeds", "negative_pooled_prompt_embeds"]
         with torch.inference_mode():
             encoded = self.pipeline.encode_prompt(
-                prompt=self.sampling.prompt,
+                prompt=prompt,
                 negative_prompt=self.sampling.negative_prompt,
                 device=self.device,
                 num_images_per_prompt=1,

@@ -278,7 +278,7 @@ class WebuiHost:
             p.all_prompts, p.all_negative_prompts = [[text] for text in self.prompts.resolved]
         extra = dict(p.extra_generation_params)
         if self.p.image_mask is not None:
-            extra["Mask blur"] = self.p.mask_blur
+            extra |= {"Mask blur": self.p.mask_blur} if self.p.mask_blur else {}
             extra |= {"Mask mode": "Inpaint not masked"} if self.p.inpainting_mask_invert else {}
         if self._skipped:
             extra["Ultimate SD upscale skipped"] = f"{self._skipped} tiles"
