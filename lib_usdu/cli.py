@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+import numpy as np
+
 from . import __version__, imagefile, journal, journal_command
 from .errors import InputError, ModelError, OptionError, OutputError, TooLarge, UsduError
 from .options import BLENDS, NOISE_MODES, REDRAW_MODES, SEAMS_FIX_TYPES, Options, about
@@ -32,7 +34,7 @@ _FLAGS = {
     "tone_lock": "--tone-lock", "seamless": "--seamless", "seams_fix_only_visible": "--seams-fix-only-visible",
     "custom_width": "--size", "custom_height": "--size", "checkpoint": "--checkpoint",
     "auto_padding": "--auto-padding", "resume": "--no-resume", "redo_tiles": "--redo-tiles",
-    "number_tiles": "--number-tiles",
+    "number_tiles": "--number-tiles", "tile_prompts": "--tile-prompts",
     "lora": "--lora", "sampler": "--sampler", "steps": "--steps", "cfg": "--cfg",
 }  # fmt: skip
 
@@ -113,7 +115,7 @@ def _upscale_file(job: Job, name: str, options: Options, host: Any, args: argpar
         _say(f"{name}: {note}")
     with _Bar(name, quiet=args.quiet) as bar:
         host.on_progress = bar.show
-        result = upscale(picture.rgb, options, host)
+        result = upscale(picture.rgb, options, host, mask=_mask(args))
     height, width = result.image.shape[:2]
     target = job.target if result.finished else job.target.with_stem(job.target.stem + "-unfinished")
     alpha = None
@@ -151,6 +153,25 @@ def _upscale_file(job: Job, name: str, options: Options, host: Any, args: argpar
     }  # fmt: skip
 
 
+def _mask(args: argparse.Namespace) -> np.ndarray | None:
+    """The brightness of a picture: white is redrawn."""
+    if args.mask is None:
+        return None
+    from PIL import Image
+
+    return np.asarray(Image.fromarray(imagefile.read(args.mask, max_pixels=_max_pixels(args)).rgb).convert("L"))
+
+
+def _text(given: str | None) -> str | None:
+    """The text itself, or with an @ in front the file it is in."""
+    if given is None or not given.startswith("@"):
+        return given
+    try:
+        return Path(given[1:]).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{given[1:]}: cannot be read as text ({error})") from None
+
+
 def _options(args: argparse.Namespace) -> Options:
     tile_width, tile_height = _pair(args.tile, "--tile")
     given = {
@@ -163,6 +184,7 @@ def _options(args: argparse.Namespace) -> Options:
         "seamless": args.seamless, "seams_fix_only_visible": args.seams_fix_only_visible,
         "auto_padding": args.auto_padding, "resume": args.resume, "redo_tiles": args.redo_tiles,
         "number_tiles": args.number_tiles is not None,
+        "tile_prompts": _text(args.tile_prompts),
     }  # fmt: skip
     given = {name: value for name, value in given.items() if value is not None}
     if args.size is not None:
@@ -187,7 +209,7 @@ def _host(args: argparse.Namespace, options: Options) -> Any:
         sampling = Sampling(args.prompt, args.negative_prompt, args.sampler, args.steps, args.cfg, options.seed)
         if args.checkpoint == EMBEDDED:
             _say(EMBEDDED_HINT)
-            if args.prompt or args.negative_prompt or args.lora:
+            if args.prompt or args.negative_prompt or args.lora or options.tile_prompts:
                 _say("The embedded model has no text input: prompts and LoRA files are left out.")
         pipeline, model_name = load_checkpoint(args.checkpoint, device, config=args.checkpoint_config)
         if args.checkpoint != EMBEDDED:
@@ -233,9 +255,10 @@ def _jobs(args: argparse.Namespace) -> list[Job]:
             jobs.append(Job(given, output / _kept_name(given)))
         else:
             jobs.append(Job(given, output))
-    for flag, single in (("--compare", args.compare), ("--number-tiles", args.number_tiles)):
-        if len(jobs) > 1 and single:
-            raise OptionError(flag, str(single), "one picture at a time")
+    singles = (("--compare", args.compare), ("--number-tiles", args.number_tiles), ("--mask", args.mask))
+    for flag, given in singles:
+        if len(jobs) > 1 and given:
+            raise OptionError(flag, str(given), "one picture at a time")
     targets = [job.target for job in jobs]
     twice = next((target for target in targets if targets.count(target) > 1), None) if len(inputs) > 1 else None
     if twice:
@@ -386,6 +409,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--checkpoint-config", metavar="FOLDER|HUB_ID", help="diffusers configuration for a checkpoint file, offline")
     add("--lora", action="append", default=[], metavar="FILE[:STRENGTH]", help="LoRA file, may be given several times")
     add("--prompt", default="", help="what the picture shows; empty is fine")
+    add("--tile-prompts", metavar="TEXT|@FILE", help=about("tile_prompts"))
+    add("--mask", type=Path, metavar="FILE", help="redraw only where this picture is white")
     add("--negative-prompt", default="", help="what it should not show")
     add("--sampler", default="DPM++ 2M", help="as the webui names them (DPM++ 2M)")
     add("--steps", type=int, default=20, help="steps of a full denoise; a denoise of 0.3 runs 0.3 of them (20)")

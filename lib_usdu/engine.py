@@ -13,15 +13,17 @@ import numpy as np
 from .blend import Cut, Feather
 from .colour import low_frequency_lock
 from .errors import ModelError, OptionError, Stopped
-from .geometry import Region, Tile, crop
+from .geometry import Region, Tile, crop, plan_tiles
 from .guarded import GuardedHost
 from .host import Batch, Host, Progress
+from .mask import over_canvas, through, touched
 from .noise import tile_noise
 from .options import INFOTEXT_PREFIX, Options
 from .passes import Pass, plan_passes
 from .redo import chosen_passes, numbered
 from .schedule import FUSED, INDEPENDENT, batches
 from .tile_numbers import ALL
+from .tile_prompts import TilePrompts, joined
 from .upscale import resize
 from .visible import only_along, visible_seams
 from .wrap import resize_wrapped, upscale_wrapped
@@ -89,10 +91,19 @@ class Result:
     forget: Callable[[], None] = lambda: None
 
 
-def upscale(image: Any, options: Options, host: Host, *, img2img_size: tuple[int, int] | None = None) -> Result:
+def upscale(
+    image: Any,
+    options: Options,
+    host: Host,
+    *,
+    img2img_size: tuple[int, int] | None = None,
+    mask: np.ndarray | None = None,
+) -> Result:
     """Enlarges a picture and refines it tile by tile.
 
-    image: uint8 (h, w, 3) or a PIL image. img2img_size: (width, height) for target_size_type "img2img".
+    image: uint8 (h, w, 3) or a PIL image. img2img_size: (width, height) for target_size_type "img2img". mask: what of
+    the picture is redrawn, (h, w) of the picture or of the result, uint8 0-255 or float 0-1; tiles that it does not
+    touch are left out, and what it leaves out stays as upscaled.
 
     Raises OptionError for a size or upscaler that is not allowed, before any work; ModelError when the upscaler or
     the host's model does not work at all (a tile that fails stays as upscaled). A stop asked of the host is no error:
@@ -100,14 +111,15 @@ def upscale(image: Any, options: Options, host: Host, *, img2img_size: tuple[int
     """
     started = time.perf_counter()
     rgb = image if isinstance(image, np.ndarray) else np.asarray(image.convert("RGB"))
-    if options.redraw_mode == FUSED and options.noise != "canvas":
-        raise OptionError("noise", options.noise, "canvas, with the redraw mode fused")
-    if options.redraw_mode == FUSED and not getattr(host, "fuses", False):
-        raise OptionError("redraw_mode", options.redraw_mode, "linear, chess, none, parallel: this host has no fused")
     options = options.with_tile(host.default_tile)
     width, height = options.target_size(rgb.shape[1], rgb.shape[0], img2img_size)
+    _check_host(options, host)
     planned = plan_passes(options, width, height, host.alignment)
     passes = chosen_passes(planned, options.redo_tiles)
+    prompts = _tile_prompts(options, width, height, host.alignment)
+    if mask is not None:
+        mask = over_canvas(mask, width, height)
+        passes = touched(passes, mask)
     scheduled = [(work, _schedule(work, options, host)) for work in passes]
     stats = Stats(tiles=sum(len(work.tiles) for work, _ in scheduled))
     parameters = options.to_infotext()
@@ -139,8 +151,16 @@ def upscale(image: Any, options: Options, host: Host, *, img2img_size: tuple[int
         work, groups = scheduled[number]
         guarded.faults.stage = work.name
         with stats.stage(work.name):
-            run = _run_fused if work.context == FUSED else _run
-            canvas, finished = run(work, groups, number, canvas, options, guarded, stats)
+            if work.context == FUSED:
+                canvas, finished = _run_fused(work, groups, number, canvas, options, guarded, stats)
+            else:
+                canvas, finished = _run(work, groups, number, canvas, options, guarded, stats, prompts)
+        if mask is not None:
+            canvas = through(mask, canvas, upscaled)
+    if finished and options.finish != "none":
+        with stats.stage("finish"):
+            done = host.finish(canvas, options.finish)
+            canvas = done if mask is None else through(mask, done, upscaled)
     guarded.close()
     stats.stages["journal"] = guarded.seconds
     stats.seconds = time.perf_counter() - started
@@ -152,6 +172,27 @@ def upscale(image: Any, options: Options, host: Host, *, img2img_size: tuple[int
     return Result(
         canvas, text, parameters, stats, upscaled, redrawn, finished, sheet, guarded.notes, guarded.forget
     )  # fmt: skip
+
+
+def _check_host(options: Options, host: Host) -> None:
+    """Raises OptionError for what this host has not, or not together."""
+    if options.redraw_mode == FUSED:
+        together = {"noise": "canvas", "interrogator": "none", "tile_prompts": ""}
+        for name, allowed in together.items():
+            if getattr(options, name) != allowed:
+                raise OptionError(name, getattr(options, name), f"{allowed or 'none'}, with the redraw mode fused")
+        if not getattr(host, "fuses", False):
+            raise OptionError("redraw_mode", "fused", "linear, chess, none, parallel: this host has no fused")
+    for name, allowed in (("interrogator", host.interrogators), ("finish", host.finishes)):
+        if getattr(options, name) not in allowed:
+            raise OptionError(name, getattr(options, name), f"{', '.join(allowed)}: what there is here")
+
+
+def _tile_prompts(options: Options, width: int, height: int, align: int) -> TilePrompts:
+    if not options.tile_prompts:
+        return TilePrompts((), ())
+    plan = plan_tiles(width, height, options.tile_width, options.tile_height, options.padding, align=align)
+    return TilePrompts.read(options.tile_prompts, plan)
 
 
 def _schedule(work: Pass, options: Options, host: Host) -> list[list[Tile]]:
@@ -184,7 +225,14 @@ def _where_seams_show(
 
 
 def _run(
-    work: Pass, groups: list[list[Tile]], number: int, base: np.ndarray, options: Options, host: Host, stats: Stats
+    work: Pass,
+    groups: list[list[Tile]],
+    number: int,
+    base: np.ndarray,
+    options: Options,
+    host: Host,
+    stats: Stats,
+    prompts: TilePrompts,
 ) -> tuple[np.ndarray, bool]:
     """One pass over a picture: the new picture, and whether every tile was done."""
     height, width = base.shape[:2]
@@ -205,9 +253,14 @@ def _run(
             )
             for tile in tiles
         )
+        texts = [prompts.of(tile) for tile in tiles]
         refining = time.perf_counter()
         try:
-            refined = host.refine(Batch(tuple(tiles), images, noises, work.denoise, Region(0, 0, width, height)))
+            if options.interrogator != "none":
+                seen = (host.interrogate(window, options.interrogator) for window in images)
+                texts = [joined(text, more) for text, more in zip(texts, seen)]
+            canvas = Region(0, 0, width, height)
+            refined = host.refine(Batch(tuple(tiles), images, noises, work.denoise, canvas, tuple(texts)))
         except Stopped:
             finished = False
             break
