@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from .blend import Cut, Feather
+from .canvas import RELEASE_EVERY, copy_canvas, release
 from .colour import low_frequency_lock
 from .errors import ModelError, Stopped
 from .geometry import Region, Tile, crop
@@ -115,7 +116,7 @@ def _run(
 ) -> tuple[np.ndarray, bool]:
     """One pass over a picture: the new picture, and whether every tile was done."""
     height, width = base.shape[:2]
-    out = base.copy()
+    out = copy_canvas(base)
     if work.blend == "cut":
         compose = Cut(base, out, work.tiles, work.reach, separate_view=work.context != PARALLEL)
     else:
