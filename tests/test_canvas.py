@@ -68,7 +68,7 @@ def test_a_resize_in_bands_is_the_resize_of_the_whole(name, size, photo, monkeyp
     monkeypatch.setattr(stage, "WHOLE_RESIZE", 40000)
     banded = resize(photo, *size, RESAMPLERS[name])
     difference = np.abs(whole.astype(int) - banded)
-    assert banded.shape == whole.shape and (difference > 0).mean() < 0.005
+    assert banded.shape == whole.shape and (difference > 0).mean() < 0.02
     assert difference.max() <= 1 or name == "Nearest"  # where two pixels are equally near, either may be taken
     grey = resize(photo[:, :, 1], *size, RESAMPLERS[name])
     assert np.array_equal(grey, banded[:, :, 1])
