@@ -29,7 +29,8 @@ _FLAGS = {
     "redraw_mode": "--redraw", "seams_fix_type": "--seams-fix", "seams_fix_denoise": "--seams-fix-denoise",
     "seams_fix_width": "--seams-fix-width", "seams_fix_padding": "--seams-fix-padding",
     "seams_fix_mask_blur": "--seams-fix-mask-blur", "upscaler": "--upscaler", "noise": "--noise", "blend": "--blend",
-    "tone_lock": "--tone-lock", "custom_width": "--size", "custom_height": "--size", "checkpoint": "--checkpoint",
+    "tone_lock": "--tone-lock", "seamless": "--seamless", "seams_fix_only_visible": "--seams-fix-only-visible",
+    "custom_width": "--size", "custom_height": "--size", "checkpoint": "--checkpoint",
     "lora": "--lora", "sampler": "--sampler", "steps": "--steps", "cfg": "--cfg",
 }  # fmt: skip
 
@@ -94,6 +95,7 @@ def _run(args: argparse.Namespace) -> int:
 def _upscale_file(job: Job, name: str, options: Options, host: Any, args: argparse.Namespace) -> dict:
     from .engine import upscale
     from .upscale import resize
+    from .wrap import resize_wrapped
 
     picture = imagefile.read(job.source, max_pixels=_max_pixels(args))
     for note in picture.notes:
@@ -103,7 +105,9 @@ def _upscale_file(job: Job, name: str, options: Options, host: Any, args: argpar
         result = upscale(picture.rgb, options, host)
     height, width = result.image.shape[:2]
     target = job.target if result.finished else job.target.with_stem(job.target.stem + "-unfinished")
-    alpha = None if picture.alpha is None else resize(picture.alpha, width, height)
+    alpha = None
+    if picture.alpha is not None:
+        alpha = (resize_wrapped if options.seamless else resize)(picture.alpha, width, height)
     notes = imagefile.write(
         target, result.image, alpha=alpha, icc=picture.icc, dpi=picture.dpi, infotext=result.infotext,
         overwrite=args.overwrite,
@@ -120,7 +124,8 @@ def _upscale_file(job: Job, name: str, options: Options, host: Any, args: argpar
     _say(f"{name}: {before} -> {width}x{height}, {stats.tiles_done} tiles, {stats.seconds:.1f} s -> {target}")
     return {
         "input": str(job.source), "output": str(target), "width": width, "height": height,
-        "finished": result.finished, "tiles": stats.tiles_done, "batches": stats.batches,
+        "finished": result.finished, "tiles": stats.tiles_done, "tiles_left_out": stats.tiles_left_out,
+        "batches": stats.batches,
         "seconds": round(stats.seconds, 3), "outside_ms_per_tile": round(stats.outside_ms_per_tile, 3),
         "stages": {stage: round(seconds, 3) for stage, seconds in stats.stages.items()},
         "peak_rss_mb": round(peak_rss_mb() or 0, 1) or None, "version": __version__,
@@ -136,6 +141,7 @@ def _options(args: argparse.Namespace) -> Options:
         "seams_fix_width": args.seams_fix_width, "seams_fix_padding": args.seams_fix_padding,
         "seams_fix_mask_blur": args.seams_fix_mask_blur, "upscaler": args.upscaler, "noise": args.noise,
         "blend": args.blend, "tone_lock": args.tone_lock, "custom_scale": args.scale,
+        "seamless": args.seamless, "seams_fix_only_visible": args.seams_fix_only_visible,
     }  # fmt: skip
     given = {name: value for name, value in given.items() if value is not None}
     if args.size is not None:
@@ -341,6 +347,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--seams-fix-mask-blur", type=int, help=f"{about('seams_fix_mask_blur')} (4)")
     add("--noise", metavar=_names(NOISE_MODES.labels), help=f"{about('noise')} (canvas)")
     add("--blend", metavar=_names(BLENDS.labels), help=f"{about('blend')} (feather)")
+    add("--seamless", action="store_true", default=None, help=about("seamless"))
+    add("--seams-fix-only-visible", action="store_true", default=None, help=about("seams_fix_only_visible"))
     add("--tone-lock", type=float, help=f"{about('tone_lock')}, 0-1 (1)")
     add(
         "--upscaler",

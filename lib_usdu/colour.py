@@ -21,7 +21,7 @@ def low_frequency_lock(result: np.ndarray, reference: np.ndarray, strength: floa
     linear, so it is taken of the difference at once: 8 px means, a Gaussian of 16 px, and linear interpolation back.
     Working on the difference also keeps strong edges, which both pictures share, free of halos.
     """
-    fixed = result.astype(np.float32)
+    fixed = result.astype(np.float32, order="C")  # reshaped below, which must not copy
     if strength == 0:
         return fixed
     height, width, channels = fixed.shape

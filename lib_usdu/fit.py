@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from .errors import OptionError
+
 Enlarge = Callable[[np.ndarray, int, int], np.ndarray]
 """(rgb, width, height) to the picture at this size."""
 
@@ -37,3 +39,9 @@ def fit(rgb: np.ndarray, width: int, height: int, mode: int, enlarge: Enlarge) -
     enlarged = enlarge(rgb, inner_w, inner_h)
     x, y = (width - inner_w) // 2, (height - inner_h) // 2
     return np.pad(enlarged, ((y, height - inner_h - y), (x, width - inner_w - x), (0, 0)), mode="edge")
+
+
+def check_whole(rgb: np.ndarray, width: int, height: int, mode: int) -> None:
+    """Raises OptionError where `fit` would crop or fill: such a picture no longer goes on at its other side."""
+    if mode in (CROP, FILL) and rgb.shape[1] * height != rgb.shape[0] * width:
+        raise OptionError("seamless", True, 'for a size of the picture\'s own shape, or with "Just resize"')

@@ -80,7 +80,7 @@ class Tile:
     """One piece of work: what it is responsible for (`core`) and what goes through the model (`window`).
 
     The window holds the core and its padding. It may reach up to 7 px past the canvas on the right and at the
-    bottom, where `crop` fills it with reflected pixels.
+    bottom, where `crop` fills it with reflected pixels. On a canvas that wraps, both may lie across any edge.
     """
 
     core: Region
@@ -91,13 +91,15 @@ class Tile:
 
 
 def plan_tiles(
-    width: int, height: int, tile_width: int, tile_height: int, padding: int, *, align: int = 64
+    width: int, height: int, tile_width: int, tile_height: int, padding: int, *, align: int = 64, wrap: bool = False
 ) -> tuple[Tile, ...]:
     """Divides a canvas into tiles, row by row.
 
     Cores partition the canvas evenly: ceil(width / tile_width) columns of about equal width, likewise rows. All
     windows have one size, a multiple of `align` or else the whole canvas rounded up to 8; they start at multiples
     of 8, hold their core and `padding` px around it as far as the canvas goes, and shift inward at its edges.
+    wrap: the canvas goes on at its other side; windows then reach around its edges, and past a small canvas as often
+    as they need to.
 
     Raises OptionError for sizes below 1 and a negative padding.
     """
@@ -106,8 +108,8 @@ def plan_tiles(
             raise OptionError(name, value, "1 px or more")
     if padding < 0:
         raise OptionError("padding", padding, "0 px or more")
-    columns = _divide(width, tile_width, padding, align)
-    rows = _divide(height, tile_height, padding, align)
+    columns = _divide(width, tile_width, padding, align, wrap)
+    rows = _divide(height, tile_height, padding, align, wrap)
     tiles = []
     for row, (core_y, core_h, window_y, window_h) in enumerate(rows):
         for column, (core_x, core_w, window_x, window_w) in enumerate(columns):
@@ -117,7 +119,7 @@ def plan_tiles(
     return tuple(tiles)
 
 
-def _divide(length: int, tile: int, padding: int, align: int) -> list[tuple[int, int, int, int]]:
+def _divide(length: int, tile: int, padding: int, align: int, wrap: bool) -> list[tuple[int, int, int, int]]:
     """One axis of the plan: (core start, core size, window start, window size) of each tile."""
     count = -(-length // tile)
     # Cuts at multiples of 8 let core and padding fill a window without waste.
@@ -125,11 +127,11 @@ def _divide(length: int, tile: int, padding: int, align: int) -> list[tuple[int,
     cuts = [0, *inner, length]
     if any(a >= b for a, b in pairwise(cuts)):  # tiles narrower than 8 px
         cuts = [i * length // count for i in range(count + 1)]
-    return place_windows(list(pairwise(cuts)), length, padding, align)
+    return place_windows(list(pairwise(cuts)), length, padding, align, wrap=wrap)
 
 
 def place_windows(
-    cores: list[tuple[int, int]], length: int, padding: int, align: int
+    cores: list[tuple[int, int]], length: int, padding: int, align: int, *, wrap: bool = False
 ) -> list[tuple[int, int, int, int]]:
     """One axis: a window for each core (start, end) as `plan_tiles` says; windows share one size.
 
@@ -140,29 +142,33 @@ def place_windows(
     # What each window must hold, its start rounded down to a multiple of 8.
     needs = [((start - padding) // ORIGIN * ORIGIN, end + padding) for start, end in cores]
     limit = -(-length // ORIGIN) * ORIGIN
-    size = min(-(-max(high - low for low, high in needs) // align) * align, limit)
+    size = -(-max(high - low for low, high in needs) // align) * align
+    if not wrap:
+        size = min(size, limit)
     placed = []
     for (start, end), (low, high) in zip(cores, needs):
         centred = (start + end - size) // (2 * ORIGIN) * ORIGIN
         lowest = -(-(high - size) // ORIGIN) * ORIGIN
         origin = min(max(centred, lowest), low)
-        origin = min(max(origin, 0), limit - size)
+        if not wrap:
+            origin = min(max(origin, 0), limit - size)
         placed.append((start, end - start, origin, size))
     return placed
 
 
-def crop(canvas: np.ndarray, region: Region) -> np.ndarray:
+def crop(canvas: np.ndarray, region: Region, *, wrap: bool = False) -> np.ndarray:
     """A copy of the region of a canvas (h, w, ...); beyond the canvas's edges its pixels are reflected.
 
-    A canvas of a single row or column is repeated.
+    A canvas of a single row or column is repeated. wrap: beyond an edge the canvas starts again from the other side.
     """
     height, width = canvas.shape[:2]
     inside = region.intersect(Region(0, 0, width, height))
     part = canvas[inside.slices]
     if inside == region:
         return part.copy()
-    rows = _reflect(np.arange(region.y, region.bottom), height)
-    columns = _reflect(np.arange(region.x, region.right), width)
+    beyond = np.remainder if wrap else _reflect
+    rows = beyond(np.arange(region.y, region.bottom), height)
+    columns = beyond(np.arange(region.x, region.right), width)
     return canvas[rows[:, None], columns[None, :]]
 
 
@@ -173,3 +179,23 @@ def _reflect(index: np.ndarray, length: int) -> np.ndarray:
     period = 2 * (length - 1)
     index = np.abs(index) % period
     return np.where(index < length, index, period - index)
+
+
+def shifts_onto(canvas: Region, region: Region) -> list[tuple[int, int]]:
+    """The shifts by whole canvases, (x, y) in px, that bring some of a region onto a canvas that wraps.
+
+    One for a region inside, more for one that reaches around an edge. The canvas starts at (0, 0).
+    """
+    across = _shifts(region.x, region.right, canvas.width)
+    return [(x, y) for y in _shifts(region.y, region.bottom, canvas.height) for x in across]
+
+
+def _shifts(start: int, end: int, length: int) -> range:
+    return range(-((end - 1) // length) * length, (length - 1 - start) // length * length + 1, length)
+
+
+def check_wraps(width: int, height: int) -> None:
+    """Raises OptionError for a canvas whose noise and windows cannot wrap: its sides must be whole latents."""
+    if width % ORIGIN or height % ORIGIN:
+        nearest = "x".join(str(max(ORIGIN, round(length / ORIGIN) * ORIGIN)) for length in (width, height))
+        raise OptionError("seamless", f"{width}x{height}", f"results of whole multiples of {ORIGIN} px, as {nearest}")

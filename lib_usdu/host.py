@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -56,6 +57,10 @@ class Host(Protocol):
         """Told before the first tile: the run's generation parameters and how often `refine` will be called."""
         ...
 
+    def leave_out(self, batches: int) -> None:
+        """Told during a run: so many of the calls announced will not be made after all."""
+        ...
+
     def upscalers(self) -> list[str]:
         """Names `upscale` takes, in the order of their index."""
         ...
@@ -72,6 +77,25 @@ class Host(Protocol):
         """Each window after the model: (n, window height, window width, 3), levels 0-255, float or uint8.
 
         Raises Stopped when the person asked to stop before it was complete.
+        """
+        ...
+
+    fuses: bool
+    """Whether `fuse` is there; a host without this attribute has it not."""
+
+    def fuse(
+        self,
+        batches: Sequence[Batch],
+        reach: tuple[int, int],
+        step_done: Callable[[int, int], None],
+        *,
+        wrap: bool = False,
+    ) -> Iterable[np.ndarray]:
+        """As `refine` for each batch, but all windows take each sampler step together and agree on it.
+
+        Each batch's one noise is the whole canvas's. reach: px (x, y) past its core over which a window's opinion
+        fades out. step_done is told (steps done, steps). wrap: the canvas goes on at its other side. Raises Stopped
+        before anything was given back.
         """
         ...
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from .errors import OptionError
+from .geometry import check_wraps
 
 VERSION_MARKER = "usdu:1"
 """Stands in position 18 of `script_args`: what follows are this extension's own options."""
@@ -98,7 +99,7 @@ def _plain(value: float) -> str:
     return str(int(value)) if value == int(value) else str(value)
 
 
-REDRAW_MODES = Choice({"linear": "Linear", "chess": "Chess", "none": "None", "parallel": "Parallel"})
+REDRAW_MODES = Choice({"linear": "Linear", "chess": "Chess", "none": "None", "parallel": "Parallel", "fused": "Fused"})
 SEAMS_FIX_TYPES = Choice(
     {
         "none": "None",
@@ -150,6 +151,8 @@ class Options:
     noise: str = _option("canvas", NOISE_MODES, "whether tiles share the canvas's noise")
     blend: str = _option("feather", BLENDS, "how overlapping tiles are put together")
     tone_lock: float = _option(1.0, Number(0, 1, 0.01), "how firmly the tone is held to the upscaled picture's")
+    seamless: bool = _option(False, Flag(), "for textures: the result continues at its other side without a seam")
+    seams_fix_only_visible: bool = _option(False, Flag(), "the seams fix redraws only where a seam can be seen")
 
     denoise: float = _option(0.25, Number(0, 1, 0.01), "denoising strength")
     seed: int = _option(1, Number(0, 2**64 - 1), "seed of the noise")
@@ -165,6 +168,8 @@ class Options:
                 object.__setattr__(self, name, getattr(self, other))
             elif value < 64:
                 raise OptionError(name, value, "64 px or more, or 0 for automatic")
+        if self.redraw_mode == "fused" and self.noise != "canvas":
+            raise OptionError("noise", self.noise, "canvas, with the redraw mode fused")
         smallest = min(self.tile_width, self.tile_height)
         for name in ("padding", "seams_fix_padding"):
             if smallest and getattr(self, name) > smallest:
@@ -215,7 +220,7 @@ class Options:
     def target_size(self, width: int, height: int, img2img: tuple[int, int] | None = None) -> tuple[int, int]:
         """Size of the result for a picture of this size; `img2img` is the size set in the webui's tab.
 
-        Raises OptionError when it has more than max_megapixels.
+        Raises OptionError when it has more than max_megapixels, or cannot be seamless.
         """
         if self.target_size_type == "img2img":
             if img2img is None:
@@ -232,6 +237,8 @@ class Options:
                 f"{size[0]}x{size[1]}",
                 f"at most {_plain(self.max_megapixels)} megapixels (--allow-huge lifts it)",
             )
+        if self.seamless:
+            check_wraps(*size)
         return size
 
     def with_(self, **changes: Any) -> Options:
@@ -249,7 +256,7 @@ LEGACY_ARGUMENTS: tuple[str, ...] = (
     "seams_fix_type", "target_size_type", "custom_width", "custom_height", "custom_scale",
 )  # fmt: skip
 """Positions 1-17 of `script_args`; position 0 is the panel's text."""
-OWN_ARGUMENTS: tuple[str, ...] = ("tile_batch", "noise", "blend", "tone_lock")
+OWN_ARGUMENTS: tuple[str, ...] = ("tile_batch", "noise", "blend", "tone_lock", "seamless", "seams_fix_only_visible")
 """Positions 19 and on. Only ever appended to."""
 SCRIPT_OPTIONS: tuple[str, ...] = tuple(
     name for name in OPTION_NAMES if name not in ("denoise", "seed", "max_megapixels")

@@ -17,7 +17,7 @@ import gradio
 from .errors import OptionError
 from .options import INFOTEXT_PREFIX, LEGACY_ARGUMENTS, OWN_ARGUMENTS, VERSION_MARKER, Number, Options, about, rule_of
 from .passes import Pass, plan_passes
-from .schedule import PARALLEL, batches
+from .schedule import INDEPENDENT, batches
 
 PREFIX = "ultimateupscale_"
 WATCHED = (
@@ -210,10 +210,12 @@ def _work(options: Options, passes: Sequence[Pass], host: PanelHost) -> str:
         text = f"{count} tile{'s' * (count != 1)}"
         if name == "redraw":
             text = f"{last.column + 1}×{last.row + 1} = {text} of {last.window.width}x{last.window.height}"
-        if count <= MOST_CHAINED_TILES or same[0].context == PARALLEL:
+        if count <= MOST_CHAINED_TILES or same[0].context in INDEPENDENT:
             windows = [found.tiles[0].window for found in same]
             limits = [options.tile_batch or max(host.batch_limit(w.width, w.height), 1) for w in windows]
-            groups = sum(len(batches(f.tiles, f.context, n, reach=f.reach)) for f, n in zip(same, limits))
+            groups = sum(
+                len(batches(f.tiles, f.context, n, reach=f.reach, around=f.around)) for f, n in zip(same, limits)
+            )
             text += f", {groups} batch{'es' * (groups != 1)}"
         parts.append(text if name == "redraw" else f"{name}: {text}")
     return "; ".join(parts) or "enlarged, nothing redrawn"

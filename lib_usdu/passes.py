@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 from .blend import Blend, Reach, reach_of
 from .geometry import Region, Tile, place_windows, plan_tiles
 from .options import Options
-from .schedule import PARALLEL, Context
+from .schedule import FUSED, PARALLEL, Context
 
 BLUR_REACH = 2.5
 """How far a mask blur of 1 softens an edge, in px to each side: a Gaussian of that radius fades out there."""
@@ -16,7 +15,8 @@ BLUR_REACH = 2.5
 
 @dataclass(frozen=True)
 class Pass:
-    """Tiles to refine one way. `reach` is how far past its core a tile is seen, (x, y) in px."""
+    """Tiles to refine one way. `reach` is how far past its core a tile is seen, (x, y) in px; around: the canvas, where
+    its edges meet."""
 
     name: str
     tiles: tuple[Tile, ...]
@@ -24,6 +24,11 @@ class Pass:
     denoise: float
     blend: Blend
     reach: Reach
+    around: Region | None = None
+
+    @property
+    def wrap(self) -> bool:
+        return self.around is not None
 
 
 def plan_passes(options: Options, width: int, height: int, align: int) -> tuple[Pass, ...]:
@@ -36,10 +41,12 @@ def plan_passes(options: Options, width: int, height: int, align: int) -> tuple[
 
 
 def _redraw(options: Options, width: int, height: int, align: int) -> Pass:
-    tiles = plan_tiles(width, height, options.tile_width, options.tile_height, options.padding, align=align)
+    wrap, canvas = options.seamless, Region(0, 0, width, height)
+    tiles = plan_tiles(width, height, options.tile_width, options.tile_height, options.padding, align=align, wrap=wrap)
     wanted = round(BLUR_REACH * options.mask_blur)
-    reach = reach_of(tiles, Region(0, 0, width, height), (wanted, wanted))
-    return Pass("redraw", tiles, options.redraw_mode, options.denoise, options.blend, reach)
+    reach = reach_of(tiles, canvas, (wanted, wanted), wrap=wrap)
+    around = canvas if wrap else None
+    return Pass("redraw", tiles, options.redraw_mode, options.denoise, options.blend, reach, around)
 
 
 def _seams_fix(options: Options, width: int, height: int, align: int) -> list[Pass]:
@@ -47,39 +54,43 @@ def _seams_fix(options: Options, width: int, height: int, align: int) -> list[Pa
     and none half a tile away; intersections: the same around the crossings."""
     if options.seams_fix_type == "none":
         return []
-    plan = plan_tiles(width, height, options.tile_width, options.tile_height, 0, align=align)
+    wrap, canvas = options.seamless, Region(0, 0, width, height)
+    plan = plan_tiles(width, height, options.tile_width, options.tile_height, 0, align=align, wrap=wrap)
     columns = sorted({(tile.core.x, tile.core.right) for tile in plan})
     rows = sorted({(tile.core.y, tile.core.bottom) for tile in plan})
     blur = round(BLUR_REACH * options.seams_fix_mask_blur)
     if options.seams_fix_type == "band":
         half = max(options.seams_fix_width // 2, 1)
-        across_x, across_y = _around(columns, half), _around(rows, half)
+        across_x, across_y = _around(columns, half, wrap), _around(rows, half, wrap)
         fade_x = fade_y = min(blur, half)
     else:
         fade_x = min((end - start for start, end in columns), default=0) // 4
         fade_y = min((end - start for start, end in rows), default=0) // 4
-        across_x, across_y = _around(columns, max(fade_x, 1)), _around(rows, max(fade_y, 1))
+        across_x, across_y = _around(columns, max(fade_x, 1), wrap), _around(rows, max(fade_y, 1), wrap)
     lists = [(across_x, rows, fade_x, blur), (columns, across_y, blur, fade_y)]
     if options.seams_fix_type == "half+intersections":
         lists.append((across_x, across_y, fade_x, fade_y))
-    context = PARALLEL if options.redraw_mode == "none" else options.redraw_mode
+    context = PARALLEL if options.redraw_mode in ("none", FUSED) else options.redraw_mode
+    around = canvas if wrap else None
     passes = []
     for cores_x, cores_y, reach_x, reach_y in lists:
         # The window holds what is seen of a tile and the padding around it.
         padding = options.seams_fix_padding
-        placed_x = place_windows(cores_x, width, padding + reach_x, align)
-        placed_y = place_windows(cores_y, height, padding + reach_y, align)
+        placed_x = place_windows(cores_x, width, padding + reach_x, align, wrap=wrap)
+        placed_y = place_windows(cores_y, height, padding + reach_y, align, wrap=wrap)
         tiles = _grid(placed_x, placed_y)
-        reach = reach_of(tiles, Region(0, 0, width, height), (reach_x, reach_y))
-        passes.append(Pass("seams fix", tiles, context, options.seams_fix_denoise, "feather", reach))
+        reach = reach_of(tiles, canvas, (reach_x, reach_y), wrap=wrap)
+        passes.append(Pass("seams fix", tiles, context, options.seams_fix_denoise, "feather", reach, around))
     return passes
 
 
-def _around(cores: list[tuple[int, int]], half: int) -> list[tuple[int, int]]:
-    """Bands of `half` px to each side of the seams between cores, less where two would meet."""
+def _around(cores: list[tuple[int, int]], half: int, wrap: bool) -> list[tuple[int, int]]:
+    """Bands of `half` px to each side of the seams between cores, less where two would meet. On a canvas that wraps
+    its edge is one of the seams."""
     narrowest = min((end - start for start, end in cores), default=0)
     half = min(half, narrowest // 2)
-    return [(end - half, end + half) for (_, end), _ in pairwise(cores)] if half else []
+    seams = [start for start, _ in cores if wrap or start > 0]
+    return [(seam - half, seam + half) for seam in seams] if half else []
 
 
 def _grid(placed_x: list[tuple[int, int, int, int]], placed_y: list[tuple[int, int, int, int]]) -> tuple[Tile, ...]:

@@ -7,18 +7,21 @@ from heapq import heappop, heappush
 from typing import Literal, get_args
 
 from .errors import OptionError
-from .geometry import Region, Tile
+from .geometry import Region, Tile, shifts_onto
 
-Context = Literal["linear", "chess", "parallel"]
+Context = Literal["linear", "chess", "parallel", "fused"]
 """What a tile sees around its core.
 
 linear: the finished tiles before it, row by row, and the upscaled canvas elsewhere.
 chess: as linear, but the order is that of a chess board: first every tile of one colour, then the other.
 parallel: the upscaled canvas only; no tile depends on another.
+fused: the upscaled canvas, and all tiles take each sampler step together.
 """
 
-
 PARALLEL: Context = "parallel"
+FUSED: Context = "fused"
+INDEPENDENT: tuple[Context, ...] = (PARALLEL, FUSED)
+"""Contexts in which no tile reads what another wrote."""
 
 
 def ordered(tiles: Sequence[Tile], context: Context) -> list[Tile]:
@@ -34,13 +37,19 @@ def write_region(tile: Tile, reach: tuple[int, int] | None) -> Region:
 
 
 def batches(
-    tiles: Sequence[Tile], context: Context, limit: int, *, reach: tuple[int, int] | None = None
+    tiles: Sequence[Tile],
+    context: Context,
+    limit: int,
+    *,
+    reach: tuple[int, int] | None = None,
+    around: Region | None = None,
 ) -> list[list[Tile]]:
     """Groups of at most `limit` tiles, to be refined one group after another.
 
     Refining them so gives exactly what refining tile after tile in `ordered` gives: a tile comes after every earlier
     tile that writes what it reads, and not after a later tile that overwrites what it reads. Tiles on the longest
-    chain of dependencies go first, so that groups are full as long as the order allows it.
+    chain of dependencies go first, so that groups are full as long as the order allows it. around: the canvas, where
+    it wraps: tiles then also meet across its edges.
 
     Raises OptionError for an unknown context and a limit below 1.
     """
@@ -49,17 +58,18 @@ def batches(
     if limit < 1:
         raise OptionError("tile_batch", limit, "1 or more")
     order = ordered(tiles, context)
-    if context == "parallel":
+    if context in INDEPENDENT:
         return [order[start : start + limit] for start in range(0, len(order), limit)]
 
     count = len(order)
-    writes = [write_region(tile, reach) for tile in order]
+    reads = [_places(tile.window, around) for tile in order]
+    writes = [_places(write_region(tile, reach), around) for tile in order]
     finished_first: list[list[int]] = [[] for _ in order]  # earlier tiles whose result this one reads
     read_first: list[list[int]] = [[] for _ in order]  # earlier tiles that must have read before this one writes
-    for later, earlier in _touching(order):
-        if writes[earlier].overlaps(order[later].window):
+    for later, earlier in _touching(reads):
+        if _meet(writes[earlier], reads[later]):
             finished_first[later].append(earlier)
-        elif writes[later].overlaps(order[earlier].window):
+        elif _meet(writes[later], reads[earlier]):
             read_first[later].append(earlier)
 
     urgency = [0] * count  # how many tiles wait in line behind this one
@@ -115,24 +125,35 @@ def _groups(
     return groups
 
 
-def _touching(order: Sequence[Tile]) -> list[tuple[int, int]]:
+def _places(region: Region, around: Region | None) -> list[Region]:
+    """Where a region lies: in one place, or in several where it reaches around the edges of a canvas that wraps."""
+    if around is None:
+        return [region]
+    return [region.shift(*shift).intersect(around) for shift in shifts_onto(around, region)]
+
+
+def _meet(some: list[Region], others: list[Region]) -> bool:
+    return any(one.overlaps(other) for one in some for other in others)
+
+
+def _touching(reads: list[list[Region]]) -> list[tuple[int, int]]:
     """Pairs (later, earlier) of positions whose windows overlap, found by a coarse grid of buckets."""
-    if not order:
+    if not reads:
         return []
-    step_x = max(tile.window.width for tile in order)
-    step_y = max(tile.window.height for tile in order)
+    step_x = max(region.width for places in reads for region in places)
+    step_y = max(region.height for places in reads for region in places)
     buckets: dict[tuple[int, int], list[int]] = {}
     pairs = set()
-    for later, tile in enumerate(order):
-        window = tile.window
+    for later, places in enumerate(reads):
         keys = {
             (x, y)
-            for x in range(window.x // step_x, (window.right - 1) // step_x + 1)
-            for y in range(window.y // step_y, (window.bottom - 1) // step_y + 1)
+            for region in places
+            for x in range(region.x // step_x, (region.right - 1) // step_x + 1)
+            for y in range(region.y // step_y, (region.bottom - 1) // step_y + 1)
         }
         for key in keys:
             for earlier in buckets.get(key, ()):
-                if order[earlier].window.overlaps(window):
+                if _meet(reads[earlier], places):
                     pairs.add((later, earlier))
             buckets.setdefault(key, []).append(later)
     return sorted(pairs)

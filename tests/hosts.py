@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from lib_usdu.errors import Stopped
+from lib_usdu.geometry import crop
 from lib_usdu.hosts.local import IdentityRefiner, LocalHost
 
 
@@ -20,6 +21,22 @@ class NoisyRefiner(IdentityRefiner):
         noises = [np.kron(n.draw(0, 3).transpose(1, 2, 0), np.ones((8, 8, 1)))[:height, :width] for n in batch.noises]
         blurred = (batch.images.astype(np.float32) + np.roll(batch.images, 1, axis=2)) / 2
         return blurred + 20 * batch.denoise * np.stack(noises)
+
+
+    def fuse(self, batches, reach, step_done, stop, *, wrap=False):
+        for step in range(3):
+            if stop():
+                raise Stopped("stopped in a step")
+            step_done(step + 1, 3)
+        for batch in batches:
+            (noise,) = batch.noises
+            canvas = np.kron(noise.draw(0, 3).transpose(1, 2, 0), np.ones((8, 8, 1)))
+            yield np.stack(
+                [
+                    image.astype(np.float32) + 20 * batch.denoise * crop(canvas, tile.window, wrap=wrap)
+                    for tile, image in zip(batch.tiles, batch.images)
+                ]
+            )
 
 
 class StoppingRefiner(IdentityRefiner):

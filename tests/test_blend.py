@@ -5,8 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib_usdu.blend import Cut, Feather, axis_weight, minimum_cut, reach_of, to_uint8
+from lib_usdu.blend import CUT_FADE, Cut, Feather, _join, axis_weight, minimum_cut, reach_of, to_uint8
 from lib_usdu.geometry import Region, crop, plan_tiles
+from lib_usdu.schedule import ordered
+
+CORNER = 3 * CUT_FADE
 
 
 @st.composite
@@ -22,8 +25,9 @@ def cases(draw):
 def composers(base, out, tiles, reach):
     return [
         Feather(base, out(), tiles, reach),
-        Cut(base, out(), tiles, reach, separate_view=False),
-        Cut(base, out(), tiles, reach, separate_view=True),
+        Cut(base, out(), tiles, reach),
+        Cut(base, out(), tiles, reach, context="linear"),
+        Cut(base, out(), tiles, reach, context="chess"),
     ]
 
 
@@ -58,7 +62,7 @@ def test_the_order_of_tiles_does_not_matter(case):
                 compose.add(tile, results[tile.index])
             compose.finish()
             pictures.append(compose.out)
-    for one, other in zip(pictures[:3], pictures[3:]):
+    for one, other in zip(pictures[:4], pictures[4:]):
         assert np.array_equal(one, other)
 
 
@@ -122,7 +126,7 @@ def test_a_cut_goes_where_tiles_agree_and_stays_out_of_cores():
     right = np.full((128, 256, 3), 200, np.uint8)
     for y, x in enumerate(line):
         left[y, x - 3 : x + 3] = right[y, x - 3 : x + 3] = 125
-    compose = Cut(base, base.copy(), tiles, (24, 24), separate_view=False)
+    compose = Cut(base, base.copy(), tiles, (24, 24))
     for tile, picture in zip(tiles, (left, right)):
         compose.add(tile, crop(picture, tile.window).astype(np.float32))
     assert (compose.out[:, :104] == left[:, :104]).all() and (compose.out[:, 152:] == right[:, 152:]).all()
@@ -144,3 +148,38 @@ def test_a_stopped_pass_leaves_a_whole_picture():
 
 def test_rounding():
     assert to_uint8(np.array([-3.0, 0.49, 0.51, 254.6, 300.0])).tolist() == [0, 0, 1, 255, 255]
+
+
+@pytest.mark.parametrize("context", ["linear", "chess"])
+@pytest.mark.parametrize("wrap", [False, True])
+def test_a_cut_stays_out_of_the_core_refined_first(context, wrap):
+    """Where two tiles meet, nothing of the later one is seen in the earlier one's core; a corner where two cores of
+    the first colour of a chess board meet is crossed as fast as a cut can turn."""
+    tiles = plan_tiles(384, 256, 128, 128, 32, wrap=wrap)
+    order = ordered(tiles, context)
+    reach = reach_of(tiles, Region(0, 0, 384, 256), (20, 20), wrap=wrap)
+    rng = np.random.default_rng(0)
+    detail = {t.index: rng.normal(0, 20, (t.window.height, t.window.width, 3)) for t in tiles}
+    for number, first in enumerate(order):
+        base = np.zeros((256, 384, 3), np.uint8)
+        compose = Cut(base, base.copy(), tiles, reach, context=context, wrap=wrap)
+        for turn, tile in enumerate(order):
+            level = 60 if turn <= number else 180
+            compose.add(tile, np.clip(level + detail[tile.index], level - 50, level + 50).astype(np.float32))
+        core = compose.out[first.core.slices]
+        if context == "chess":
+            assert (core[CORNER:-CORNER] <= 110).all() and (core[:, CORNER:-CORNER] <= 110).all()
+        else:
+            assert (core <= 110).all()
+
+
+def test_a_cut_takes_its_half_of_the_overlap_when_told():
+    rng = np.random.default_rng(2)
+    first, second = np.zeros((300, 40, 3), np.float32), rng.uniform(50, 200, (300, 40, 3)).astype(np.float32)
+    assert (_join(first, second, 1)[:, :20] == 0).all() and (_join(first, second, 1)[:, 20:] > 0).any()
+    assert (_join(first, second, -1)[:, 20:] == second[:, 20:]).all()
+    sides = np.where(np.arange(300) < 150, 1, -1)
+    mixed = _join(first, second, sides, closed=True)
+    assert (mixed[12:138, :20] == 0).all() and (mixed[162:288, 20:] == second[162:288, 20:]).all()
+    for narrow in (2, 4, 6):  # too narrow to be soft, or nearly
+        assert (_join(first[:, :narrow], second[:, :narrow], 1)[:, : narrow // 2] == 0).all()

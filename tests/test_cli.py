@@ -95,6 +95,7 @@ BAD = {
     "over a gigapixel": (["{small}", "--size", "65000x65000"], "65000x65000.*1000 megapixels.*--allow-huge"),
     "denoise": (["{small}", "--denoise", "1.5"], "--denoise: 1.5 .*0 to 1"),
     "redraw": (["{small}", "--redraw", "spiral"], "--redraw: 'spiral' .*linear"),
+    "a size that cannot wrap": (["{small}", "--seamless", "--scale", "1.5"], "--seamless: '135x90' .*136x88"),
     "seams fix": (["{small}", "--seams-fix", "glue"], "--seams-fix: 'glue' .*band"),
     "output exists": (["{small}", "-o", "{small}"], "exists; use --overwrite"),
     "output extension": (["{small}", "-o", "{dir}/x.doc"], "extension '.doc'.*png"),
@@ -142,18 +143,19 @@ def test_overwrite(small, tmp_path):
 def test_every_option_has_its_flag(small, tmp_path):
     out = tmp_path / "out.png"
     flags = {
-        "--scale": "1.25", "--tile": "96", "--padding": "8", "--mask-blur": "3", "--denoise": "0.2", "--seed": "9",
+        "--scale": "1.6", "--tile": "96", "--padding": "8", "--mask-blur": "3", "--denoise": "0.2", "--seed": "9",
         "--batch": "2", "--redraw": "chess", "--seams-fix": "band", "--seams-fix-denoise": "0.5",
         "--seams-fix-width": "32", "--seams-fix-padding": "8", "--seams-fix-mask-blur": "2", "--noise": "tile",
         "--blend": "cut", "--tone-lock": "0.5",
     }  # fmt: skip
-    assert main([str(small), "-o", str(out), *DRY, *[part for pair in flags.items() for part in pair]]) == 0
+    switches = ["--seamless", "--seams-fix-only-visible"]
+    assert main([str(small), "-o", str(out), *DRY, *switches, *[part for pair in flags.items() for part in pair]]) == 0
     line = imagefile.read_infotext(out).splitlines()[-1]
     read = Options.from_infotext(dict(pair.split(": ", 1) for pair in line.split(", ")))
     assert read == Options(
-        custom_scale=1.25, tile_width=96, tile_height=96, padding=8, mask_blur=3, tile_batch=2, redraw_mode="chess",
+        custom_scale=1.6, tile_width=96, tile_height=96, padding=8, mask_blur=3, tile_batch=2, redraw_mode="chess",
         seams_fix_type="band", seams_fix_denoise=0.5, seams_fix_width=32, seams_fix_padding=8, seams_fix_mask_blur=2,
-        noise="tile", blend="cut", tone_lock=0.5, upscaler="Lanczos",
+        noise="tile", blend="cut", tone_lock=0.5, upscaler="Lanczos", seamless=True, seams_fix_only_visible=True,
     )  # fmt: skip
 
 

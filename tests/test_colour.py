@@ -52,3 +52,12 @@ def test_any_window_size():
     for height, width in ((8, 8), (8, 64), (64, 8), (104, 72)):
         picture = np.full((height, width, 3), 90, np.uint8)
         assert np.abs(low_frequency_lock(picture + np.float32(5), picture, 1) - 90).max() < 1e-3
+
+
+def test_the_lock_holds_whatever_the_order_in_memory(photo):
+    """A model's channels often come first in memory, and only look last."""
+    drifted = photo.astype(np.float32) * 0.9 + 20
+    channels_first = np.ascontiguousarray(drifted.transpose(2, 0, 1)).transpose(1, 2, 0)
+    locked = low_frequency_lock(channels_first, photo, 1)
+    assert np.array_equal(locked, low_frequency_lock(drifted, photo, 1))
+    assert abs(locked.mean() - photo.mean()) < 0.5 < abs(drifted.mean() - photo.mean())

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lib_usdu.errors import OptionError
@@ -53,6 +53,7 @@ def test_small_canvases(size, tile, padding, expected):
     assert lines(plan_tiles(*size, tile, tile, padding)) == expected
 
 
+@settings(deadline=None)
 @given(width=sizes, height=sizes, tile_width=sizes, tile_height=st.integers(64, 1024), padding=st.integers(0, 300))
 def test_properties_of_every_plan(width, height, tile_width, tile_height, padding):
     tiles = plan_tiles(width, height, tile_width, tile_height, padding)

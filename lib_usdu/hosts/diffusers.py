@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ from ..errors import ModelError, OptionError, Stopped
 from ..host import Batch
 from ..noise import TileNoise
 from .canvas_draws import CanvasDraws
+from .fused import assemble, patches, unet_in_windows
 from .memory import windows_that_fit
 from .samplers import SAMPLERS, replace_brownian_tree, scheduler_for, step_noise
 
@@ -70,35 +73,54 @@ class DiffusersRefiner:
         """The windows after img2img, float32 (n, h, w, 3), levels 0-255. A denoise of 0 leaves them as they are."""
         if batch.denoise == 0:
             return batch.images
-        count = len(batch.tiles)
-        if max(batch.images.shape[1:3]) > WHOLE_DECODE and hasattr(self.pipeline.vae, "enable_tiling"):
-            self.pipeline.vae.enable_tiling()
-        noise = _CanvasNoise(
-            batch.noises, self.pipeline.vae.config.latent_channels, self.device, self.pipeline.unet.dtype
+        self._piecewise_vae(batch)
+        pixels = self._pixels(batch)
+        noise = self._noise(batch)
+        result = self._sample(
+            lambda: torch.cat([self._encode(one[None]) for one in pixels]), noise, batch.denoise, len(batch.tiles), stop
         )
-        self.pipeline.prepare_latents = lambda image, timestep, *args, **kwargs: self._noised(image, timestep, noise)
-
-        def after_step(pipeline: Any, step: int, timestep: Any, values: dict) -> dict:
-            if stop():
-                raise Stopped("stopped in a tile")
-            return values
-
-        try:
-            with step_noise(self.pipeline.scheduler, noise.draw):
-                result = self.pipeline(
-                    image=torch.tensor(batch.images).permute(0, 3, 1, 2).float() / 255,
-                    strength=batch.denoise,
-                    # At least one step is run, however low the denoise.
-                    num_inference_steps=max(self.sampling.steps, math.ceil(1 / batch.denoise)),
-                    guidance_scale=self.sampling.cfg_scale if self.guided else 1.0,
-                    output_type="pt",
-                    callback_on_step_end=after_step,
-                    **{name: value.repeat_interleave(count, dim=0) for name, value in self._conditioning.items()},
-                )
-        finally:
-            del self.pipeline.prepare_latents
         images = result.images.float().mul(255).permute(0, 2, 3, 1).cpu().numpy()
         return images[:, : batch.images.shape[1], : batch.images.shape[2]]
+
+    def fuse(
+        self,
+        batches: Sequence[Batch],
+        reach: tuple[int, int],
+        step_done: Callable[[int, int], None],
+        stop: Callable[[], bool],
+        *,
+        wrap: bool = False,
+    ) -> Iterator[np.ndarray]:
+        """All windows of a canvas together, see `fused`; a batch's images after the other, as `refine` gives them."""
+        if batches[0].denoise == 0:
+            yield from (batch.images for batch in batches)
+            return
+        first = batches[0]
+        self._piecewise_vae(first)
+        noise = self._noise(first)
+        height, width = first.noises[0].region.height, first.noises[0].region.width
+        tiles = [tile for batch in batches for tile in batch.tiles]
+        places = patches(tiles, width, height, self.latent_scale, reach, wrap=wrap)
+
+        def encoded() -> torch.Tensor:
+            windows = (self._encode(one[None]) for batch in batches for one in self._pixels(batch))
+            canvas = torch.empty(1, self.pipeline.vae.config.latent_channels, height, width, dtype=self._dtype)
+            return assemble(windows, places, canvas.to(self.device))
+
+        def check() -> None:
+            if stop():
+                raise Stopped("stopped in a step")
+
+        unet, size = self.pipeline.unet, first.images.shape[1:3]
+        unet.forward = unet_in_windows(unet.forward, places, max(len(batch.tiles) for batch in batches), check)
+        try:
+            canvas = self._sample(encoded, noise, first.denoise, 1, stop, step_done, size, output_type="latent").images
+        finally:
+            del unet.forward
+        windows = iter(places)
+        for batch in batches:
+            images = torch.cat([self._decode(place.cut(canvas)) for place in islice(windows, len(batch.tiles))])
+            yield images.float().mul(255).permute(0, 2, 3, 1).cpu().numpy()
 
     def infotext(self, parameters: dict[str, str]) -> str:
         """Generation parameters as the webui writes them."""
@@ -133,25 +155,108 @@ class DiffusersRefiner:
             )
         return {name: value for name, value in zip(names, encoded) if value is not None}
 
-    def _noised(self, image: torch.Tensor, timestep: torch.Tensor, noise: _CanvasNoise) -> torch.Tensor:
-        """Stands for the pipeline's `prepare_latents`: the latents of the windows under the canvas's noise.
+    @property
+    def _dtype(self) -> torch.dtype:
+        return self.pipeline.unet.dtype
+
+    def _noise(self, batch: Batch) -> _CanvasNoise:
+        return _CanvasNoise(batch.noises, self.pipeline.vae.config.latent_channels, self.device, self._dtype)
+
+    def _piecewise_vae(self, batch: Batch) -> None:
+        if max(batch.images.shape[1:3]) > WHOLE_DECODE and hasattr(self.pipeline.vae, "enable_tiling"):
+            self.pipeline.vae.enable_tiling()
+
+    @staticmethod
+    def _pixels(batch: Batch) -> torch.Tensor:
+        """float (n, 3, h, w), -1 to 1."""
+        return torch.tensor(batch.images).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+    def _sample(
+        self,
+        encoded: Callable[[], torch.Tensor],
+        noise: _CanvasNoise,
+        denoise: float,
+        count: int,
+        stop: Callable[[], bool],
+        step_done: Callable[[int, int], None] = lambda step, steps: None,
+        size: tuple[int, int] | None = None,
+        output_type: str = "pt",
+    ) -> Any:
+        """Runs the pipeline on `count` latents that are made when it asks for them, under the canvas's noise.
+
+        size: (height, width) an SDXL model is told; None: that of the latents.
+        """
+
+        def after_step(pipeline: Any, step: int, timestep: Any, values: dict) -> dict:
+            if stop():
+                raise Stopped("stopped in a tile")
+            step_done(step + 1, pipeline.num_timesteps)
+            return values
+
+        def prepare_latents(image: Any, timestep: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+            return self._noised(encoded(), timestep, noise)
+
+        self.pipeline.prepare_latents = prepare_latents
+        told = {"original_size": size, "target_size": size} if size and hasattr(self.pipeline, "text_encoder_2") else {}
+        try:
+            with step_noise(self.pipeline.scheduler, noise.draw):
+                return self.pipeline(
+                    image=torch.zeros(count, 3, 8, 8),  # prepare_latents has the real ones
+                    strength=denoise,
+                    # At least one step is run, however low the denoise.
+                    num_inference_steps=max(self.sampling.steps, math.ceil(1 / denoise)),
+                    guidance_scale=self.sampling.cfg_scale if self.guided else 1.0,
+                    output_type=output_type,
+                    callback_on_step_end=after_step,
+                    **told,
+                    **{name: value.repeat_interleave(count, dim=0) for name, value in self._conditioning.items()},
+                )
+        finally:
+            del self.pipeline.prepare_latents
+
+    def _encode(self, image: torch.Tensor) -> torch.Tensor:
+        """Latents of an image (1, 3, h, w), -1 to 1.
 
         The mean of the encoder's distribution is taken, not a sample: a tile's result depends on nothing random.
         """
-        vae, dtype = self.pipeline.vae, self.pipeline.unet.dtype
+        vae = self.pipeline.vae
+        with torch.inference_mode(), self._full_precision():
+            latents = vae.encode(image.to(self.device, vae.dtype)).latent_dist.mode()
+        mean, factor = self._latent_scaling(latents)
+        return ((latents - mean) * factor).to(self._dtype)
+
+    def _decode(self, latents: torch.Tensor) -> torch.Tensor:
+        """The reverse: an image (1, 3, h, w), 0 to 1."""
+        vae = self.pipeline.vae
+        mean, factor = self._latent_scaling(latents)
+        with torch.inference_mode(), self._full_precision():
+            image = vae.decode((latents / factor + mean).to(vae.dtype), return_dict=False)[0]
+        return (image / 2 + 0.5).clamp(0, 1)
+
+    def _latent_scaling(self, like: torch.Tensor) -> tuple[torch.Tensor | float, torch.Tensor | float]:
+        """What is taken from an autoencoder's latents, and what they are then multiplied by."""
+        config = self.pipeline.vae.config
+        mean, std = (getattr(config, name, None) for name in ("latents_mean", "latents_std"))
+        if mean is None or std is None:
+            return 0.0, config.scaling_factor
+        mean, std = (torch.tensor(value).view(1, -1, 1, 1).to(like) for value in (mean, std))
+        return mean, config.scaling_factor / std
+
+    @contextmanager
+    def _full_precision(self) -> Iterator[None]:
+        """SDXL's autoencoder overflows in half precision."""
+        vae = self.pipeline.vae
         upcast = getattr(vae.config, "force_upcast", False) and vae.dtype == torch.float16
-        if upcast:  # SDXL's autoencoder overflows in half precision
-            vae.to(torch.float32)
-        latents = torch.cat([vae.encode(one[None].to(self.device, vae.dtype)).latent_dist.mode() for one in image])
         if upcast:
-            vae.to(torch.float16)
-        mean, std = (getattr(vae.config, name, None) for name in ("latents_mean", "latents_std"))
-        if mean is not None and std is not None:
-            mean, std = (torch.tensor(value).view(1, -1, 1, 1).to(latents) for value in (mean, std))
-            latents = (latents - mean) * vae.config.scaling_factor / std
-        else:
-            latents = latents * vae.config.scaling_factor
-        latents = latents.to(dtype)
+            vae.to(torch.float32)
+        try:
+            yield
+        finally:
+            if upcast:
+                vae.to(torch.float16)
+
+    def _noised(self, latents: torch.Tensor, timestep: torch.Tensor, noise: _CanvasNoise) -> torch.Tensor:
+        """Stands for the pipeline's `prepare_latents`: the latents under the canvas's noise."""
         scheduler = self.pipeline.scheduler
         noised = scheduler.add_noise(latents, noise.draw(latents.shape), timestep)
         replace_brownian_tree(scheduler, noise.draw, latents.shape)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -45,6 +45,17 @@ class IdentityRefiner:
     def refine(self, batch: Batch, stop: Callable[[], bool]) -> np.ndarray:
         return batch.images
 
+    def fuse(
+        self,
+        batches: Sequence[Batch],
+        reach: tuple[int, int],
+        step_done: Callable[[int, int], None],
+        stop: Callable[[], bool],
+        *,
+        wrap: bool = False,
+    ) -> Iterable[np.ndarray]:
+        return (batch.images for batch in batches)
+
     def infotext(self, parameters: dict[str, str]) -> str:
         return infotext.write(parameters)
 
@@ -70,6 +81,9 @@ class LocalHost:
     def announce(self, parameters: dict[str, str], batches: int) -> None:
         pass
 
+    def leave_out(self, batches: int) -> None:
+        pass
+
     def upscalers(self) -> list[str]:
         return [*RESAMPLERS, *self.upscaler_files]
 
@@ -93,6 +107,20 @@ class LocalHost:
 
     def refine(self, batch: Batch) -> np.ndarray:
         return self.refiner.refine(batch, self.stop_requested)
+
+    @property
+    def fuses(self) -> bool:
+        return hasattr(self.refiner, "fuse")
+
+    def fuse(
+        self,
+        batches: Sequence[Batch],
+        reach: tuple[int, int],
+        step_done: Callable[[int, int], None],
+        *,
+        wrap: bool = False,
+    ) -> Iterable[np.ndarray]:
+        return self.refiner.fuse(batches, reach, step_done, self.stop_requested, wrap=wrap)
 
     def progress(self, progress: Progress, canvas: np.ndarray | None) -> None:
         self.on_progress(progress)

@@ -6,8 +6,10 @@ File:line references are to AUTOMATIC1111 v1.10.1. What is imported here exists 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +22,13 @@ from ..embedded import DEFAULT_UPSCALER
 from ..engine import Result
 from ..engine import upscale as run_engine
 from ..errors import ModelError, OptionError, Stopped, UsduError
-from ..fit import fit
+from ..fit import Enlarge, check_whole, fit
 from ..host import Batch, Progress
 from ..options import Options, listed
 from ..upscale import MODEL_FILES, RESAMPLERS, SpandrelModel, resize
 from ..upscale import upscale as run_model
+from ..wrap import resize_wrapped
+from .fused_processing import FusedCall
 from .jobs import Jobs
 from .local import EMBEDDED_UPSCALER
 from .memory import windows_that_fit
@@ -67,6 +71,8 @@ def _run(p: Any, script: Any, args: Sequence[Any]) -> Any:
     seed = processing.get_fixed_seed(p.seed)
     # A size by scale keeps the picture's shape; for the others the tab says what to do with another shape.
     resize_mode = 0 if options.target_size_type == "scale" else p.resize_mode
+    if options.seamless:
+        check_whole(rgb, *options.target_size(*rgb.shape[1::-1], (p.width, p.height)), resize_mode)
     pictures: list[Image.Image] = []
     texts: list[str] = []
     seeds: list[int] = []
@@ -74,7 +80,7 @@ def _run(p: Any, script: Any, args: Sequence[Any]) -> Any:
         for number in range(max(1, p.n_iter)):
             host = WebuiHost(p, seed + number, script.title(), jobs, resize_mode)
             result = run_engine(rgb, options.with_(seed=seed + number), host, img2img_size=(p.width, p.height))
-            final, redrawn = _pictures(result, alpha, resize_mode)
+            final, redrawn = _pictures(result, alpha, resize_mode, resize_wrapped if options.seamless else resize)
             _save(p, options, host, result, final, redrawn)
             for picture in (final, redrawn):
                 if picture is not None:
@@ -170,6 +176,14 @@ class WebuiHost:
         """Before the first tile: ControlNet looks for our keys in the generation parameters of every call."""
         self._parameters = {"Script": self.title, **parameters}
         self.jobs.start(batches)
+        self._count(batches)
+
+    def leave_out(self, batches: int) -> None:
+        self.jobs.leave_out(batches)
+        self._count(self._batches - batches)
+
+    def _count(self, batches: int) -> None:
+        self._batches = batches
         steps = int(min(self.p.denoising_strength, 0.999) * self.p.steps) + 1
         shared.total_tqdm.updateTotal(steps * batches)
 
@@ -184,10 +198,7 @@ class WebuiHost:
         return windows_that_fit(devices.device, width, height, half=devices.dtype != torch.float32)
 
     def refine(self, batch: Batch) -> np.ndarray:
-        tile_p = tile_processing(
-            self.p, batch, self.seed, self._parameters, device=shared.device,
-            seed_delta=int(getattr(shared.opts, "eta_noise_seed_delta", 0) or 0),
-        )  # fmt: skip
+        tile_p = self._tile_processing(batch)
         with torch.random.fork_rng(devices=[]):
             # The host encodes with noise of the global generator (DiagonalGaussianDistribution.sample).
             torch.default_generator.manual_seed(batch.noises[0].seed % 2**64)
@@ -209,6 +220,62 @@ class WebuiHost:
         return np.stack(
             [np.asarray(found_.convert("RGB")) if hasattr(found_, "convert") else found_ for found_ in found]
         )
+
+    def _tile_processing(self, batch: Batch) -> Any:
+        return tile_processing(
+            self.p, batch, self.seed, self._parameters, device=shared.device,
+            seed_delta=int(getattr(shared.opts, "eta_noise_seed_delta", 0) or 0),
+        )  # fmt: skip
+
+    @property
+    def fuses(self) -> bool:
+        """Raises OptionError, saying why, where windows cannot be fused."""
+        reason = None
+        if not hasattr(processing, "DecodedSamples") or hasattr(shared.sd_model, "forge_objects"):
+            reason = "this webui's samplers call the model in another way"
+        elif has_controlnet(self.p):
+            reason = "with a ControlNet unit on"
+        elif getattr(getattr(shared.sd_model, "model", None), "conditioning_key", "crossattn") != "crossattn":
+            reason = "with an inpainting, edit or depth checkpoint"
+        if reason:
+            raise OptionError("redraw_mode", "fused", f"linear, chess, none, parallel {reason}")
+        return True
+
+    def fuse(
+        self,
+        batches: Sequence[Batch],
+        reach: tuple[int, int],
+        step_done: Callable[[int, int], None],
+        *,
+        wrap: bool = False,
+    ) -> list[np.ndarray]:
+        from modules import sd_samplers, sd_samplers_common
+
+        def stop() -> None:
+            if shared.state.interrupted or getattr(shared.state, "skipped", False):
+                raise sd_samplers_common.InterruptedException
+
+        one = replace(batches[0], tiles=batches[0].tiles[:1], images=batches[0].images[:1])
+        tile_p = self._tile_processing(one)
+        call = FusedCall(
+            processing, lambda: sd_samplers.create_sampler(tile_p.sampler_name, tile_p.sd_model), tile_p, batches,
+            reach, wrap, self.latent_scale, max(len(batch.tiles) for batch in batches), stop,
+            lambda: step_done(shared.state.sampling_step, max(shared.state.sampling_steps, 1)),
+            lambda: shared.state.interrupted or getattr(shared.state, "skipped", False),
+        )  # fmt: skip
+        with torch.random.fork_rng(devices=[]):
+            processing.process_images(tile_p)
+        forget_pictures(tile_p)
+        self.comments.update(tile_p.comments)
+        if shared.state.interrupted or (self.stop_requested() and not call.images):
+            raise Stopped("interrupted in a step")
+        if getattr(shared.state, "skipped", False):
+            shared.state.skipped = False
+            self._skipped += sum(len(batch.tiles) for batch in batches)
+            return [batch.images for batch in batches]
+        self._last = tile_p
+        images = iter(call.images)
+        return [np.stack(list(islice(images, len(batch.tiles)))) for batch in batches]
 
     def progress(self, progress: Progress, canvas: np.ndarray | None) -> None:
         _say(f"Tile {progress.done} of {progress.total}")
@@ -315,14 +382,16 @@ def _spandrel_model(path: Path) -> SpandrelModel | None:
     return _model[1]
 
 
-def _pictures(result: Result, alpha: np.ndarray | None, resize_mode: int) -> tuple[Image.Image, Image.Image | None]:
+def _pictures(
+    result: Result, alpha: np.ndarray | None, resize_mode: int, enlarge: Enlarge
+) -> tuple[Image.Image, Image.Image | None]:
     """The final picture, and the one before the seams were fixed where there is one."""
 
     def finished(pixels: np.ndarray) -> Image.Image:
         picture = Image.fromarray(pixels)
         if alpha is not None:
             stacked = np.repeat(alpha[:, :, None], 3, axis=2)
-            enlarged = fit(stacked, pixels.shape[1], pixels.shape[0], resize_mode, resize)
+            enlarged = fit(stacked, pixels.shape[1], pixels.shape[0], resize_mode, enlarge)
             picture.putalpha(Image.fromarray(np.ascontiguousarray(enlarged[:, :, 0])))
         if shared.opts.enable_pnginfo:
             picture.info["parameters"] = result.infotext

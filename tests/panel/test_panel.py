@@ -44,7 +44,7 @@ CHANGED = {
     "redraw_mode": "Chess", "save_seams_fix_image": True, "seams_fix_mask_blur": 7, "seams_fix_type": "Band pass",
     "target_size_type": "Custom size", "custom_width": 1500, "custom_height": 1111, "custom_scale": 3.25,
     "tile_batch": 3, "noise": rule_of("noise").labels["same"], "blend": rule_of("blend").labels["cut"],
-    "tone_lock": 0.4,
+    "tone_lock": 0.4, "seamless": True, "seams_fix_only_visible": True,
 }  # fmt: skip
 DENOISING = "#img2img_denoising_strength"
 

@@ -125,7 +125,8 @@ def test_a_short_list_takes_nothing_from_the_next_script(extension):
 
 
 def test_a_full_list_with_our_own_options(extension):
-    own = {"tile_batch": 3, "noise": "same", "blend": "cut", "tone_lock": 0.5}
+    own = {"tile_batch": 3, "noise": "same", "blend": "cut", "tone_lock": 0.5, "seamless": True,
+           "seams_fix_only_visible": True}  # fmt: skip
     parallel = [*LEGACY[:10], "Parallel", *LEGACY[11:]]
     done = ask([*parallel, VERSION_MARKER, *(own[name] for name in OWN_ARGUMENTS)])
     assert "tile_batch: 3" in done.info and "blend: cut" in done.info
@@ -189,6 +190,34 @@ def test_nothing_is_saved_unless_asked(extension, tmp_path):
     assert len(standin.log.saved) == 1
     saved = Image.open(standin.log.saved[0])
     assert saved.size == (192, 144) and "Script: Ultimate SD Upscale" in saved.info["parameters"]
+
+
+def test_seamless_output_reaches_around_the_edges(extension):
+    """The result laid side by side is that of the picture laid side by side, with an upscaler of the host too."""
+    standin.knobs.noise_gain = 0
+    args = {"tile_width": 192, "tile_height": 144, "padding": 16, "seamless": True, "upscaler": "Model4x"}
+    once = np.asarray(ask([args], tiling=True).images[0])
+    assert [call.size for call in standin.log.calls] == [(256, 192)]  # larger than the canvas
+    four = np.asarray(ask([args], Image.fromarray(np.tile(np.asarray(photo()), (2, 2, 1)))).images[0])
+    assert once.shape == (144, 192, 3) and np.array_equal(four, np.tile(once, (2, 2, 1)))
+
+
+def test_what_cannot_be_seamless_is_named(extension):
+    wrong = refused([{"seamless": True, "custom_scale": 1.3}])
+    assert wrong.status_code == 422 and "multiples of 8" in wrong.detail
+    square = {"seamless": True, "target_size_type": "img2img"}
+    wrong = refused([square], resize_mode=1)
+    assert wrong.status_code == 422 and "Just resize" in wrong.detail
+    assert ask([square], resize_mode=0).images[0].size == (64, 64)
+
+
+def test_seams_that_do_not_show_are_left_out_and_progress_ends_whole(extension):
+    standin.knobs.noise_gain = 0
+    shared.state.begin(job="t")
+    band = {"tile_width": 64, "seams_fix_type": "band", "seams_fix_only_visible": True}
+    done = webui.run(person(), extension, [band])
+    assert len(standin.log.calls) == 9 and "seams fix left out: 12 tiles" in done.info
+    assert (shared.state.job_count, shared.state.job_no) == (21, 21)
 
 
 # --- tiles ------------------------------------------------------------------------------------------------------------

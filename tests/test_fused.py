@@ -1,0 +1,158 @@
+"""All windows of a canvas take each sampler step together."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hosts import NoisyRefiner
+
+from lib_usdu.torchvision_operators import declare_missing_operators
+
+declare_missing_operators()
+
+import tiny_models  # noqa: E402
+
+from lib_usdu.engine import upscale  # noqa: E402
+from lib_usdu.errors import OptionError  # noqa: E402
+from lib_usdu.geometry import plan_tiles  # noqa: E402
+from lib_usdu.hosts.checkpoints import EMBEDDED, load_checkpoint  # noqa: E402
+from lib_usdu.hosts.diffusers import DiffusersRefiner, Sampling  # noqa: E402
+from lib_usdu.hosts.fused import assemble, patches, unet_in_windows  # noqa: E402
+from lib_usdu.hosts.local import LocalHost  # noqa: E402
+from lib_usdu.hosts.samplers import SAMPLERS  # noqa: E402
+from lib_usdu.options import Options  # noqa: E402
+
+FUSED = Options(redraw_mode="fused", custom_scale=1, tile_width=64, padding=16, denoise=0.3, tone_lock=0)
+
+
+@pytest.fixture(scope="module", params=["sd1", "sdxl"])
+def folder(request, tmp_path_factory):
+    place = tmp_path_factory.mktemp(request.param)
+    getattr(tiny_models, request.param)(place).save_pretrained(place / "model")
+    return place / "model"
+
+
+def refiner(folder, **sampling):
+    pipeline, name = load_checkpoint(str(folder), torch.device("cpu"))
+    return DiffusersRefiner(pipeline, Sampling(**{"prompt": "a cat", "steps": 10, "cfg_scale": 3, **sampling}), name)
+
+
+def small(photo):
+    return photo[100:196, 150:278]
+
+
+def distance(one, other):
+    return np.abs(one.image.astype(int) - other.image)
+
+
+@pytest.mark.parametrize("wrap", [False, True])
+@pytest.mark.parametrize("width,height,reach", [(128, 96, 16), (133, 77, 16), (64, 64, 0), (200, 64, 9)])
+def test_shares_sum_to_one(width, height, reach, wrap):
+    if wrap:
+        width, height = width // 8 * 8, height // 8 * 8
+    tiles = plan_tiles(width, height, 64, 64, 16, wrap=wrap)
+    places = patches(tiles, -(-width // 8), -(-height // 8), 8, (reach, reach), wrap=wrap)
+    like = torch.zeros(1, 4, -(-height // 8), -(-width // 8))
+    ones = (torch.ones(1, 4, *place.share.shape) for place in places)
+    assert torch.allclose(assemble(ones, places, like), torch.ones_like(like), atol=1e-6)
+
+
+def test_a_model_that_sees_single_pixels_notices_nothing_of_windows():
+    """Conditions stay with their entry, however many windows go at once."""
+    tiles = plan_tiles(160, 96, 64, 64, 16)
+    places = patches(tiles, 20, 12, 8, (16, 16))
+    sample, states = torch.randn(2, 4, 12, 20), torch.tensor([[[2.0]], [[3.0]]])
+    asked = []
+
+    def model(sample, timestep, encoder_hidden_states, added_cond_kwargs, return_dict):
+        asked.append(len(sample))
+        assert len(added_cond_kwargs["time_ids"]) == len(sample) and not return_dict
+        return (sample * encoder_hidden_states[:, :, :, None] + timestep,)
+
+    for limit in (1, 4, 100):
+        fused = unet_in_windows(model, places, limit, lambda: None)
+        added = {"time_ids": torch.zeros(2, 6)}
+        (seen,) = fused(sample, 5, encoder_hidden_states=states, added_cond_kwargs=added, return_dict=False)
+        assert torch.allclose(seen, sample * states[:, :, :, None] + 5, atol=1e-5)
+    assert max(asked) == 2 * len(tiles)
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_every_sampler_and_batch_size(folder, sampler, photo):
+    made = refiner(folder, sampler=sampler)
+    alone = upscale(small(photo), FUSED.with_(tile_batch=1), LocalHost(made))
+    together = upscale(small(photo), FUSED.with_(tile_batch=3), LocalHost(made))
+    assert distance(alone, together).max() <= 1  # float order inside torch
+    assert (alone.image != alone.upscaled).mean() > 0.5
+    assert alone.finished and alone.stats.tiles_done == alone.stats.tiles == 4
+
+
+@pytest.mark.parametrize("sampler", ["Euler a", "DPM++ 2M"])
+def test_one_window_is_the_plain_pass(folder, sampler, photo):
+    one = FUSED.with_(tile_width=512, tile_height=512)
+    made = refiner(folder, sampler=sampler)
+    fused, plain = (
+        upscale(small(photo), one.with_(redraw_mode=mode), LocalHost(made)) for mode in ("fused", "parallel")
+    )
+    assert distance(fused, plain).max() <= 1
+
+
+@pytest.mark.parametrize("sampler", ["Euler", "Euler a", "DPM++ 2M"])
+def test_it_is_nearer_to_the_un_tiled_pass_than_tiles_are(sampler, photo):
+    pipeline, name = load_checkpoint(EMBEDDED, torch.device("cpu"))
+    host = LocalHost(DiffusersRefiner(pipeline, Sampling(sampler=sampler, steps=10), name))
+
+    def redrawn(mode, tile):
+        options = FUSED.with_(tile_width=tile, tile_height=tile, redraw_mode=mode, denoise=0.5)
+        return upscale(photo[100:292, 100:356], options, host).image.astype(float)
+
+    whole = redrawn("parallel", 512)
+    fused, tiles = (np.mean((redrawn(mode, 64) - whole) ** 2) for mode in ("fused", "parallel"))
+    assert 0 < fused < 0.8 * tiles
+
+
+def test_a_stop_between_steps_keeps_the_canvas(photo):
+    host = LocalHost(NoisyRefiner())
+    host.on_progress = lambda progress: setattr(host, "stop", progress.stage == "redraw")
+    result = upscale(small(photo), FUSED, host)
+    assert not result.finished and np.array_equal(result.image, result.upscaled)
+    assert "0 of 4 tiles" in str(result.parameters)
+
+
+def test_a_stop_inside_the_model(folder, photo):
+    host = LocalHost(refiner(folder))
+    host.on_progress = lambda progress: setattr(host, "stop", progress.stage == "redraw")
+    result = upscale(small(photo), FUSED, host)
+    assert not result.finished and np.array_equal(result.image, result.upscaled)
+    host.stop, host.on_progress = False, lambda progress: None
+    assert upscale(small(photo), FUSED, host).finished, "the model is whole again after a stop"
+
+
+def test_seamless(folder, photo):
+    """Rolled by a tile, the picture comes out rolled by a tile (with noise that is the same everywhere)."""
+    rgb = photo[100:228, 150:278]
+    made = refiner(folder, sampler="Euler")
+    options = FUSED.with_(seamless=True, tile_width=64, tile_height=64)
+    noise = np.random.default_rng(0).normal(size=(4, 8, 8)).astype(np.float32)
+    with pytest.MonkeyPatch.context() as patch:
+        repeated = lambda self, number, channels: np.tile(noise, (1, self.canvas_h // 8, self.canvas_w // 8))  # noqa: E731
+        patch.setattr("lib_usdu.noise.TileNoise.draw", repeated)
+        plain = upscale(rgb, options, LocalHost(made)).image.astype(int)
+        rolled = upscale(np.roll(rgb, (64, 64), (0, 1)), options, LocalHost(made)).image
+    assert np.abs(np.roll(plain, (64, 64), (0, 1)) - rolled).max() <= 1
+
+
+def test_seams_are_fixed_after_it(photo):
+    result = upscale(small(photo), FUSED.with_(seams_fix_type="band"), LocalHost(NoisyRefiner()))
+    assert result.finished and result.stats.tiles_done == result.stats.tiles > 4
+
+
+def test_where_it_cannot_be():
+    class Plain(LocalHost):
+        fuses = False
+
+    with pytest.raises(OptionError, match="redraw_mode.*fused.*linear, chess, none, parallel"):
+        upscale(np.zeros((64, 64, 3), np.uint8), FUSED, Plain(NoisyRefiner()))
+    with pytest.raises(OptionError, match="noise.*tile.*canvas"):
+        Options(redraw_mode="fused", noise="tile")
