@@ -164,18 +164,9 @@ def _run(
 ) -> tuple[np.ndarray, bool]:
     """One pass over a picture: the new picture, and whether every tile was done."""
     height, width = base.shape[:2]
-<<<<<<< HEAD
     out = copy_canvas(base)
-    if work.blend == "cut":
-        compose = Cut(base, out, work.tiles, work.reach, separate_view=work.context != PARALLEL)
-    else:
-        compose = Feather(base, out, work.tiles, work.reach)
-    source = base if work.context == PARALLEL else compose.view
-=======
-    out = base.copy()
     compose = _composer(work, base, out)
     source = base if work.context in INDEPENDENT else compose.view
->>>>>>> main
     finished = True
     for tiles in groups:
         if host.stop_requested():
@@ -226,7 +217,7 @@ def _run_fused(
 ) -> tuple[np.ndarray, bool]:
     """As `_run`, for the mode in which all windows take each sampler step together."""
     height, width = base.shape[:2]
-    out = base.copy()
+    out = copy_canvas(base)
     compose = _composer(work, base, out)
     canvas = Region(0, 0, width, height)
     noise = tile_noise(options.seed, "canvas", canvas, 0, width, height, host.latent_scale, offset=number)
