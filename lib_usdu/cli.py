@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -197,27 +198,41 @@ def _options(args: argparse.Namespace) -> Options:
 
 def _host(args: argparse.Namespace, options: Options) -> Any:
     from .embedded import DEFAULT_UPSCALER
-    from .hosts.checkpoints import EMBEDDED, add_loras, best_device, load_checkpoint
-    from .hosts.local import EMBEDDED_UPSCALER, IdentityRefiner, LocalHost
+    from .hosts.checkpoints import best_device
+    from .hosts.local import EMBEDDED_UPSCALER, LocalHost
 
     device = _device(args.device, best_device)
-    if args.engine == "identity":
-        refiner = IdentityRefiner()
-    else:
-        from .hosts.diffusers import DiffusersRefiner, Sampling
+    load = partial(_refiner, args, options.seed)
+    if args.ray:
+        from .hosts.ray_workers import RayRefiner
 
-        sampling = Sampling(args.prompt, args.negative_prompt, args.sampler, args.steps, args.cfg, options.seed)
-        if args.checkpoint == EMBEDDED:
-            _say(EMBEDDED_HINT)
-            if args.prompt or args.negative_prompt or args.lora or options.tile_prompts:
-                _say("The embedded model has no text input: prompts and LoRA files are left out.")
-        pipeline, model_name = load_checkpoint(args.checkpoint, device, config=args.checkpoint_config)
-        if args.checkpoint != EMBEDDED:
-            add_loras(pipeline, args.lora)
-        refiner = DiffusersRefiner(pipeline, sampling, model_name)
+        refiner = RayRefiner(load, args.ray, args.ray_workers)
+    else:
+        refiner = load()
     host = LocalHost(refiner, {EMBEDDED_UPSCALER: DEFAULT_UPSCALER}, device, journal_folder=args.journal)
     host.check_upscaler(options.upscaler)
     return host
+
+
+def _refiner(args: argparse.Namespace, seed: int) -> Any:
+    """The engine, on this machine's device."""
+    if args.engine == "identity":
+        from .hosts.local import IdentityRefiner
+
+        return IdentityRefiner()
+    from .hosts.checkpoints import EMBEDDED, add_loras, best_device, load_checkpoint
+    from .hosts.diffusers import DiffusersRefiner, Sampling
+
+    sampling = Sampling(args.prompt, args.negative_prompt, args.sampler, args.steps, args.cfg, seed)
+    if args.checkpoint == EMBEDDED:
+        _say(EMBEDDED_HINT)
+        if args.prompt or args.negative_prompt or args.lora or args.tile_prompts:
+            _say("The embedded model has no text input: prompts and LoRA files are left out.")
+    device = _device(args.device, best_device)
+    pipeline, model_name = load_checkpoint(args.checkpoint, device, config=args.checkpoint_config)
+    if args.checkpoint != EMBEDDED:
+        add_loras(pipeline, args.lora)
+    return DiffusersRefiner(pipeline, sampling, model_name)
 
 
 def _device(name: str, best: Callable[[], Any]) -> Any:
@@ -416,6 +431,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--steps", type=int, default=20, help="steps of a full denoise; a denoise of 0.3 runs 0.3 of them (20)")
     add("--cfg", type=float, default=7.0, help="CFG scale (7)")
     add("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (auto)")
+    add(
+        "--ray", nargs="?", const="local", metavar="ADDRESS",
+        help="refine tiles on several GPUs or machines through Ray; no address: on this machine's; after INPUT",
+    )  # fmt: skip
+    add("--ray-workers", type=int, default=0, metavar="N", help="how many; 0: one for each GPU, or CPU (0)")
     add("--compare", type=Path, metavar="FILE", help="also write before and after side by side, with 100 %% crops")
     add(
         "--redo-tiles", metavar="3,7-9",
