@@ -131,9 +131,9 @@ def upscale(image: Any, options: Options, host: Host, *, img2img_size: tuple[int
             break
         if scheduled[number][0].name != "redraw" and redrawn is None:
             redrawn = canvas
-        if options.seams_fix_only_visible and number > 0:  # without a redraw there is nothing to measure
-            scheduled[1:] = _where_seams_show(scheduled, upscaled, redrawn, options, host, stats)
-            parameters[INFOTEXT_PREFIX + "seams fix left out"] = f"{stats.tiles_left_out} tiles"
+            if options.seams_fix_only_visible and number > 0:  # without a redraw there is nothing to measure
+                scheduled[1:] = _where_seams_show(scheduled, upscaled, redrawn, options, host, stats)
+                parameters[INFOTEXT_PREFIX + "seams fix left out"] = f"{stats.tiles_left_out} tiles"
         work, groups = scheduled[number]
         guarded.faults.stage = work.name
         with stats.stage(work.name):
