@@ -31,7 +31,8 @@ _FLAGS = {
     "seams_fix_mask_blur": "--seams-fix-mask-blur", "upscaler": "--upscaler", "noise": "--noise", "blend": "--blend",
     "tone_lock": "--tone-lock", "seamless": "--seamless", "seams_fix_only_visible": "--seams-fix-only-visible",
     "custom_width": "--size", "custom_height": "--size", "checkpoint": "--checkpoint",
-    "resume": "--no-resume", "redo_tiles": "--redo-tiles", "number_tiles": "--number-tiles",
+    "auto_padding": "--auto-padding", "resume": "--no-resume", "redo_tiles": "--redo-tiles",
+    "number_tiles": "--number-tiles",
     "lora": "--lora", "sampler": "--sampler", "steps": "--steps", "cfg": "--cfg",
 }  # fmt: skip
 
@@ -115,11 +116,11 @@ def _upscale_file(job: Job, name: str, options: Options, host: Any, args: argpar
         result = upscale(picture.rgb, options, host)
     height, width = result.image.shape[:2]
     target = job.target if result.finished else job.target.with_stem(job.target.stem + "-unfinished")
-    for note in result.notes:
-        _say(f"{name}: {note}")
     alpha = None
     if picture.alpha is not None:
         alpha = (resize_wrapped if options.seamless else resize)(picture.alpha, width, height)
+    for note in result.notes:
+        _say(f"{name}: {note}")
     notes = imagefile.write(
         target, result.image, alpha=alpha, icc=picture.icc, dpi=picture.dpi, infotext=result.infotext,
         overwrite=args.overwrite,
@@ -160,7 +161,8 @@ def _options(args: argparse.Namespace) -> Options:
         "seams_fix_mask_blur": args.seams_fix_mask_blur, "upscaler": args.upscaler, "noise": args.noise,
         "blend": args.blend, "tone_lock": args.tone_lock, "custom_scale": args.scale,
         "seamless": args.seamless, "seams_fix_only_visible": args.seams_fix_only_visible,
-        "resume": args.resume, "redo_tiles": args.redo_tiles, "number_tiles": args.number_tiles is not None,
+        "auto_padding": args.auto_padding, "resume": args.resume, "redo_tiles": args.redo_tiles,
+        "number_tiles": args.number_tiles is not None,
     }  # fmt: skip
     given = {name: value for name, value in given.items() if value is not None}
     if args.size is not None:
@@ -357,6 +359,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--size", metavar="WxH", help="exact size of the result instead of --scale")
     add("--tile", default="0", metavar="N|WxH", help="size of a tile in px (512; 1024 for SDXL)")
     add("--padding", type=int, help=f"{about('padding')}, in px (32)")
+    add("--auto-padding", action="store_true", default=None, help=f"{about('auto_padding')}, instead of --padding")
     add("--mask-blur", type=int, help=f"{about('mask_blur')} (8)")
     add("--denoise", type=float, help="denoising strength, 0-1: how much is drawn anew (0.25)")
     add("--seed", type=int, help="seed of the noise (1)")

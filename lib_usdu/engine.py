@@ -100,6 +100,8 @@ def upscale(image: Any, options: Options, host: Host, *, img2img_size: tuple[int
     """
     started = time.perf_counter()
     rgb = image if isinstance(image, np.ndarray) else np.asarray(image.convert("RGB"))
+    if options.redraw_mode == FUSED and options.noise != "canvas":
+        raise OptionError("noise", options.noise, "canvas, with the redraw mode fused")
     if options.redraw_mode == FUSED and not getattr(host, "fuses", False):
         raise OptionError("redraw_mode", options.redraw_mode, "linear, chess, none, parallel: this host has no fused")
     options = options.with_tile(host.default_tile)
@@ -117,8 +119,8 @@ def upscale(image: Any, options: Options, host: Host, *, img2img_size: tuple[int
     redrawn = None
     with stats.stage("upscale"):
         try:
-            if options.redo_tiles != ALL:
-                canvas = rgb  # a finished picture
+            if options.redo_tiles != ALL:  # over a finished picture
+                canvas = rgb
             elif options.seamless:
                 canvas = upscale_wrapped(guarded.upscale, rgb, options.upscaler, width, height)
             else:

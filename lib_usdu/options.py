@@ -10,6 +10,7 @@ from typing import Any
 
 from .errors import OptionError, TooLarge
 from .geometry import check_wraps
+from .padding import padding_for
 from .tile_numbers import ALL, TileNumbers
 
 VERSION_MARKER = "usdu:1"
@@ -158,7 +159,8 @@ class Options:
     tone_lock: float = _option(1.0, Number(0, 1, 0.01), "how firmly the tone is held to the upscaled picture's")
     seamless: bool = _option(False, Flag(), "for textures: the result continues at its other side without a seam")
     seams_fix_only_visible: bool = _option(False, Flag(), "the seams fix redraws only where a seam can be seen")
-
+    compare: bool = _option(False, Flag(), "a second picture: before and after side by side; it is not saved")
+    auto_padding: bool = _option(False, Flag(), "choose the padding by the denoising strength")
     resume: bool = _option(True, Flag(), "keep finished tiles on disk: the same run goes on where it was ended")
     redo_tiles: str = _option("all", TileNumbers(), "tiles of a finished picture to redraw, such as 3, 7-9; or all")
     number_tiles: bool = _option(False, Flag(), "also make a picture that shows the number of each tile")
@@ -177,8 +179,6 @@ class Options:
                 object.__setattr__(self, name, getattr(self, other))
             elif value < 64:
                 raise OptionError(name, value, "64 px or more, or 0 for automatic")
-        if self.redraw_mode == "fused" and self.noise != "canvas":
-            raise OptionError("noise", self.noise, "canvas, with the redraw mode fused")
         smallest = min(self.tile_width, self.tile_height)
         for name in ("padding", "seams_fix_padding"):
             if smallest and getattr(self, name) > smallest:
@@ -266,8 +266,11 @@ class Options:
         return replace(self, **changes)
 
     def with_tile(self, default: int) -> Options:
-        """With automatic tiles made `default` px wide and high."""
-        return self if self.tile_width else replace(self, tile_width=default, tile_height=default)
+        """With what is automatic decided: tiles of `default` px, the padding that `denoise` asks for."""
+        sized = self if self.tile_width else replace(self, tile_width=default, tile_height=default)
+        if not self.auto_padding:
+            return sized
+        return replace(sized, padding=padding_for(self.denoise, min(sized.tile_width, sized.tile_height)))
 
 
 OPTION_NAMES: tuple[str, ...] = tuple(item.name for item in fields(Options))
@@ -278,8 +281,8 @@ LEGACY_ARGUMENTS: tuple[str, ...] = (
 )  # fmt: skip
 """Positions 1-17 of `script_args`; position 0 is the panel's text."""
 OWN_ARGUMENTS: tuple[str, ...] = (
-    "tile_batch", "noise", "blend", "tone_lock", "seamless", "seams_fix_only_visible", "resume", "redo_tiles",
-    "number_tiles",
+    "tile_batch", "noise", "blend", "tone_lock", "seamless", "seams_fix_only_visible",
+    "auto_padding", "resume", "redo_tiles", "number_tiles", "compare",
 )  # fmt: skip
 """Positions 19 and on. Only ever appended to."""
 SCRIPT_OPTIONS: tuple[str, ...] = tuple(

@@ -155,4 +155,4 @@ def test_where_it_cannot_be():
     with pytest.raises(OptionError, match="redraw_mode.*fused.*linear, chess, none, parallel"):
         upscale(np.zeros((64, 64, 3), np.uint8), FUSED, Plain(NoisyRefiner()))
     with pytest.raises(OptionError, match="noise.*tile.*canvas"):
-        Options(redraw_mode="fused", noise="tile")
+        upscale(np.zeros((64, 64, 3), np.uint8), FUSED.with_(noise="tile"), LocalHost(NoisyRefiner()))

@@ -30,11 +30,12 @@ def test_the_originals_documented_list():
 def test_lists_of_other_lengths():
     assert Options.from_script_args([]) == Options()
     assert Options.from_script_args([None, 768]) == Options(tile_width=768)
-    own = dict(zip(OWN_ARGUMENTS, (4, "same", "Minimum-error cut", 0.5, True, True)))
-    args = [*DOCUMENTED, VERSION_MARKER, *own.values()]
+    own = {"tile_batch": 4, "noise": "same", "blend": "Minimum-error cut", "tone_lock": 0.5, "seamless": True,
+           "seams_fix_only_visible": True, "auto_padding": True}  # fmt: skip
+    args = [*DOCUMENTED, VERSION_MARKER, *(own.get(name, getattr(Options(), name)) for name in OWN_ARGUMENTS)]
     options = Options.from_script_args(args, upscalers=UPSCALERS)
     assert (options.tile_batch, options.noise, options.blend, options.tone_lock) == (4, "same", "cut", 0.5)
-    assert options.seamless and options.seams_fix_only_visible
+    assert options.seamless and options.seams_fix_only_visible and options.auto_padding
     foreign = [*DOCUMENTED, "some other script's value", 3, True]
     assert Options.from_script_args(foreign, upscalers=UPSCALERS) == Options.from_script_args(
         DOCUMENTED, upscalers=UPSCALERS
@@ -98,6 +99,7 @@ values = {
     "noise": st.sampled_from(["canvas", "tile", "same"]), "blend": st.sampled_from(["feather", "cut"]),
     "tone_lock": st.integers(0, 100).map(lambda n: n / 100), "seams_fix_mask_blur": st.integers(0, 64),
     "seamless": st.booleans(), "seams_fix_only_visible": st.booleans(),
+    "auto_padding": st.booleans(),
 }  # fmt: skip
 
 

@@ -83,39 +83,6 @@ class DiffusersRefiner:
         images = result.images.float().mul(255).permute(0, 2, 3, 1).cpu().numpy()
         return images[:, : batch.images.shape[1], : batch.images.shape[2]]
 
-    def identity(self) -> dict[str, Any]:
-        """The weights themselves, LoRA files merged in, and the settings but the seed: that is in the noise."""
-        names = ("unet", "vae", "text_encoder", "text_encoder_2")
-        parts = {name: getattr(self.pipeline, name, None) for name in names}
-        return {
-            "engine": "diffusers", "torch": torch.__version__, "device": self.device.type,
-            "weights": {name: fingerprint(part) for name, part in parts.items() if part is not None},
-            "scheduler": dict(self.pipeline.scheduler.config), **{**asdict(self.sampling), "seed": None},
-        }  # fmt: skip
-
-    def save_memory(self) -> bool:
-        """The autoencoder in pieces."""
-        vae = self.pipeline.vae
-        if not hasattr(vae, "enable_tiling") or getattr(vae, "use_tiling", False):
-            return False
-        vae.enable_tiling()
-        return True
-
-    @contextmanager
-    def more_precise(self) -> Iterator[None]:
-        """In single precision, where the model is in half."""
-        dtype, conditioning = self.pipeline.unet.dtype, self._conditioning
-        if dtype == torch.float32:
-            yield
-            return
-        try:
-            self.pipeline.to(dtype=torch.float32)
-            self._conditioning = {name: value.float() for name, value in conditioning.items()}
-            yield
-        finally:
-            self.pipeline.to(dtype=dtype)
-            self._conditioning = conditioning
-
     def fuse(
         self,
         batches: Sequence[Batch],
@@ -155,6 +122,39 @@ class DiffusersRefiner:
         for batch in batches:
             images = torch.cat([self._decode(place.cut(canvas)) for place in islice(windows, len(batch.tiles))])
             yield images.float().mul(255).permute(0, 2, 3, 1).cpu().numpy()
+
+    def identity(self) -> dict[str, Any]:
+        """The weights themselves, LoRA files merged in, and the settings but the seed: that is in the noise."""
+        names = ("unet", "vae", "text_encoder", "text_encoder_2")
+        parts = {name: getattr(self.pipeline, name, None) for name in names}
+        return {
+            "engine": "diffusers", "torch": torch.__version__, "device": self.device.type,
+            "weights": {name: fingerprint(part) for name, part in parts.items() if part is not None},
+            "scheduler": dict(self.pipeline.scheduler.config), **{**asdict(self.sampling), "seed": None},
+        }  # fmt: skip
+
+    def save_memory(self) -> bool:
+        """The autoencoder in pieces."""
+        vae = self.pipeline.vae
+        if not hasattr(vae, "enable_tiling") or getattr(vae, "use_tiling", False):
+            return False
+        vae.enable_tiling()
+        return True
+
+    @contextmanager
+    def more_precise(self) -> Iterator[None]:
+        """In single precision, where the model is in half."""
+        dtype, conditioning = self.pipeline.unet.dtype, self._conditioning
+        if dtype == torch.float32:
+            yield
+            return
+        try:
+            self.pipeline.to(dtype=torch.float32)
+            self._conditioning = {name: value.float() for name, value in conditioning.items()}
+            yield
+        finally:
+            self.pipeline.to(dtype=dtype)
+            self._conditioning = conditioning
 
     def infotext(self, parameters: dict[str, str]) -> str:
         """Generation parameters as the webui writes them."""

@@ -19,6 +19,7 @@ import torch
 from modules import devices, errors, images, processing, shared
 from PIL import Image
 
+from ..compare import side_by_side
 from ..embedded import DEFAULT_UPSCALER
 from ..engine import Result
 from ..engine import upscale as run_engine
@@ -93,7 +94,7 @@ def _run(p: Any, script: Any, args: Sequence[Any]) -> Any:
                 result.forget()
             host.comments.update(dict.fromkeys(result.notes, 1))
             numbered = None if result.numbered is None else Image.fromarray(result.numbered)
-            for picture in (final, redrawn, numbered):
+            for picture in (final, _compared(options, result), redrawn, numbered):
                 if picture is not None:
                     pictures.append(picture)
                     texts.append(result.infotext)
@@ -236,34 +237,6 @@ class WebuiHost:
             [np.asarray(found_.convert("RGB")) if hasattr(found_, "convert") else found_ for found_ in found]
         )
 
-    def identity(self) -> dict[str, Any]:
-        p = copy.copy(self.p)
-        p.setup_prompts()
-        return webui_identity(
-            p, (p.all_prompts[0], p.all_negative_prompts[0]), shared.opts.data, _model_files(),
-            getattr(sys.modules.get("networks"), "available_networks", {}),
-        )  # fmt: skip
-
-    def upscaler_identity(self, name: str) -> Any:
-        if name in RESAMPLERS:
-            return None
-        known = next((known for known in shared.sd_upscalers if known.name == name), None)
-        file = DEFAULT_UPSCALER if known is None else _file(known)
-        return name, stamp(file), self.resize_mode, dict(shared.opts.data)
-
-    @contextmanager
-    def more_precise(self) -> Iterator[None]:
-        """With attention in single precision, where the host has that setting (sd_hijack_optimizations.py)."""
-        data = shared.opts.data
-        before = {name: data[name] for name in ("upcast_attn",) if name in data}
-        if hasattr(shared.opts, "upcast_attn"):
-            data["upcast_attn"] = True
-        try:
-            yield
-        finally:
-            data.pop("upcast_attn", None)
-            data.update(before)
-
     def _tile_processing(self, batch: Batch) -> Any:
         return tile_processing(
             self.p, batch, self.seed, self._parameters, device=shared.device,
@@ -306,7 +279,7 @@ class WebuiHost:
             lambda: step_done(shared.state.sampling_step, max(shared.state.sampling_steps, 1)),
             lambda: shared.state.interrupted or getattr(shared.state, "skipped", False),
         )  # fmt: skip
-        with torch.random.fork_rng(devices=[]):
+        with _own_generators():
             processing.process_images(tile_p)
         forget_pictures(tile_p)
         self.comments.update(tile_p.comments)
@@ -315,10 +288,39 @@ class WebuiHost:
         if getattr(shared.state, "skipped", False):
             shared.state.skipped = False
             self._skipped += sum(len(batch.tiles) for batch in batches)
+            self.comments["Ultimate SD Upscale: skipped, the picture is as upscaled."] = 1
             return [batch.images for batch in batches]
         self._last = tile_p
         images = iter(call.images)
         return [np.stack(list(islice(images, len(batch.tiles)))) for batch in batches]
+
+    def identity(self) -> dict[str, Any]:
+        p = copy.copy(self.p)
+        p.setup_prompts()
+        return webui_identity(
+            p, (p.all_prompts[0], p.all_negative_prompts[0]), shared.opts.data, _model_files(),
+            getattr(sys.modules.get("networks"), "available_networks", {}),
+        )  # fmt: skip
+
+    def upscaler_identity(self, name: str) -> Any:
+        if name in RESAMPLERS:
+            return None
+        known = next((known for known in shared.sd_upscalers if known.name == name), None)
+        file = DEFAULT_UPSCALER if known is None else _file(known)
+        return name, stamp(file), self.resize_mode, dict(shared.opts.data)
+
+    @contextmanager
+    def more_precise(self) -> Iterator[None]:
+        """With attention in single precision, where the host has that setting (sd_hijack_optimizations.py)."""
+        data = shared.opts.data
+        before = {name: data[name] for name in ("upcast_attn",) if name in data}
+        if hasattr(shared.opts, "upcast_attn"):
+            data["upcast_attn"] = True
+        try:
+            yield
+        finally:
+            data.pop("upcast_attn", None)
+            data.update(before)
 
     def progress(self, progress: Progress, canvas: np.ndarray | None) -> None:
         _say(f"Tile {progress.done} of {progress.total}")
@@ -496,6 +498,11 @@ def _pictures(
         return picture
 
     return finished(result.image), None if result.redrawn is None else finished(result.redrawn)
+
+
+def _compared(options: Options, result: Result) -> Image.Image | None:
+    """The upscaled picture beside the final one, where it is asked for. To be looked at, never saved."""
+    return Image.fromarray(side_by_side(result.upscaled, result.image)) if options.compare else None
 
 
 def _save(

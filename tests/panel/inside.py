@@ -71,6 +71,15 @@ def large_canvases() -> None:
             assert "tiles" in line or "above the limit" in line, line
 
 
+def an_automatic_padding() -> None:
+    """The line tells the windows that the denoising strength in the tab asks for."""
+    names = ["upscaler" if name == "upscaler_index" else name for name in (*LEGACY_ARGUMENTS, *OWN_ARGUMENTS)]
+    for automatic, denoise, window in ((False, 0.7, 576), (True, 0.3, 576), (True, 0.7, 768)):
+        values = [{"auto_padding": automatic}.get(name, getattr(Options, name)) for name in names]
+        line = panel.describe(StandInHost(), 64, 1000.0, json.dumps([1024, 1024, 512, 512, denoise]), *values)
+        assert f"of {window}x{window}" in line, line
+
+
 def untrusted_names() -> None:
     values = [getattr(Options, "upscaler" if n == "upscaler_index" else n) for n in (*LEGACY_ARGUMENTS, *OWN_ARGUMENTS)]
     values[LEGACY_ARGUMENTS.index("redraw_mode")] = "<img src=x onerror=alert(1)>"
@@ -78,7 +87,47 @@ def untrusted_names() -> None:
     assert "<img" not in line and "&lt;img" in line
 
 
+def what_the_webui_saves() -> None:
+    """ui-config.json gets one key for each control that is seen at first, and none for presets and our own fields."""
+    keys: list[str] = []
+
+    def walk(block: object) -> None:  # as modules/ui_loadsave.py does
+        for child in getattr(block, "children", ()):
+            walk(child)
+        name = getattr(block, "value", None) if isinstance(block, gr.Button) else getattr(block, "label", None)
+        if not hasattr(block, "children") and name and not getattr(block, "do_not_save_to_config", False):
+            keys.append(name)
+
+    with gr.Blocks() as app:
+        made = panel.build(StandInHost())
+    walk(app)
+    controls = [x for x in made.inputs if getattr(x, "label", None) and x.value != VERSION_MARKER]
+    assert sorted(keys) == sorted(x.label for x in controls) and len(set(keys)) == len(keys)
+
+
+def kinds() -> None:
+    """A rule of a kind the panel does not know gets a text field; tile_prompts one of several lines."""
+
+    class Lines:
+        allowed = "lines"
+
+        def read(self, option: str, value: str) -> str:
+            return value
+
+    known, about, rules = panel.Options, panel.about, panel.rule_of
+    try:
+        panel.about, panel.rule_of = (lambda name: "one line per tile"), (lambda name: Lines())
+        panel.Options = type("Options", (), {"tile_prompts": "", "of_tomorrow": "", **{n: "" for n in panel.SHOWN}})
+        prompts, other = panel._control(gr, "tile_prompts"), panel._control(gr, "of_tomorrow")
+    finally:
+        panel.Options, panel.about, panel.rule_of = known, about, rules
+    assert isinstance(prompts, gr.Textbox) and prompts.lines == 3 and prompts.value == ""
+    assert isinstance(other, gr.Textbox) and other.lines == 1 and other.label == "Of tomorrow"
+    assert other.info == "One line per tile"
+
+
 if __name__ == "__main__":
-    for check in (built_anywhere, saved_defaults, upscalers, odd_pages, large_canvases, untrusted_names):
+    checks = [built_anywhere, saved_defaults, what_the_webui_saves, kinds, upscalers, odd_pages, large_canvases]
+    for check in (*checks, an_automatic_padding, untrusted_names):
         check()
         print(check.__name__)

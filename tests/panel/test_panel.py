@@ -9,6 +9,7 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,9 +24,14 @@ from lib_usdu.options import (
     OWN_ARGUMENTS,
     SCRIPT_OPTIONS,
     VERSION_MARKER,
+    Choice,
+    Flag,
+    Number,
     Options,
     rule_of,
 )
+from lib_usdu.panel_text import Group, groups
+from lib_usdu.presets import PRESETS
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -37,6 +43,7 @@ DEFAULTS = {
     "target_size_type": rule_of("target_size_type").labels["scale"], "custom_width": 2048, "custom_height": 2048,
     "custom_scale": 2, "marker": VERSION_MARKER, "tile_batch": 0, "tone_lock": 1,
     "noise": rule_of("noise").labels["canvas"], "blend": rule_of("blend").labels["feather"],
+    "auto_padding": False,
 }  # fmt: skip
 CHANGED = {
     "tile_width": 640, "tile_height": 768, "mask_blur": 12, "padding": 48, "seams_fix_width": 96,
@@ -46,6 +53,28 @@ CHANGED = {
     "tile_batch": 3, "noise": rule_of("noise").labels["same"], "blend": rule_of("blend").labels["cut"],
     "tone_lock": 0.4, "seamless": True, "seams_fix_only_visible": True,
 }  # fmt: skip
+
+
+def shown_as(name: str, value: object) -> object:
+    return getattr(rule_of(name), "labels", {}).get(value, value)
+
+
+def another(name: str) -> object:
+    """Some value that is not the default, as the panel shows it."""
+    rule, default = rule_of(name), getattr(Options, name)
+    if isinstance(rule, Flag):
+        return not default
+    if isinstance(rule, Choice):
+        return next(label for key, label in rule.labels.items() if key != default)
+    if isinstance(rule, Number):
+        return next(value for value in (rule.low, rule.low + rule.step, rule.high) if value != default)
+    return "1"
+
+
+DEFAULTS |= {name: shown_as(name, getattr(Options, name)) for name in OWN_ARGUMENTS if name not in DEFAULTS}
+CHANGED |= {name: another(name) for name in OWN_ARGUMENTS if name not in CHANGED}
+GROUPS = groups(["upscaler" if name == "upscaler_index" else name for name in (*LEGACY_ARGUMENTS, *OWN_ARGUMENTS)])
+FOLDED = [group.name for group in GROUPS if group.heading]
 DENOISING = "#img2img_denoising_strength"
 
 
@@ -132,19 +161,35 @@ def control(name: str) -> str:
 
 
 def open_all(page: Browser) -> None:
-    """Opens both accordions, and shows what a band pass needs."""
-    for name in ("seams_fix", "more"):
-        page.click(f"{control(name)} .label-wrap")
-    page.until(lambda: page.shown(control("tile_batch")), "the accordions")
+    """Opens every accordion."""
+    for group in GROUPS:
+        if group.heading:
+            open_group(page, group)
+
+
+def open_group(page: Browser, group: Group) -> None:
+    """Clicks until it is open: a page that grows above it can make a click miss."""
+    for _ in range(3):
+        page.click(f"{control(group.name)} .label-wrap")
+        with suppress(AssertionError):
+            page.until(lambda: page.shown(control(group.rows[0][0])), group.heading, 3)
+            return
+    pytest.fail(f"{group.heading} does not open")
 
 
 def change(page: Browser, name: str, value: object) -> None:
-    if isinstance(value, str):
+    if name in OWN_ARGUMENTS and not isinstance(rule_of(name), (Choice, Flag, Number)):
+        page.type(f"{control(name)} textarea, {control(name)} input", value)
+    elif isinstance(value, str):
         page.choose(control(name), value)
     elif isinstance(value, bool):
         page.tick(f"{control(name)} input", value)
     else:
         page.slide(control(name), value)
+
+
+def numbers(page: Browser, name: str) -> float:
+    return float(page.find(f"#img2img_{name} input[type=number]").get_property("value"))
 
 
 @pytest.mark.parametrize("gradio", ["3", "4"])
@@ -162,8 +207,8 @@ def test_labels_ids_and_hints(server: Server):
         assert [x["elem_id"] for x in found].count(PREFIX[1:] + name) == 1, name
     controls = [x for x in found if x["elem_id"].removeprefix(PREFIX[1:]) in (*LEGACY_ARGUMENTS, *OWN_ARGUMENTS)]
     labels = [x["label"] for x in controls]
-    assert len({label.casefold() for label in labels}) == len(labels) == 21
-    assert all(4 < len(x["info"]) < 90 for x in controls)
+    assert len({label.casefold() for label in labels}) == len(labels) == len(LEGACY_ARGUMENTS) + len(OWN_ARGUMENTS)
+    assert all(4 < len(x["info"]) < 105 for x in controls)  # one line of the panel, two at most
 
 
 def test_every_control_reaches_its_position(page: Browser):
@@ -224,6 +269,8 @@ def test_the_live_line(page: Browser, photo: Path, tmp_path: Path):
     page.until_line("15 tiles of 576x576, 9 batches")
     page.slide(control("padding"), 0)
     page.until_line("5×3 = 15 tiles of 512x512, 4 batches")
+    page.choose(control("redraw_mode"), "Fused")
+    page.until_line("5×3 = 15 windows of 512x512, all together")
     page.choose(control("redraw_mode"), "None")
     page.until_line("2560x1440: enlarged, nothing redrawn")
     page.click(f"{control('seams_fix')} .label-wrap")
@@ -250,7 +297,7 @@ def test_warnings(page: Browser, photo: Path):
     page.until_line("15 tiles", without="Denoising")
     assert not page.shown(amber)
     page.slide(DENOISING, 0.7)
-    page.until_line("15 tiles", "Denoising strength 0.7: above 0.5 tiles drift apart without ControlNet.")
+    page.until_line("15 tiles", "Denoising strength above 0.5: tiles drift apart without ControlNet.")
     assert page.shown(amber)
     page.tick("#host_controlnet input")
     page.slide(DENOISING, 0.8)
@@ -298,30 +345,137 @@ def test_pasted_parameters_restore_every_control(page: Browser):
 
 
 def test_everything_is_reached_by_the_keyboard(page: Browser):
+    """In the order in which it is seen, and one always sees where one is."""
     closest = "const e = document.activeElement.closest('[id^=ultimateupscale_]'); return e ? e.id : ''"
+    outline = "const s = getComputedStyle(document.activeElement); return [s.outlineStyle, parseFloat(s.outlineWidth)]"
     page.js("document.querySelector('#img2img_denoising_strength input[type=range]').focus()")
     page.press(Keys.ARROW_RIGHT)  # in the webui, choosing the script is what the panel notices first
     time.sleep(0.5)
     reached: list[str] = []
-    for _ in range(80):
+    for _ in range(120):
         page.press(Keys.TAB)
         at = page.js(closest).removeprefix(PREFIX[1:])
         if not at and reached:
             break
-        if at in ("seams_fix", "more") and at not in reached:  # the accordion's own button
-            page.press(Keys.ENTER)
-            time.sleep(0.3)
+        if not at:
+            continue
+        style, width = page.js(outline)
+        assert style != "none" and width >= 2, f"nobody sees that {at} has the focus"
+        if at in FOLDED and at not in reached:  # the accordion's own button
+            first = next(group.rows[0][0] for group in GROUPS if group.name == at)
+            page.press(Keys.SPACE if at == "tiles" else Keys.ENTER)
+            page.until(lambda first=first: page.shown(control(first)), at)
         if at == "seams_fix_type" and at not in reached:
             page.choose(control(at), "Band pass", leave=False)
             page.until(lambda: page.shown(control("seams_fix_width")), "seams_fix_width")
-        if at:
-            reached.append(at)
-    wanted = ["target_size_type", "custom_scale", "upscaler_index", "refresh_upscalers", "redraw_mode", "tile_width",
-              "tile_height", "padding", "mask_blur", "seams_fix", "seams_fix_type", "seams_fix_denoise",
-              "seams_fix_padding", "seams_fix_mask_blur", "seams_fix_width", "more", *OWN_ARGUMENTS,
-              "save_upscaled_image", "save_seams_fix_image"]  # fmt: skip
+        reached.append(at)
+    wanted = [f"preset_{number}" for number in range(len(PRESETS))]
+    for group in GROUPS:
+        wanted += [group.name] * bool(group.heading)
+        for name in (name for row in group.rows for name in row):
+            wanted += {"upscaler": ["upscaler_index", "refresh_upscalers"]}.get(name, [name])
+    wanted = [name for name in wanted if name not in ("custom_width", "custom_height")]  # not seen: by scale
     assert list(dict.fromkeys(reached)) == wanted
-    assert not {"version", "page", "update_plan"} & set(reached)
+
+
+def test_presets_set_the_controls(page: Browser):
+    """What they decide is seen in the controls and in the tab; all else stays; none leaves a trace of another."""
+    page.slide(control("custom_scale"), 3)
+    page.choose(control("upscaler_index"), "Lanczos")
+    page.choose(control("redraw_mode"), "Chess")
+    page.click(f"{control('seams_fix')} .label-wrap")
+    page.choose(control("seams_fix_type"), "Band pass")
+    page.until(lambda: page.shown(control("seams_fix_width")), "seams_fix_width")
+    before = dict(zip(ORDER, page.values()))
+    hint = control("preset")
+    assert "sets the controls below" in page.find(hint).text
+    for number in (2, 0, 3, 1):
+        preset = PRESETS[number]
+        page.js("arguments[0].focus()", page.find(control(f"preset_{number}")))
+        page.press(Keys.ENTER)
+        page.until(lambda preset=preset: page.find(hint).text.startswith(preset.name), preset.name)
+        page.until(lambda preset=preset: numbers(page, "denoising_strength") == preset.denoise, "the strength")
+        expected = before | {name: shown_as(name, value) for name, value in preset.values().items()}
+        page.until(lambda expected=expected: dict(zip(ORDER, page.values())) == expected, f"{preset.name}'s values", 8)
+        after = dict(zip(ORDER, page.values()))
+        assert after["custom_scale"] == 3 and after["upscaler_index"] == "Lanczos"
+        page.until(lambda: not page.shown(control("seams_fix_width")), "the seams fix is off")
+    page.slide(control("padding"), 40)  # and a person goes on from there
+    assert dict(zip(ORDER, page.values()))["padding"] == 40
+
+
+def test_a_preset_moves_the_live_line(page: Browser, photo: Path):
+    page.drop(photo)
+    page.until_line("15 tiles of 576x576")
+    page.click(control("preset_2"))
+    page.until_line("15 tiles of 768x768")
+    assert not page.shown(".ultimateupscale_warning")
+
+
+CONTRAST = """
+    const parse = (text) => { const [r, g, b, a = 1] = text.match(/[\\d.]+/g).map(Number); return [r, g, b, a]; };
+    const over = ([r, g, b, a], [R, G, B]) => [r * a + R * (1 - a), g * a + G * (1 - a), b * a + B * (1 - a), 1];
+    const light = ([r, g, b]) => [r, g, b].map((c) => (c /= 255) <= .03928 ? c / 12.92 : ((c + .055) / 1.055) ** 2.4)
+        .reduce((sum, c, i) => sum + c * [.2126, .7152, .0722][i], 0);
+    const behind = (node) => {
+        if (!node) return [255, 255, 255, 1];
+        const style = getComputedStyle(node), gradient = style.backgroundImage.match(/rgba?\\([^)]*\\)/);
+        const own = parse(gradient ? gradient[0] : style.backgroundColor);
+        return own[3] === 1 ? own : over(own, behind(node.parentElement));
+    };
+    const walk = document.createTreeWalker(document.querySelector('#ultimateupscale_panel'), NodeFilter.SHOW_TEXT);
+    const found = [];
+    for (let node; (node = walk.nextNode());) {
+        const at = node.parentElement, text = node.textContent.trim();
+        if (!text || !at.checkVisibility() || at.closest('style')) continue;
+        const back = behind(at), ink = over(parse(getComputedStyle(at).color), back);
+        const [a, b] = [light(ink), light(back)].sort((x, y) => y - x);
+        found.push([text, (a + .05) / (b + .05)]);
+    }
+    return found;"""
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_everything_can_be_read(server: Server, chromium: Browser, theme: str):
+    """Text stands out from what is behind it at least 4.5 times (WCAG AA), with every accordion open."""
+    chromium.open(server.url, theme)
+    chromium.slide(DENOISING, 0.7)
+    open_all(chromium)
+    chromium.choose(control("seams_fix_type"), "Band pass")
+    chromium.until_line("drift apart")
+    found = chromium.js(CONTRAST)
+    assert len(found) > 2 * len(OWN_ARGUMENTS) + 20
+    assert not [(text, round(ratio, 1)) for text, ratio in found if ratio < 4.5]
+
+
+def test_hints_stand_below_the_box_they_explain(page: Browser):
+    open_all(page)
+    for name in (name for name in (*LEGACY_ARGUMENTS, *OWN_ARGUMENTS) if isinstance(DEFAULTS[name], bool)):
+        if page.shown(control(name)):
+            box = page.find(f"{control(name)} input").rect
+            hint = page.js("return arguments[0].querySelector(':scope > div:not(.wrap)').getBoundingClientRect().top",
+                           page.find(control(name)))  # fmt: skip
+            top = page.js("return arguments[0].getBoundingClientRect().bottom", page.find(f"{control(name)} input"))
+            assert hint >= top - 1, (name, box, hint)
+
+
+def test_translated_sentences_are_those_on_the_page(page: Browser):
+    """The webui translates a text node that equals a key: each sentence must stand on the page as one."""
+    texts = """const walk = document.createTreeWalker(document.querySelector('#ultimateupscale_panel'), 4), found = [];
+        for (let node; (node = walk.nextNode());) found.push(node.textContent.trim());
+        return [...found, ...[...document.querySelectorAll('#ultimateupscale_panel [title]')].map((x) => x.title)];"""
+    page.slide(DENOISING, 0.31)  # as choosing the script does: buttons get their titles
+    page.until(lambda: page.find(control("refresh_upscalers")).get_attribute("title"), "titles")
+    open_all(page)
+    for label in ("Custom size", "Scale from image size"):
+        page.choose(control("target_size_type"), label)
+        page.choose(control("seams_fix_type"), "Band pass")
+    seen = set(page.js(texts))
+    translated = set(json.loads((ROOT / "localizations" / "de_DE.json").read_text(encoding="utf-8")))
+    labels = {text for text in seen if text in translated}
+    hinted = [x for x in page.driver.find_elements("css selector", "#ultimateupscale_panel [id^=ultimateupscale_]")]
+    assert hinted and len(labels) >= 50, sorted(seen - translated)
+    assert {preset.about for preset in PRESETS} | {preset.name for preset in PRESETS} <= labels
 
 
 def test_a_drag_asks_the_server_once(page: Browser, photo: Path):

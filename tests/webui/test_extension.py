@@ -127,7 +127,7 @@ def test_a_short_list_takes_nothing_from_the_next_script(extension):
 
 def test_a_full_list_with_our_own_options(extension):
     own = {"tile_batch": 3, "noise": "same", "blend": "cut", "tone_lock": 0.5, "seamless": True,
-           "seams_fix_only_visible": True}  # fmt: skip
+           "seams_fix_only_visible": True, "auto_padding": True}  # fmt: skip
     parallel = [*LEGACY[:10], "Parallel", *LEGACY[11:]]
     done = ask([*parallel, VERSION_MARKER, *(own.get(name, getattr(Options(), name)) for name in OWN_ARGUMENTS)])
     assert "tile_batch: 3" in done.info and "blend: cut" in done.info
@@ -370,6 +370,29 @@ def test_the_final_picture_comes_first_and_files_follow_the_two_flags(extension,
     with options(samples_format="jpg"):
         saved(save_seams_fix_image=True)
         assert standin.log.saved[0].endswith(".jpg")
+
+
+def test_before_and_after_come_second_and_are_not_saved(extension, tmp_path):
+    given = {"tile_width": 64, "custom_scale": 2, "upscaler": "Nearest"}
+    plain = webui.run(person(outpath_samples=str(tmp_path)), extension, [given])
+    standin.log.saved.clear()
+    done = webui.run(person(outpath_samples=str(tmp_path)), extension, [{**given, "compare": True}])
+    final, both = (np.asarray(picture) for picture in done.images)
+    assert np.array_equal(final, np.asarray(plain.images[0])) and len(plain.images) == 1
+    assert len(done.infotexts) == len(done.all_seeds) == 2 and done.images[1].info == {}
+    (saved,) = standin.log.saved
+    assert np.array_equal(np.asarray(Image.open(saved)), final)
+    upscaled = np.asarray(photo().resize((192, 144), Image.Resampling.NEAREST))
+    middle = both.shape[1] // 2
+    assert contains(both[:, :middle], upscaled) and contains(both[:, middle:], final)
+
+
+def contains(sheet, picture):
+    """Whether the picture stands somewhere in the sheet, pixel for pixel."""
+    h, w = picture.shape[:2]
+    corners = sheet[: sheet.shape[0] - h + 1, : sheet.shape[1] - w + 1]
+    places = zip(*np.nonzero((corners == picture[0, 0]).all(axis=-1)))
+    return any(np.array_equal(sheet[y : y + h, x : x + w], picture) for y, x in places)
 
 
 def test_batch_count_gives_consecutive_seeds(extension):

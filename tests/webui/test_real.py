@@ -112,8 +112,9 @@ def test_an_empty_list_and_a_short_one_are_defaults(server, small):
 
 def test_a_full_list_with_our_own_options(server, small):
     own = {"tile_batch": 3, "noise": "same", "blend": "cut", "tone_lock": 0.5, "seamless": True,
-           "seams_fix_only_visible": True}  # fmt: skip
-    done = server.ask([*LEGACY, VERSION_MARKER, *(own[name] for name in OWN_ARGUMENTS)], small)
+           "seams_fix_only_visible": True, "auto_padding": True}  # fmt: skip
+    values = [own.get(name, getattr(Options, name)) for name in OWN_ARGUMENTS]
+    done = server.ask([*LEGACY, VERSION_MARKER, *values], small)
     assert "tile_batch: 3" in done.text and "blend: cut" in done.text and "noise: same" in done.text
 
 

@@ -1,0 +1,46 @@
+"""Starting points: a preset sets how tiles are drawn, never which size, upscaler or pictures a person asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .options import OPTION_NAMES, Options
+
+DECIDED = (
+    "tile_width", "tile_height", "padding", "auto_padding", "mask_blur", "redraw_mode", "seams_fix_type", "noise",
+    "blend", "tone_lock", "skip_flat",
+)  # fmt: skip
+"""What every preset sets, so that none leaves anything of the one before."""
+
+
+@dataclass(frozen=True)
+class Preset:
+    """denoise: the img2img tab's denoising strength, 0-1. changes: of the options in DECIDED, those not at default."""
+
+    name: str
+    about: str
+    denoise: float
+    changes: Mapping[str, Any] = field(default_factory=dict)
+
+    def values(self) -> dict[str, Any]:
+        """Every option it sets, as far as it exists."""
+        return {name: self.changes.get(name, getattr(Options, name)) for name in DECIDED if name in OPTION_NAMES}
+
+
+PRESETS = (
+    Preset("Photo", "Keeps the picture, adds fine texture.", 0.25),
+    Preset(
+        "Illustration", "Clean lines and even areas: tiles see more and blend softly.", 0.35,
+        {"padding": 64, "mask_blur": 16},
+    ),
+    Preset(
+        "Max detail", "Invents the most: tiles see far around themselves. Slow.", 0.45,
+        {"padding": 128, "mask_blur": 24, "tone_lock": 0.7},
+    ),
+    Preset(
+        "Fast", "Least work: few steps, little overlap.", 0.2,
+        {"padding": 16, "mask_blur": 4, "skip_flat": True},
+    ),
+)  # fmt: skip
