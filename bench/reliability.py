@@ -1,8 +1,8 @@
 """The table of what the tests of reliability injected and what survived.
 
-    python -m bench.reliability COUNTS.json [--markdown FILE]
+    python -m bench.reliability COUNTS.json ... [--markdown FILE]
 
-COUNTS.json is what the tests add up where USDU_COUNTS names it (`make reliability`).
+COUNTS.json is what the tests add up where USDU_COUNTS names it (`make reliability`); several are added up.
 """
 
 from __future__ import annotations
@@ -31,10 +31,14 @@ def table(counts: dict[str, list[int]]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("counts", type=Path)
+    parser.add_argument("counts", type=Path, nargs="+")
     parser.add_argument("--markdown", type=Path, default=Path("bench/results/reliability.md"))
     args = parser.parse_args()
-    text = table(json.loads(args.counts.read_text()))
+    counts: dict[str, list[int]] = {}
+    for path in args.counts:
+        for what, numbers in json.loads(path.read_text()).items():
+            counts[what] = [old + new for old, new in zip(counts.get(what, [0, 0, 0]), numbers)]
+    text = table(counts)
     args.markdown.write_text(text)
     print(text)
 

@@ -57,7 +57,9 @@ def test_kills_at_random_moments_end_in_the_same_picture(tmp_path, photo):
             # At any moment of a run, from its first import to the writing of the picture; mostly in its tiles
             time.sleep(chance.uniform(*chance.choice([(0.05, 1.05), (0.5, 0.9)])) * took)
             if process.poll() is not None:  # what the kills before have left to do was done sooner
-                tracebacks += "Traceback" in process.communicate()[1]
+                told = process.communicate()[1]
+                resumed += "resumed: " in told
+                tracebacks += "Traceback" in told
                 break
             process.send_signal(signal.SIGKILL)
             tracebacks += "Traceback" in process.communicate()[1]
