@@ -161,7 +161,7 @@ def test_per_call_scripts_are_part_of_it_and_what_cannot_be_compared_switches_it
     def comments(*units):
         p = person()
         p.scripts, p.script_args = runner, [0, *units, *[0] * 60]
-        host = webui.WebuiHost(p, 3, "t", None, 0)
+        host = webui.WebuiHost(p, 3, "t", None, 0, webui.Options())
         return journal.digest(host.identity())
 
     assert comments(Unit(1.0)) == comments(Unit(1.0)) != comments(Unit(0.5))
