@@ -1,8 +1,6 @@
-"""Speed and memory of a run: `make bench` prints the table, `--json FILE` keeps it.
+"""Speed and memory: `make bench` prints tables and keeps them with the numbers in bench/results.
 
-Each canvas size runs in a process of its own, so that peak memory is that size's. The work outside the model is
-measured with a refiner that returns its windows as float pictures (a model's output, without the model); the model is
-the embedded one, timed on windows of the same size.
+Everything compared is measured in one run on the same work, so that the ratios hold where the seconds do not.
 """
 
 from __future__ import annotations
@@ -10,92 +8,106 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import statistics
-import subprocess
-import sys
-import time
 from pathlib import Path
+from typing import Any
 
-import numpy as np
+from .outside import measure_apart
 
-from lib_usdu.cli import peak_rss_mb
-from lib_usdu.engine import upscale
-from lib_usdu.hosts.local import IdentityRefiner, LocalHost
-from lib_usdu.options import Options
-
-SIZES = (1024, 2048, 4096, 8192)
-TILE, PADDING = 512, 32  # windows of 576 x 576
+SIZES = (1024, 2048, 4096, 8192, 16384)
+RESULTS = Path(__file__).parent / "results"
 
 
-class FloatRefiner(IdentityRefiner):
-    def refine(self, batch, stop):
-        return batch.images.astype(np.float32)
+class Report:
+    """Lines, printed as they come and kept."""
+
+    def __init__(self):
+        self.lines: list[str] = []
+
+    def say(self, line: str = "") -> None:
+        self.lines.append(line)
+        print(line, flush=True)
+
+    def row(self, *cells: Any) -> None:
+        self.say(f"| {' | '.join(str(cell) for cell in cells)} |")
+
+    def table(self, *titles: str) -> None:
+        self.say()
+        self.row(*titles)
+        self.say("|---" * len(titles) + "|")
 
 
-def measure(size: int) -> dict:
-    """One canvas of size x size, from a picture of half that; in this process."""
-    before = peak_rss_mb()
-    picture = np.random.default_rng(0).integers(0, 256, (size // 2, size // 2, 3), dtype=np.uint8)
-    options = Options(tile_width=TILE, padding=PADDING, custom_scale=2, upscaler="Lanczos")
-    stats = upscale(picture, options, LocalHost(FloatRefiner())).stats
-    each = [1000 * seconds for seconds in stats.outside_per_tile]
-    return {
-        "canvas": size, "tiles": stats.tiles, "outside_ms_min": min(each), "outside_ms_median": statistics.median(each),
-        "rss_mb": peak_rss_mb(), "rss_before_mb": before,
-    }  # fmt: skip
+def throughput(report: Report, device: str, batches: list[int], tiles: int) -> list[dict]:
+    from .throughput import measure
+
+    report.table("batch", "tiles/s", "bare model", "share of the bare model's")
+    rows = []
+    for batch in batches:
+        row = measure(device, batch, max(tiles, 2 * batch))
+        report.row(
+            batch, f"{row['tiles_per_second']:.2f}", f"{row['bare_tiles_per_second']:.2f}", f"{row['share']:.1%}"
+        )
+        rows.append(row)
+    return rows
 
 
-def model_seconds(windows: int) -> float:
-    """Median seconds of one 576 x 576 window through the embedded model at the default 20 steps, denoise 0.3."""
-    import torch
+def outside(report: Report, sizes: list[int], model_ms: float) -> list[dict]:
+    report.table("canvas", "tiles", "outside the model, ms/tile: min", "median", "share of the run", "peak RSS, MB",
+                 "of it the run's")  # fmt: skip
+    rows = []
+    for size in sizes:
+        row = measure_apart(size)
+        row["model_ms"] = model_ms
+        row["share"] = row["outside_ms_median"] / (row["outside_ms_median"] + model_ms)
+        report.row(
+            f"{size}²", row["tiles"], f"{row['outside_ms_min']:.1f}", f"{row['outside_ms_median']:.1f}",
+            f"{row['share']:.2%}", f"{row['rss_mb']:.0f}", f"{row['rss_mb'] - row['rss_before_mb']:.0f}",
+        )  # fmt: skip
+        rows.append(row)
+    return rows
 
-    from lib_usdu.hosts.checkpoints import EMBEDDED, load_checkpoint
-    from lib_usdu.hosts.diffusers import DiffusersRefiner, Sampling
 
-    pipeline, name = load_checkpoint(EMBEDDED, torch.device("cpu"))
-    refiner = DiffusersRefiner(pipeline, Sampling(), name)
-    times = []
+def upscalers(report: Report, device: str, paths: list[Path], side: int, repeats: int) -> list[dict]:
+    from .upscaling import measure, models
 
-    class Timed(IdentityRefiner):
-        def refine(self, batch, stop):
-            started = time.perf_counter()
-            refined = refiner.refine(batch, stop)
-            times.append(time.perf_counter() - started)
-            return refined
-
-    picture = np.random.default_rng(0).integers(0, 256, (512 * windows, 576, 3), dtype=np.uint8)
-    upscale(picture, Options(tile_width=576, tile_height=512, custom_scale=1), LocalHost(Timed()))
-    return statistics.median(times[1:] or times)
+    report.table("upscaler", "MP/s", "the webui's loop", "times as fast")
+    rows = []
+    for name, (ours, theirs) in models(paths, device).items():
+        row = {"model": name, **measure(ours, theirs, side, repeats)}
+        speed = row["megapixels_per_second"]
+        report.row(name, f"{speed['ours']:.2f}", f"{speed['webui']:.2f}", f"{row['webui_over_ours']:.2f}")
+        rows.append(row)
+    return rows
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
-    parser.add_argument("--windows", type=int, default=4, help="windows through the embedded model")
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--sizes", type=int, nargs="*", default=SIZES, help="canvases, px a side")
+    parser.add_argument("--batches", type=int, nargs="+", default=[1, 2, 4, 8])
+    parser.add_argument("--tiles", type=int, default=4, help="at least so many tiles for each batch")
+    parser.add_argument("--upscalers", type=Path, nargs="*", default=[], help="model files besides the embedded SPAN")
+    parser.add_argument("--side", type=int, default=512, help="of the picture that the upscalers enlarge, px")
+    parser.add_argument("--repeats", type=int, default=2)
+    parser.add_argument("--device", default="cpu", help="cuda: the upscalers there, and a UNet of SD 1.5's size")
+    parser.add_argument("--name", default="speed", help="of the files in bench/results")
     args = parser.parse_args()
-    if args.one:
-        print(json.dumps(measure(args.one)))
-        return
-    model = model_seconds(args.windows)
-    print(f"model: {model:.2f} s a window of 576x576 (embedded, {os.environ.get('OMP_NUM_THREADS', 'all')} threads)\n")
-    print("| canvas | tiles | outside the model, ms/tile: min | median | share of the run | peak RSS, MB |")
-    print("|---|---|---|---|---|---|")
-    rows = []
-    for size in args.sizes:
-        command = [sys.executable, "-m", "bench.speed", "--one", str(size)]
-        row = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-        row["model_ms"] = 1000 * model
-        row["share"] = row["outside_ms_median"] / (row["outside_ms_median"] + row["model_ms"])
-        rows.append(row)
-        print(
-            f"| {size}² | {row['tiles']} | {row['outside_ms_min']:.1f} | {row['outside_ms_median']:.1f} "
-            f"| {row['share']:.2%} | {row['rss_mb']:.0f} |",
-            flush=True,
-        )
-    if args.json:
-        args.json.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+
+    from .throughput import start_up_seconds
+
+    report = Report()
+    report.say(f"Threads: {os.environ.get('OMP_NUM_THREADS', 'all')}; device: {args.device}; windows of 576 x 576.")
+    rows = throughput(report, args.device, args.batches, args.tiles)
+    model_ms = 1000 / rows[0]["bare_tiles_per_second"]
+    results = {
+        "device": args.device, "throughput": rows,
+        "outside": outside(report, args.sizes, model_ms) if args.sizes else [],
+        "upscalers": upscalers(report, args.device, args.upscalers, args.side, args.repeats),
+        "start_up_seconds": start_up_seconds(),
+    }  # fmt: skip
+    report.say()
+    report.say("Start-up: " + ", ".join(f"{k} {v:.1f} s" for k, v in results["start_up_seconds"].items()))
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{args.name}.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    (RESULTS / f"{args.name}.md").write_text("\n".join(report.lines) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

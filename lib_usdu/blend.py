@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from .canvas import copy_canvas
 from .geometry import Region, Tile, shifts_onto
 from .schedule import INDEPENDENT, PARALLEL, Context, ordered
 
@@ -190,7 +191,7 @@ class Cut:
         self.out, self.reach, self.wrap = out, reach, wrap
         self.canvas = Region(0, 0, base.shape[1], base.shape[0])
         # A row's cuts come with its last tile, at a moment that depends on batching: later tiles must not read them.
-        self.view = out if context in INDEPENDENT else base.copy()
+        self.view = out if context in INDEPENDENT else copy_canvas(base)
         # When a tile was refined; all at once where none sees another's result.
         self._turn = {tile.index: 0 if context in INDEPENDENT else n for n, tile in enumerate(ordered(tiles, context))}
         self._columns = 1 + max(tile.column for tile in tiles)

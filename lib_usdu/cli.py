@@ -10,8 +10,11 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
+
+import numpy as np
 
 from . import __version__, imagefile, journal, journal_command
 from .errors import InputError, ModelError, OptionError, OutputError, TooLarge, UsduError
@@ -32,7 +35,7 @@ _FLAGS = {
     "tone_lock": "--tone-lock", "seamless": "--seamless", "seams_fix_only_visible": "--seams-fix-only-visible",
     "custom_width": "--size", "custom_height": "--size", "checkpoint": "--checkpoint",
     "auto_padding": "--auto-padding", "resume": "--no-resume", "redo_tiles": "--redo-tiles",
-    "number_tiles": "--number-tiles",
+    "number_tiles": "--number-tiles", "tile_prompts": "--tile-prompts",
     "lora": "--lora", "sampler": "--sampler", "steps": "--steps", "cfg": "--cfg",
 }  # fmt: skip
 
@@ -113,7 +116,7 @@ def _upscale_file(job: Job, name: str, options: Options, host: Any, args: argpar
         _say(f"{name}: {note}")
     with _Bar(name, quiet=args.quiet) as bar:
         host.on_progress = bar.show
-        result = upscale(picture.rgb, options, host)
+        result = upscale(picture.rgb, options, host, mask=_mask(args))
     height, width = result.image.shape[:2]
     target = job.target if result.finished else job.target.with_stem(job.target.stem + "-unfinished")
     alpha = None
@@ -151,6 +154,25 @@ def _upscale_file(job: Job, name: str, options: Options, host: Any, args: argpar
     }  # fmt: skip
 
 
+def _mask(args: argparse.Namespace) -> np.ndarray | None:
+    """The brightness of a picture: white is redrawn."""
+    if args.mask is None:
+        return None
+    from PIL import Image
+
+    return np.asarray(Image.fromarray(imagefile.read(args.mask, max_pixels=_max_pixels(args)).rgb).convert("L"))
+
+
+def _text(given: str | None) -> str | None:
+    """The text itself, or with an @ in front the file it is in."""
+    if given is None or not given.startswith("@"):
+        return given
+    try:
+        return Path(given[1:]).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{given[1:]}: cannot be read as text ({error})") from None
+
+
 def _options(args: argparse.Namespace) -> Options:
     tile_width, tile_height = _pair(args.tile, "--tile")
     given = {
@@ -163,6 +185,7 @@ def _options(args: argparse.Namespace) -> Options:
         "seamless": args.seamless, "seams_fix_only_visible": args.seams_fix_only_visible,
         "auto_padding": args.auto_padding, "resume": args.resume, "redo_tiles": args.redo_tiles,
         "number_tiles": args.number_tiles is not None,
+        "tile_prompts": _text(args.tile_prompts),
     }  # fmt: skip
     given = {name: value for name, value in given.items() if value is not None}
     if args.size is not None:
@@ -175,27 +198,41 @@ def _options(args: argparse.Namespace) -> Options:
 
 def _host(args: argparse.Namespace, options: Options) -> Any:
     from .embedded import DEFAULT_UPSCALER
-    from .hosts.checkpoints import EMBEDDED, add_loras, best_device, load_checkpoint
-    from .hosts.local import EMBEDDED_UPSCALER, IdentityRefiner, LocalHost
+    from .hosts.checkpoints import best_device
+    from .hosts.local import EMBEDDED_UPSCALER, LocalHost
 
     device = _device(args.device, best_device)
-    if args.engine == "identity":
-        refiner = IdentityRefiner()
-    else:
-        from .hosts.diffusers import DiffusersRefiner, Sampling
+    load = partial(_refiner, args, options.seed)
+    if args.ray:
+        from .hosts.ray_workers import RayRefiner
 
-        sampling = Sampling(args.prompt, args.negative_prompt, args.sampler, args.steps, args.cfg, options.seed)
-        if args.checkpoint == EMBEDDED:
-            _say(EMBEDDED_HINT)
-            if args.prompt or args.negative_prompt or args.lora:
-                _say("The embedded model has no text input: prompts and LoRA files are left out.")
-        pipeline, model_name = load_checkpoint(args.checkpoint, device, config=args.checkpoint_config)
-        if args.checkpoint != EMBEDDED:
-            add_loras(pipeline, args.lora)
-        refiner = DiffusersRefiner(pipeline, sampling, model_name)
+        refiner = RayRefiner(load, args.ray, args.ray_workers)
+    else:
+        refiner = load()
     host = LocalHost(refiner, {EMBEDDED_UPSCALER: DEFAULT_UPSCALER}, device, journal_folder=args.journal)
     host.check_upscaler(options.upscaler)
     return host
+
+
+def _refiner(args: argparse.Namespace, seed: int) -> Any:
+    """The engine, on this machine's device."""
+    if args.engine == "identity":
+        from .hosts.local import IdentityRefiner
+
+        return IdentityRefiner()
+    from .hosts.checkpoints import EMBEDDED, add_loras, best_device, load_checkpoint
+    from .hosts.diffusers import DiffusersRefiner, Sampling
+
+    sampling = Sampling(args.prompt, args.negative_prompt, args.sampler, args.steps, args.cfg, seed)
+    if args.checkpoint == EMBEDDED:
+        _say(EMBEDDED_HINT)
+        if args.prompt or args.negative_prompt or args.lora or args.tile_prompts:
+            _say("The embedded model has no text input: prompts and LoRA files are left out.")
+    device = _device(args.device, best_device)
+    pipeline, model_name = load_checkpoint(args.checkpoint, device, config=args.checkpoint_config)
+    if args.checkpoint != EMBEDDED:
+        add_loras(pipeline, args.lora)
+    return DiffusersRefiner(pipeline, sampling, model_name)
 
 
 def _device(name: str, best: Callable[[], Any]) -> Any:
@@ -233,9 +270,10 @@ def _jobs(args: argparse.Namespace) -> list[Job]:
             jobs.append(Job(given, output / _kept_name(given)))
         else:
             jobs.append(Job(given, output))
-    for flag, single in (("--compare", args.compare), ("--number-tiles", args.number_tiles)):
-        if len(jobs) > 1 and single:
-            raise OptionError(flag, str(single), "one picture at a time")
+    singles = (("--compare", args.compare), ("--number-tiles", args.number_tiles), ("--mask", args.mask))
+    for flag, given in singles:
+        if len(jobs) > 1 and given:
+            raise OptionError(flag, str(given), "one picture at a time")
     targets = [job.target for job in jobs]
     twice = next((target for target in targets if targets.count(target) > 1), None) if len(inputs) > 1 else None
     if twice:
@@ -386,11 +424,18 @@ def _parser() -> argparse.ArgumentParser:
     add("--checkpoint-config", metavar="FOLDER|HUB_ID", help="diffusers configuration for a checkpoint file, offline")
     add("--lora", action="append", default=[], metavar="FILE[:STRENGTH]", help="LoRA file, may be given several times")
     add("--prompt", default="", help="what the picture shows; empty is fine")
+    add("--tile-prompts", metavar="TEXT|@FILE", help=about("tile_prompts"))
+    add("--mask", type=Path, metavar="FILE", help="redraw only where this picture is white")
     add("--negative-prompt", default="", help="what it should not show")
     add("--sampler", default="DPM++ 2M", help="as the webui names them (DPM++ 2M)")
     add("--steps", type=int, default=20, help="steps of a full denoise; a denoise of 0.3 runs 0.3 of them (20)")
     add("--cfg", type=float, default=7.0, help="CFG scale (7)")
     add("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (auto)")
+    add(
+        "--ray", nargs="?", const="local", metavar="ADDRESS",
+        help="refine tiles on several GPUs or machines through Ray; no address: on this machine's; after INPUT",
+    )  # fmt: skip
+    add("--ray-workers", type=int, default=0, metavar="N", help="how many; 0: one for each GPU, or CPU (0)")
     add("--compare", type=Path, metavar="FILE", help="also write before and after side by side, with 100 %% crops")
     add(
         "--redo-tiles", metavar="3,7-9",

@@ -18,6 +18,7 @@ class Batch:
 
     images: uint8 (n, window height, window width, 3), the pixels of each tile's window, 1:1.
     noises: the noise of each. denoise: denoising strength, 0-1. canvas: the whole picture's region.
+    prompts: what each tile adds to the prompt, "" for nothing; empty where no tile has a prompt of its own.
 
     Fields that are tuples or arrays hold one entry a tile.
     """
@@ -27,6 +28,7 @@ class Batch:
     noises: tuple[TileNoise, ...]
     denoise: float
     canvas: Region
+    prompts: tuple[str, ...] = ()
 
     def part(self, indices: Sequence[int]) -> Batch:
         """Some of the tiles, as a batch of their own."""
@@ -75,6 +77,11 @@ class Host(Protocol):
     batch_cap: int | None
     """The most windows one call may hold, whatever the person asked for; None: no such limit."""
 
+    interrogators: Sequence[str]
+    """Values of the option `interrogator` that work here; "none" always."""
+    finishes: Sequence[str]
+    """The same of the option `finish`."""
+
     def announce(self, parameters: dict[str, str], batches: int) -> None:
         """Told before the first tile: the run's generation parameters and how often `refine` will be called."""
         ...
@@ -120,6 +127,14 @@ class Host(Protocol):
         fades out. step_done is told (steps done, steps). wrap: the canvas goes on at its other side. Raises Stopped
         before anything was given back.
         """
+        ...
+
+    def interrogate(self, window: np.ndarray, name: str) -> str:
+        """What a tile's window shows, in words for a prompt; asked only for a name in `interrogators`."""
+        ...
+
+    def finish(self, picture: np.ndarray, name: str) -> np.ndarray:
+        """The final picture, uint8 (h, w, 3), after a pass over the whole; asked only for a name in `finishes`."""
         ...
 
     def progress(self, progress: Progress, canvas: np.ndarray | None) -> None:

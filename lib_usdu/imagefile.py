@@ -7,14 +7,16 @@ import os
 import secrets
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageCms, PngImagePlugin, UnidentifiedImageError
 
+from . import largetiff
 from .errors import InputError, OutputError
 
 OUTPUT_FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF"}
@@ -24,6 +26,8 @@ _INPUT_FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "TIFF", "GIF", "BMP", "AVIF", "H
 _UPRIGHT = dict(enumerate(map(Image.Transpose, (0, 3, 1, 5, 4, 6, 2)), start=2))  # by EXIF orientation
 _KINDS = {"1": "1-bit grey", "L": "greyscale", "LA": "greyscale", "P": "palette colour", "PA": "palette colour"}
 _ORIENTATION, _DESCRIPTION, _EXIF, _USER_COMMENT, _BITS_PER_SAMPLE = 0x0112, 0x010E, 0x8769, 0x9286, 0x0102
+LARGE_TIFF = 2**26
+"""Pixels beyond which a TIFF is written tile by tile."""
 _process_wide = threading.Lock()
 
 
@@ -102,6 +106,9 @@ def write(
     if kind == "WEBP" and max(rgb.shape) > 16383:
         raise OutputError(f"{path}: WebP holds at most 16383 px a side, this is {max(rgb.shape)}; use .png")
     notes: list[str] = []
+    if kind == "TIFF" and rgb.shape[0] * rgb.shape[1] > LARGE_TIFF:
+        _write_whole(path, lambda file: largetiff.write(file, rgb, alpha, icc=icc, dpi=dpi, description=infotext))
+        return ()
     image = Image.fromarray(rgb)
     if alpha is not None and (kind != "JPEG" or alpha.min() < 255):
         image.putalpha(Image.fromarray(alpha))
@@ -112,7 +119,7 @@ def write(
     settings.update({"icc_profile": icc, "dpi": dpi} if dpi else {"icc_profile": icc})
     lossy = {"quality": quality, "subsampling": 0 if quality >= 90 else 2}
     settings.update({"PNG": {}, "TIFF": {"compression": "tiff_adobe_deflate"}}.get(kind, lossy))
-    _write_whole(path, image, kind, settings)
+    _write_whole(path, lambda file: image.save(file, kind, **settings))
     return tuple(notes)
 
 
@@ -130,13 +137,13 @@ def _infotext_settings(infotext: str, kind: str, notes: list[str]) -> dict:
     return dict([fields.get(kind, ("tiffinfo", {_DESCRIPTION: text.encode()}))])
 
 
-def _write_whole(path: Path, image: Image.Image, kind: str, settings: dict) -> None:
+def _write_whole(path: Path, save: Callable[[BinaryIO], None]) -> None:
     """Under a temporary name first: whatever fails, an older file stays as it was."""
     temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("x+b") as file:
-            image.save(file, kind, **settings)
+            save(file)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)

@@ -12,6 +12,7 @@ from .errors import OptionError, TooLarge
 from .geometry import check_wraps
 from .padding import padding_for
 from .tile_numbers import ALL, TileNumbers
+from .tile_prompts import Lines
 
 VERSION_MARKER = "usdu:1"
 """Stands in position 18 of `script_args`: what follows are this extension's own options."""
@@ -122,6 +123,8 @@ NOISE_MODES = Choice(
     {"canvas": "Canvas: tiles share one noise", "tile": "Tile: each its own", "same": "Same in every tile"}
 )
 BLENDS = Choice({"feather": "Feather", "cut": "Minimum-error cut"})
+INTERROGATORS = Choice({"none": "None", "clip": "CLIP", "deepbooru": "DeepBooru"})
+FINISHES = Choice({"none": "None", "faces": "Restore faces", "adetailer": "ADetailer"})
 
 
 def _option(default: Any, rule: Any, about: str) -> Any:
@@ -164,6 +167,9 @@ class Options:
     resume: bool = _option(True, Flag(), "keep finished tiles on disk: the same run goes on where it was ended")
     redo_tiles: str = _option("all", TileNumbers(), "tiles of a finished picture to redraw, such as 3, 7-9; or all")
     number_tiles: bool = _option(False, Flag(), "also make a picture that shows the number of each tile")
+    tile_prompts: str = _option("", Lines(), "added to the prompt: one line a tile, or '3-7: text', 'row,column: text'")
+    interrogator: str = _option("none", INTERROGATORS, "describes each tile; its words are added to the prompt")
+    finish: str = _option("none", FINISHES, "what is done once with the final picture, never in a tile")
 
     denoise: float = _option(0.25, Number(0, 1, 0.01), "denoising strength")
     seed: int = _option(1, Number(0, 2**64 - 1), "seed of the noise")
@@ -282,7 +288,8 @@ LEGACY_ARGUMENTS: tuple[str, ...] = (
 """Positions 1-17 of `script_args`; position 0 is the panel's text."""
 OWN_ARGUMENTS: tuple[str, ...] = (
     "tile_batch", "noise", "blend", "tone_lock", "seamless", "seams_fix_only_visible",
-    "auto_padding", "resume", "redo_tiles", "number_tiles", "compare",
+    "auto_padding", "resume", "redo_tiles", "number_tiles", "tile_prompts", "interrogator",
+    "finish", "compare",
 )  # fmt: skip
 """Positions 19 and on. Only ever appended to."""
 SCRIPT_OPTIONS: tuple[str, ...] = tuple(

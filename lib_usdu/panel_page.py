@@ -30,6 +30,13 @@ READ_PAGE = f"(_, ...values) => {{{_PAGE} window.ultimateupscaleSeen = page(); r
 """Puts what `panel_plan.read_page` reads in place of the first input."""
 
 
+_AGAIN = "window.ultimateupscaleSeen = null;"
+# On Forge something watched says "changed" all the time: with a change of nothing the pause would never come.
+_NEW_PAGE = """const now = page();
+    if (window.ultimateupscaleWatch && window.ultimateupscalePage === now) return [];
+    window.ultimateupscalePage = now;"""
+
+
 def watch(titles: Mapping[str, str], *, changed: bool) -> str:
     """Looks after a pause, and again while the panel is seen: a picture has no size until it is loaded. `changed`:
     an option did, so the line is to be written anew.
@@ -51,7 +58,7 @@ def watch(titles: Mapping[str, str], *, changed: bool) -> str:
         const button = root.querySelector('#' + id);
         if (button) button.title = window.localization?.[title] || title;
     }}
-    {"window.ultimateupscaleSeen = null;" if changed else ""}
+    {_AGAIN if changed else _NEW_PAGE}
     clearInterval(window.ultimateupscaleWatch);
     window.ultimateupscaleWatch = setInterval(() => {{
         if (root.querySelector('#{PREFIX}plan')?.offsetParent && page() !== window.ultimateupscaleSeen)

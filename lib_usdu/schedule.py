@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from heapq import heappop, heappush
 from typing import Literal, get_args
 
 from .errors import OptionError
@@ -76,21 +77,51 @@ def batches(
         for earlier in finished_first[later]:
             urgency[earlier] = max(urgency[earlier], urgency[later] + 1)
 
-    groups: list[list[Tile]] = []
-    done: set[int] = set()
-    waiting = list(range(count))
-    while waiting:
-        ready = [i for i in waiting if done.issuperset(finished_first[i])]
-        ready.sort(key=lambda i: (-urgency[i], i))
-        chosen: list[int] = []
-        for i in ready:
-            if len(chosen) == limit:
-                break
-            if all(before in done or before in chosen for before in read_first[i]):
-                chosen.append(i)
-        groups.append([order[i] for i in sorted(chosen)])
-        done.update(chosen)
-        waiting = [i for i in waiting if i not in done]
+    positions = _groups(finished_first, read_first, [(-urgency[i], i) for i in range(count)], limit)
+    return [[order[i] for i in group] for group in positions]
+
+
+def _groups(
+    finished_first: list[list[int]], read_first: list[list[int]], rank: list[tuple[int, int]], limit: int
+) -> list[list[int]]:
+    """Positions in groups of at most `limit`, lowest rank first.
+
+    A position comes in a later group than all in its finished_first, and in the same or a later one than all in its
+    read_first (within a group these must also have the lower rank). One heap operation for each position and edge.
+    """
+    missing = [len(before) for before in finished_first]
+    behind: list[list[int]] = [[] for _ in rank]
+    for later, before in enumerate(finished_first):
+        for earlier in before:
+            behind[earlier].append(later)
+    held_up: dict[int, list[int]] = {}  # by the position whose reading they await
+    taken = [False] * len(rank)
+    ready = sorted(rank[i] for i in range(len(rank)) if not missing[i])
+    groups = []
+    while ready:
+        group: list[int] = []
+        next_time: list[tuple[int, int]] = []
+        while ready and len(group) < limit:
+            i = heappop(ready)[1]
+            obstacle = next((before for before in read_first[i] if not taken[before]), None)
+            if obstacle is not None:
+                held_up.setdefault(obstacle, []).append(i)
+                continue
+            taken[i] = True
+            group.append(i)
+            for waiting in held_up.pop(i, ()):
+                if rank[waiting] > rank[i]:
+                    heappush(ready, rank[waiting])
+                else:
+                    next_time.append(rank[waiting])
+        for i in group:
+            for later in behind[i]:
+                missing[later] -= 1
+                if not missing[later]:
+                    next_time.append(rank[later])
+        for entry in next_time:
+            heappush(ready, entry)
+        groups.append(sorted(group))
     return groups
 
 

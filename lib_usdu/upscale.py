@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +12,10 @@ import numpy as np
 from PIL import Image
 
 from .blend import to_uint8
+from .canvas import RELEASE_EVERY, copy_canvas, new_canvas, release
 from .errors import ModelError, Stopped
 from .geometry import Region, Tile, crop, plan_tiles
+from .prepared import prepared
 
 RESAMPLERS = {
     "None": Image.Resampling.LANCZOS,
@@ -30,6 +33,10 @@ OVERLAP = 16
 MODEL_FILES = (".safetensors", ".pth", ".pt", ".ckpt")
 
 
+WHOLE_RESIZE = 2**24
+"""Pixels of a picture, the larger of before and after, that is still resized at once; beyond, in bands of so many."""
+
+
 class Model(Protocol):
     """A network that enlarges by a whole factor."""
 
@@ -41,10 +48,38 @@ class Model(Protocol):
 
 
 def resize(rgb: np.ndarray, width: int, height: int, resampler: int = Image.Resampling.LANCZOS) -> np.ndarray:
-    """uint8 (h, w, 3) or (h, w) to exactly this size."""
+    """uint8 (h, w, 3) or (h, w) to exactly this size.
+
+    A large picture is resized band by band, since Pillow holds four bytes a pixel several times over.
+    """
     if rgb.shape[1::-1] == (width, height):
-        return rgb.copy()
-    return np.asarray(Image.fromarray(rgb).resize((width, height), resampler))
+        return copy_canvas(rgb)
+    if max(width * height, rgb.shape[0] * rgb.shape[1]) <= WHOLE_RESIZE:
+        return np.asarray(Image.fromarray(rgb).resize((width, height), resampler))
+    return _resize_in_bands(rgb, width, height, resampler)
+
+
+def _resize_in_bands(rgb: np.ndarray, width: int, height: int, resampler: int) -> np.ndarray:
+    """Each band from the rows it needs; within one level of the whole (Pillow rounds a box to 24 bits)."""
+    source_h, source_w = rgb.shape[:2]
+    down = source_h / height
+    margin = math.ceil(3 * max(1.0, down)) + 1  # Lanczos looks 3 px around
+    canvas = new_canvas((height, width, *rgb.shape[2:]))
+    columns = ((np.arange(width) + 0.5) * (source_w / width)).astype(np.intp)
+    rows = max(1, min(WHOLE_RESIZE // width, int(WHOLE_RESIZE // source_w / down)))
+    for y in range(0, height, rows):
+        end = min(y + rows, height)
+        first, last = max(0, int(y * down) - margin), min(source_h, math.ceil(end * down) + margin)
+        if resampler == Image.Resampling.NEAREST:
+            chosen = ((np.arange(y, end) + 0.5) * down).astype(np.intp)
+            canvas[y:end] = rgb[chosen[:, None], columns]
+        else:
+            box = (0, y * down - first, source_w, min(end * down - first, last - first))
+            band = Image.fromarray(rgb[first:last]).resize((width, end - y), resampler, box=box)
+            canvas[y:end] = np.asarray(band)
+        release(rgb)
+        release(canvas)
+    return canvas
 
 
 def upscale(
@@ -76,7 +111,7 @@ def upscale(
     plans = [plan_tiles(w, h, window, window, overlap, align=8) for w, h in sizes[:-1]]
     total, done = sum(map(len, plans)), 0
     for plan, size in zip(plans, sizes[1:]):
-        larger = np.empty((size[1], size[0], 3), np.uint8)
+        larger = new_canvas((size[1], size[0], 3))
         for start in range(0, len(plan), batch):
             if stop():
                 raise Stopped("stopped while upscaling")
@@ -85,6 +120,9 @@ def upscale(
             for tile, output in zip(tiles, outputs):
                 _place(to_uint8(output), tile, model.scale, rgb.shape[1::-1], larger)
             done += len(tiles)
+            if done % RELEASE_EVERY < len(tiles):
+                release(rgb)
+                release(larger)
             progress(done, total)
         rgb = larger
     return rgb
@@ -151,6 +189,7 @@ class SpandrelModel:
         half = device.type == "cuda" and descriptor.supports_half
         dtype = torch.float16 if half else torch.float32
         descriptor.to(device=device, dtype=dtype).eval()
+        prepared(descriptor.model, device)
         return cls(path.stem, descriptor.scale, descriptor, device, dtype)
 
     def __call__(self, windows: np.ndarray) -> np.ndarray:

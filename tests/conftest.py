@@ -30,6 +30,7 @@ def pytest_addoption(parser):
     live.addoption("--webui-url", help="where it answers, say http://127.0.0.1:7861; needs --api")
     live.addoption("--webui-log", type=Path, help="the file its console goes to: no test may leave an exception there")
     live.addoption("--photos", type=Path, default=PHOTOS, help="pictures for what is measured (default: tests/photos)")
+    live.addoption("--controlnet-probe", action="store_true", help="it has ControlNet and tests/webui/controlnet_probe")
     live.addoption("--slow", action="store_true", help="the measurements that take minutes, too")
 
 

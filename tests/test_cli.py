@@ -196,3 +196,43 @@ def test_ctrl_c_keeps_what_is_done(tmp_path, photo):
 def test_start_up_does_not_import_torch():
     code = "import sys, lib_usdu.cli, lib_usdu.engine; sys.exit('torch' in sys.modules or 'diffusers' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[1], check=False).returncode == 0
+
+
+def test_a_mask(small, tmp_path):
+    out, mask = tmp_path / "out.png", tmp_path / "mask.png"
+    Image.new("L", (90, 60), 0).save(mask)
+    report = tmp_path / "report.json"
+    command = [str(small), "-o", str(out), "--mask", str(mask), "--json", str(report), "--tile", "64", "--overwrite"]
+    assert main([*command, *DRY]) == 0
+    assert json.loads(report.read_text())["tiles"] == 0 and opened(out).shape == (120, 180, 3)
+    Image.new("L", (90, 60), 255).save(mask)
+    assert (
+        main(
+            [
+                str(small),
+                "-o",
+                str(out),
+                "--overwrite",
+                "--mask",
+                str(mask),
+                "--json",
+                str(report),
+                "--tile",
+                "64",
+                *DRY,
+            ]
+        )
+        == 0
+    )
+    assert json.loads(report.read_text())["tiles"] == 6
+
+
+def test_prompts_of_tiles(small, tmp_path, capsys):
+    lines = tmp_path / "lines.txt"
+    lines.write_text("1: sky\n1,2: sea\n")
+    command = [str(small), "-o", str(tmp_path / "out.png"), "--tile", "64", "--overwrite", *DRY]
+    assert main([*command, "--tile-prompts", f"@{lines}"]) == 0
+    assert 'tile_prompts: "1: sky\\n1,2: sea"' in imagefile.read_infotext(tmp_path / "out.png")
+    assert main([*command, "--tile-prompts", "7: sky"]) == 2
+    assert "--tile-prompts: '7: sky' is not allowed; allowed: tiles 1 to 6 (rows 1-2" in capsys.readouterr().err
+    assert main([*command, "--tile-prompts", f"@{tmp_path / 'none.txt'}"]) == 2

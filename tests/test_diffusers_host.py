@@ -98,6 +98,20 @@ def test_prompts_and_cfg_count(folder, photo):
     assert dog.infotext.startswith("a dog, red\nNegative prompt: x\nSteps: 10, Sampler: DPM++ 2M, CFG scale: 9")
 
 
+def test_a_tile_with_a_prompt_of_its_own(folder, photo):
+    """The other tiles stay as they were, and a batch of both is its tiles."""
+    made = refiner(folder)
+    options = Options(tile_width=64, padding=0, mask_blur=0, custom_scale=1, denoise=0.5, tone_lock=0, tile_batch=4)
+    plain = upscale(small(photo), options, LocalHost(made)).image.astype(int)
+    with_text = options.with_(tile_prompts="2: a ship")
+    ours = upscale(small(photo), with_text, LocalHost(made)).image.astype(int)
+    alone = upscale(small(photo), with_text.with_(tile_batch=1), LocalHost(made)).image.astype(int)
+    everywhere = upscale(small(photo), options, LocalHost(refiner(folder, prompt="a cat, a ship"))).image.astype(int)
+    tile = np.s_[:48, 64:]
+    assert np.abs(ours[tile] - everywhere[tile]).max() <= 1 and np.abs(ours[tile] - plain[tile]).max() > 1
+    assert np.abs(ours[:, :64] - plain[:, :64]).max() <= 1 and np.abs(ours - alone).max() <= 1
+
+
 @pytest.mark.parametrize("denoise, changed", [(0, False), (0.01, True), (1, True)])
 def test_the_ends_of_denoise(folder, denoise, changed, photo):
     options = Options(custom_scale=1, denoise=denoise, tone_lock=0)

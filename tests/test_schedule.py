@@ -1,3 +1,5 @@
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -32,6 +34,36 @@ def test_batches_give_what_one_at_a_time_gives(plan, context, limit, reach):
     if context != "parallel":  # where nothing finished is read at all
         one_by_one = [[tile] for tile in ordered(tiles, context)]
         assert what_tiles_read(groups, width, height, reach) == what_tiles_read(one_by_one, width, height, reach)
+
+
+def test_batches_for_thousands_of_tiles_come_quickly():
+    tiles = plan_tiles(65536, 32768, 512, 512, 32)
+    started = time.process_time()
+    for context in ("linear", "chess"):
+        assert sum(map(len, batches(tiles, context, 4, reach=(20, 20)))) == 8192
+    assert time.process_time() - started < 20  # seconds; minutes where each group looks at every tile
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    plan=plans(),
+    context=st.sampled_from(["linear", "chess"]),
+    limit=st.integers(1, 9),
+    reach=st.none() | st.tuples(st.integers(0, 20), st.integers(0, 20)),
+)
+def test_no_group_could_have_taken_a_tile_of_the_next(plan, context, limit, reach):
+    """Groups are full, unless every tile of the next one waits for a tile of this one."""
+    _, _, tiles = plan
+    position = {tile.index: i for i, tile in enumerate(ordered(tiles, context))}
+    groups = batches(tiles, context, limit, reach=reach)
+    for group, following in zip(groups, groups[1:]):
+        if len(group) < limit:
+            assert all(
+                any(
+                    position[one.index] < position[later.index] and one.window.overlaps(later.window) for one in group
+                )
+                for later in following
+            )
 
 
 def what_tiles_read(groups, width, height, reach):

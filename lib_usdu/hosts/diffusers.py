@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -17,6 +17,7 @@ from ..digest import digest
 from ..errors import ModelError, OptionError, Stopped
 from ..host import Batch
 from ..noise import TileNoise
+from ..tile_prompts import joined
 from .canvas_draws import CanvasDraws
 from .fused import assemble, patches, unet_in_windows
 from .memory import windows_that_fit
@@ -65,7 +66,8 @@ class DiffusersRefiner:
             pipeline.vae.enable_slicing()  # a batch of windows is decoded one by one
         self.device = pipeline.unet.device
         self.guided = pipeline.text_encoder is not None and sampling.cfg_scale > 1
-        self._conditioning = self._encode_prompts()
+        self._conditioning = self._encode_prompts(sampling.prompt)
+        self._tile_conditioning: dict[str, dict[str, torch.Tensor]] = {}  # of the last batch, by its tiles' texts
 
     def batch_limit(self, width: int, height: int) -> int:
         return windows_that_fit(self.device, width, height, half=self.pipeline.unet.dtype == torch.float16)
@@ -78,7 +80,11 @@ class DiffusersRefiner:
         pixels = self._pixels(batch)
         noise = self._noise(batch)
         result = self._sample(
-            lambda: torch.cat([self._encode(one[None]) for one in pixels]), noise, batch.denoise, len(batch.tiles), stop
+            lambda: torch.cat([self._encode(one[None]) for one in pixels]),
+            noise,
+            batch.denoise,
+            self._conditioning_of(batch.prompts, len(batch.tiles)),
+            stop,
         )
         images = result.images.float().mul(255).permute(0, 2, 3, 1).cpu().numpy()
         return images[:, : batch.images.shape[1], : batch.images.shape[2]]
@@ -115,7 +121,9 @@ class DiffusersRefiner:
         unet, size = self.pipeline.unet, first.images.shape[1:3]
         unet.forward = unet_in_windows(unet.forward, places, max(len(batch.tiles) for batch in batches), check)
         try:
-            canvas = self._sample(encoded, noise, first.denoise, 1, stop, step_done, size, output_type="latent").images
+            canvas = self._sample(
+                encoded, noise, first.denoise, self._conditioning, stop, step_done, size, output_type="latent"
+            ).images
         finally:
             del unet.forward
         windows = iter(places)
@@ -151,10 +159,11 @@ class DiffusersRefiner:
         try:
             self.pipeline.to(dtype=torch.float32)
             self._conditioning = {name: value.float() for name, value in conditioning.items()}
+            self._tile_conditioning = {}
             yield
         finally:
             self.pipeline.to(dtype=dtype)
-            self._conditioning = conditioning
+            self._conditioning, self._tile_conditioning = conditioning, {}
 
     def infotext(self, parameters: dict[str, str]) -> str:
         """Generation parameters as the webui writes them."""
@@ -171,8 +180,19 @@ class DiffusersRefiner:
     def _has_text(self) -> bool:
         return self.pipeline.text_encoder is not None
 
-    def _encode_prompts(self) -> dict[str, torch.Tensor]:
-        """The pipeline's prompt arguments for one tile, encoded once for the whole run."""
+    def _conditioning_of(self, texts: Sequence[str], count: int) -> dict[str, torch.Tensor]:
+        """The pipeline's prompt arguments for tiles that add these texts to the prompt."""
+        if not any(texts) or not self._has_text:
+            return {name: value.repeat_interleave(count, dim=0) for name, value in self._conditioning.items()}
+        known = {"": self._conditioning, **self._tile_conditioning}
+        for text in texts:
+            if text not in known:
+                known[text] = self._encode_prompts(joined(self.sampling.prompt, text))
+        self._tile_conditioning = {text: known[text] for text in texts}
+        return {name: torch.cat([known[text][name] for text in texts]) for name in self._conditioning}
+
+    def _encode_prompts(self, prompt: str) -> dict[str, torch.Tensor]:
+        """The pipeline's prompt arguments for one tile."""
         if not self._has_text:
             width = self.pipeline.unet.config.cross_attention_dim
             return {"prompt_embeds": torch.zeros(1, 1, width, device=self.device, dtype=self.pipeline.unet.dtype)}
@@ -181,7 +201,7 @@ class DiffusersRefiner:
             names += ["pooled_prompt_embeds", "negative_pooled_prompt_embeds"]
         with torch.inference_mode():
             encoded = self.pipeline.encode_prompt(
-                prompt=self.sampling.prompt,
+                prompt=prompt,
                 negative_prompt=self.sampling.negative_prompt,
                 device=self.device,
                 num_images_per_prompt=1,
@@ -210,13 +230,15 @@ class DiffusersRefiner:
         encoded: Callable[[], torch.Tensor],
         noise: _CanvasNoise,
         denoise: float,
-        count: int,
+        conditioning: Mapping[str, torch.Tensor],
         stop: Callable[[], bool],
         step_done: Callable[[int, int], None] = lambda step, steps: None,
         size: tuple[int, int] | None = None,
         output_type: str = "pt",
     ) -> Any:
-        """Runs the pipeline on `count` latents that are made when it asks for them, under the canvas's noise.
+        """Runs the pipeline on latents that are made when it asks for them, under the canvas's noise.
+
+        conditioning: its prompt arguments, a row for each of the latents.
 
         size: (height, width) an SDXL model is told; None: that of the latents.
         """
@@ -235,7 +257,7 @@ class DiffusersRefiner:
         try:
             with step_noise(self.pipeline.scheduler, noise.draw):
                 return self.pipeline(
-                    image=torch.zeros(count, 3, 8, 8),  # prepare_latents has the real ones
+                    image=torch.zeros(noise.count, 3, 8, 8),  # prepare_latents has the real ones
                     strength=denoise,
                     # At least one step is run, however low the denoise.
                     num_inference_steps=max(self.sampling.steps, math.ceil(1 / denoise)),
@@ -243,7 +265,7 @@ class DiffusersRefiner:
                     output_type=output_type,
                     callback_on_step_end=after_step,
                     **told,
-                    **{name: value.repeat_interleave(count, dim=0) for name, value in self._conditioning.items()},
+                    **conditioning,
                 )
         finally:
             del self.pipeline.prepare_latents
@@ -311,7 +333,7 @@ class _CanvasNoise:
     """The canvas's draws in place of diffusers' `randn_tensor`."""
 
     def __init__(self, noises: Sequence[TileNoise], channels: int, device: torch.device, dtype: torch.dtype):
-        self._draws, self._dtype = CanvasDraws(noises, channels, device), dtype
+        self._draws, self._dtype, self.count = CanvasDraws(noises, channels, device), dtype, len(noises)
 
     def draw(self, shape: Any, *args: Any, **kwargs: Any) -> torch.Tensor:
         drawn = self._draws.next()

@@ -87,6 +87,7 @@ class LocalHost:
                 setattr(self, hook, getattr(self.refiner, hook))
 
     batch_cap = None
+    interrogators = finishes = ("none",)
 
     def announce(self, parameters: dict[str, str], batches: int) -> None:
         pass

@@ -53,9 +53,10 @@ def tile_processing(
     tile_p.height, tile_p.width = batch.images.shape[1:3]
     tile_p.batch_size = count
     tile_p.denoising_strength = batch.denoise
-    tile_p.seed = [seed] * count
+    tile_p.seed = [seed] * count if count > 1 else seed  # some extensions calculate with it
     if p.subseed_strength:
-        tile_p.subseed = [max(int(p.subseed), 0)] * count
+        subseed = max(int(p.subseed), 0)
+        tile_p.subseed = [subseed] * count if count > 1 else subseed
     tile_p.override_settings = {}  # in force around the whole run
     tile_p.styles = list(p.styles or [])
     tile_p.comments = {}
@@ -64,7 +65,7 @@ def tile_processing(
         (t.window.x, t.window.y, t.window.width, t.window.height, batch.canvas.width, batch.canvas.height)
         for t in batch.tiles
     ]
-    tile_p.sample = _with_canvas_noise(_own_sample(tile_p, p), tile_p, batch, device, seed_delta)
+    tile_p.sample = _with_canvas_noise(own_method(tile_p, p, "sample"), tile_p, batch, device, seed_delta)
     return tile_p
 
 
@@ -75,11 +76,11 @@ def forget_pictures(tile_p: Any) -> None:
             setattr(tile_p, name, [])
 
 
-def _own_sample(tile_p: Any, p: Any) -> Callable[..., Any]:
-    """The copy's `sample`. Another extension may have replaced it in p: a method bound to p would sample p."""
-    replaced = p.__dict__.get("sample")
+def own_method(tile_p: Any, p: Any, name: str) -> Callable[..., Any]:
+    """The copy's method. Another extension may have replaced it in p: a method bound to p would act on p."""
+    replaced = p.__dict__.get(name)
     if replaced is None:
-        return types.MethodType(type(tile_p).sample, tile_p)
+        return types.MethodType(getattr(type(tile_p), name), tile_p)
     if getattr(replaced, "__self__", None) is p:
         return types.MethodType(replaced.__func__, tile_p)
     return replaced

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -26,17 +27,22 @@ from ..engine import upscale as run_engine
 from ..errors import ModelError, NotANumber, OptionError, Skipped, Stopped, TooLarge, UsduError
 from ..fit import Enlarge, check_whole, fit
 from ..host import Batch, Progress
+from ..mask import painted, soften
 from ..options import Options, listed
+from ..tile_prompts import has_extra_networks
 from ..upscale import MODEL_FILES, RESAMPLERS, SpandrelModel, resize
 from ..upscale import upscale as run_model
 from ..wrap import resize_wrapped
+from . import neighbours
+from .controlnet_units import ControlNetUnits, is_controlnet
 from .fused_processing import FusedCall
 from .identity import stamp, webui_identity
 from .jobs import Jobs
 from .local import EMBEDDED_UPSCALER
 from .memory import windows_that_fit
+from .prompts import Prompts
 from .script_args import supplied
-from .tile_processing import forget_pictures, tile_processing
+from .tile_processing import forget_pictures, own_method, tile_processing
 
 # Options of the host that act on every call.
 _TILE_OPTIONS = {
@@ -79,15 +85,18 @@ def _run(p: Any, script: Any, args: Sequence[Any]) -> Any:
     seed = processing.get_fixed_seed(p.seed)
     # A size by scale keeps the picture's shape; for the others the tab says what to do with another shape.
     resize_mode = 0 if options.target_size_type == "scale" else p.resize_mode
+    size = p.width, p.height
+    target = options.target_size(*rgb.shape[1::-1], size)
     if options.seamless:
-        check_whole(rgb, *options.target_size(*rgb.shape[1::-1], (p.width, p.height)), resize_mode)
+        check_whole(rgb, *target, resize_mode)
+    mask = _mask(p, rgb.shape[1::-1], target, resize_mode)
     pictures: list[Image.Image] = []
     texts: list[str] = []
     seeds: list[int] = []
     with _settings(p), Jobs(shared.state, p.n_iter) as jobs:
         for number in range(max(1, p.n_iter)):
-            host = WebuiHost(p, seed + number, script.title(), jobs, resize_mode)
-            result = run_engine(rgb, options.with_(seed=seed + number), host, img2img_size=(p.width, p.height))
+            host = WebuiHost(p, seed + number, script.title(), jobs, resize_mode, options, mask)
+            result = run_engine(rgb, options.with_(seed=seed + number), host, img2img_size=size, mask=mask)
             final, redrawn = _pictures(result, alpha, resize_mode, resize_wrapped if options.seamless else resize)
             _save(p, options, host, result, final, redrawn)
             if result.finished:
@@ -147,39 +156,32 @@ def default_tile() -> int:
     return 512
 
 
-def has_controlnet(p: Any) -> bool:
-    """Whether a ControlNet unit is on in this run."""
-    for script in getattr(getattr(p, "scripts", None), "alwayson_scripts", None) or []:
-        if _is_controlnet(script):
-            for unit in p.script_args[script.args_from : script.args_to]:
-                if unit.get("enabled", True) if isinstance(unit, Mapping) else getattr(unit, "enabled", False):
-                    return True
-    return False
-
-
-def _is_controlnet(script: Any) -> bool:
-    with suppress(Exception):  # a script without a title
-        return script.title().casefold() == "controlnet"
-    return False
-
-
 class WebuiHost:
     """One run on a person's `p`: every call goes to a copy of it."""
 
     alignment = 64
 
-    def __init__(self, p: Any, seed: int, title: str, jobs: Jobs, resize_mode: int):
+    def __init__(self, p: Any, seed: int, title: str, jobs: Jobs, resize_mode: int, options: Options, mask: Any = None):
         self.p, self.seed, self.title, self.jobs, self.resize_mode = p, seed, title, jobs, resize_mode
         self.latent_scale = getattr(processing, "opt_f", 8)
         self.default_tile = default_tile()
-        self.comments: dict[str, int] = {}
-        # A ControlNet unit without a picture takes the first of the batch as its own.
-        self.batch_cap = 1 if has_controlnet(p) else None
+        self.units, self.prompts = ControlNetUnits(p), Prompts()
+        self.comments: dict[str, int] = dict.fromkeys([*self.units.notes, *neighbours.notes(p)], 1)
+        # The host takes the extra networks of a batch from its first prompt (extra_networks.py:194).
+        alone = self.units.one_at_a_time or has_extra_networks(options.tile_prompts)
+        self.batch_cap = 1 if alone else None
+        self.interrogators, self.finishes = _interrogators(), _finishes(p)
+        if mask is not None and not mask.any():
+            self.comments["The mask is empty: nothing was redrawn."] = 1
+        if options.finish == "none" and (shared.opts.face_restoration if p.restore_faces is None else p.restore_faces):
+            self.comments["Faces are not restored in tiles: the finishing pass does it once, at the end."] = 1
+        self._wrap = options.seamless
         self.journal_folder = journal_folder()
         self.upscale_skipped = False
         self._parameters: dict[str, Any] = {}
         self._last: Any = None
         self._skipped = 0
+        self._no_interrogator = False
         if getattr(p, "refiner_checkpoint", None) not in (None, "", "None", "none"):
             self.comments["Ultimate SD Upscale leaves the refiner out: it would swap checkpoints twice a tile."] = 1
 
@@ -213,6 +215,8 @@ class WebuiHost:
 
     def refine(self, batch: Batch) -> np.ndarray:
         tile_p = self._tile_processing(batch)
+        self.prompts.settle(tile_p, own_method(tile_p, self.p, "init"), batch.prompts)
+        self.units.crop_to(tile_p, batch.tiles[0].window, batch.canvas, wrap=self._wrap)
         with _own_generators(), _encoding_alone([noise.seed % 2**64 for noise in batch.noises]):
             torch.manual_seed(batch.noises[0].seed % 2**64)
             try:
@@ -249,7 +253,7 @@ class WebuiHost:
         reason = None
         if not hasattr(processing, "DecodedSamples") or hasattr(shared.sd_model, "forge_objects"):
             reason = "this webui's samplers call the model in another way"
-        elif has_controlnet(self.p):
+        elif self.units.places:
             reason = "with a ControlNet unit on"
         elif getattr(getattr(shared.sd_model, "model", None), "conditioning_key", "crossattn") != "crossattn":
             reason = "with an inpainting, edit or depth checkpoint"
@@ -322,6 +326,43 @@ class WebuiHost:
             data.pop("upcast_attn", None)
             data.update(before)
 
+    def interrogate(self, window: np.ndarray, name: str) -> str:
+        """By the host's model; a model that cannot be had is said once, and no tile is described."""
+        if self._no_interrogator:
+            return ""
+        picture, text = Image.fromarray(window), ""
+        with _state_kept(), suppress(Exception):
+            text = shared.interrogator.interrogate(picture) if name == "clip" else _deepbooru().tag(picture)
+        if not text or "<error>" in text:
+            self._no_interrogator = True
+            self.comments[f"Tiles were not described: the webui's {name} interrogator gave nothing."] = 1
+            return ""
+        return text
+
+    def finish(self, picture: np.ndarray, name: str) -> np.ndarray:
+        """Once over the final picture. A pass that fails leaves it as it is: the tiles are not lost."""
+        _say("Finishing")
+        try:
+            if name == "faces":
+                from modules import face_restoration
+
+                done = np.asarray(face_restoration.restore_faces(picture.copy()))
+            else:
+                from modules import scripts
+
+                p = self.describe({})
+                p.width, p.height = (self._last or p).width, (self._last or p).height
+                done = neighbours.run_adetailer(p, Image.fromarray(picture), scripts.PostprocessImageArgs)
+                done = np.asarray(done.convert("RGB"))
+        except Exception as error:
+            errors.report(f"{self.title}: the finishing pass", exc_info=True)
+            self.comments[f"The finishing pass failed: {type(error).__name__}: {error}"] = 1
+            return picture
+        if done.shape != picture.shape or np.array_equal(done, picture):
+            self.comments["The finishing pass changed nothing: no face was found, or its model is missing."] = 1
+            return picture
+        return done
+
     def progress(self, progress: Progress, canvas: np.ndarray | None) -> None:
         _say(f"Tile {progress.done} of {progress.total}")
         if canvas is not None and shared.opts.live_previews_enable:
@@ -340,11 +381,19 @@ class WebuiHost:
         last = self._last
         p = copy.copy(self.p if last is None else last)
         for name in ("width", "height", "denoising_strength", "n_iter", "batch_size", "tiling", "restore_faces",
-                     "do_not_save_samples", "do_not_save_grid", "override_settings", "outpath_samples"):  # fmt: skip
+                     "do_not_save_samples", "do_not_save_grid", "override_settings", "outpath_samples", "prompt",
+                     "negative_prompt", "styles", "script_args"):  # fmt: skip
             setattr(p, name, getattr(self.p, name, None))
+        for method in ("init", "sample"):
+            p.__dict__.pop(method, None)
         if last is None:  # no tile was refined: what a call would have set
             _prepare_description(p)
+        if self.prompts.resolved is not None:
+            p.all_prompts, p.all_negative_prompts = [[text] for text in self.prompts.resolved]
         extra = dict(p.extra_generation_params)
+        if self.p.image_mask is not None:
+            extra |= {"Mask blur": self.p.mask_blur} if self.p.mask_blur else {}
+            extra |= {"Mask mode": "Inpaint not masked"} if self.p.inpainting_mask_invert else {}
         if self._skipped:
             extra["Ultimate SD upscale skipped"] = f"{self._skipped} tiles"
         p.extra_generation_params = {
@@ -445,6 +494,54 @@ def _encoding_alone(seeds: Sequence[int]) -> Iterator[None]:
         yield
     finally:
         processing.images_tensor_to_samples = encode
+
+
+def _mask(p: Any, source: tuple[int, int], target: tuple[int, int], resize_mode: int) -> np.ndarray | None:
+    """The Inpaint tab's mask with its blur, which is in px of the source, at the result's size: uint8 (h, w)."""
+    if p.image_mask is None:
+        return None
+    mask = painted(p.image_mask, binary=getattr(p, "mask_round", True))
+    mask = mask if mask.shape[::-1] == source else resize(mask, *source, Image.Resampling.BILINEAR)
+    mask = soften(255 - mask if p.inpainting_mask_invert else mask, p.mask_blur_x, p.mask_blur_y)
+    enlarge = partial(resize, resampler=Image.Resampling.BILINEAR)
+    stacked = np.repeat(mask[:, :, None], 3, axis=2)
+    return np.ascontiguousarray(fit(stacked, *target, resize_mode, enlarge)[:, :, 0])
+
+
+def _deepbooru() -> Any:
+    from modules import deepbooru
+
+    return deepbooru.model
+
+
+def _interrogators() -> list[str]:
+    found = ["none"]
+    if getattr(shared, "interrogator", None) is not None:
+        found.append("clip")
+    with suppress(ImportError, AttributeError):
+        _deepbooru()
+        found.append("deepbooru")
+    return found
+
+
+def _finishes(p: Any) -> list[str]:
+    faces = ["faces"] * bool(getattr(shared, "face_restorers", None))
+    return ["none", *faces, *["adetailer"] * (neighbours.adetailer(p) is not None)]
+
+
+@contextmanager
+def _state_kept() -> Iterator[None]:
+    """The interrogator begins and ends a job of its own (interrogate.py:187, 220): ours goes on afterwards."""
+    state = shared.state
+    before = dict(vars(state))
+    try:
+        yield
+    finally:
+        asked = {name: getattr(state, name, False) for name in ("interrupted", "skipped", "stopping_generation")}
+        vars(state).update(before)
+        for name, value in asked.items():
+            if value:
+                setattr(state, name, value)
 
 
 def _say(doing: str) -> None:
@@ -595,7 +692,7 @@ class PanelHost:
         """Whether a unit is on cannot be seen from the panel: whether there is ControlNet at all."""
         from modules import scripts
 
-        return any(map(_is_controlnet, scripts.scripts_img2img.alwayson_scripts))
+        return any(map(is_controlnet, scripts.scripts_img2img.alwayson_scripts))
 
     def batch_limit(self, width: int, height: int) -> int:
         return windows_that_fit(devices.device, width, height, half=not shared.cmd_opts.no_half)

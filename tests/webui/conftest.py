@@ -12,11 +12,11 @@ if importlib.util.find_spec("gradio") is None:
     sys.path.insert(0, str(HERE / "fake_gradio"))
 
 
-@pytest.fixture
-def host():
-    """The stand-in's knobs and log, as after a start."""
+@pytest.fixture(params=["a1111", "forge"])
+def host(request):
+    """The stand-in's knobs and log, as after a start, once in the shape of each family of hosts."""
     from modules import standin
 
-    standin.reset()
+    standin.become(request.param)
     yield standin
-    standin.reset()
+    standin.become("a1111")

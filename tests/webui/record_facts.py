@@ -7,6 +7,7 @@ outside temporary folders.
 """
 
 import argparse
+import importlib.util
 import json
 import os
 import platform
@@ -22,9 +23,22 @@ def start(folder, flags):
     sys.argv = ["launch.py", *flags]
     from modules import initialize
 
+    forge = importlib.util.find_spec("modules_forge") is not None
+    if forge:  # Forge webui.py:17, before anything else
+        from modules_forge.initialization import initialize_forge
+
+        initialize_forge()
     initialize.imports()
     initialize.initialize()
     from modules import shared
+
+    if forge and importlib.util.find_spec("modules_forge.main_entry"):
+        # Forge chooses its checkpoint when it makes the page, and loads it in the first call of process_images.
+        from modules import sd_models
+        from modules_forge.main_entry import refresh_model_loading_parameters
+
+        refresh_model_loading_parameters()
+        sd_models.forge_model_reload()
 
     return shared.sd_model
 

@@ -32,7 +32,8 @@ class Tab(Browser):
     def press_tab(self, tabs: str, name: str) -> None:
         label = "[...document.querySelectorAll(arguments[0] + ' > .tab-nav > button')]"
         self.until(lambda: self.js(f"return {label}.length", tabs), tabs)
-        self.js(f"{label}.find((button) => button.innerText.trim() === arguments[1]).click()", tabs, name)
+        same = "button.innerText.trim().toLowerCase() === arguments[1].toLowerCase()"  # Forge writes Img2img
+        self.js(f"{label}.find((button) => {same}).click()", tabs, name)
 
     def fill(self, css: str, text: str) -> None:
         """Text into a box at once, as if pasted."""

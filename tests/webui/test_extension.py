@@ -315,11 +315,25 @@ def test_overrides_hold_for_the_run_and_are_put_back(extension, monkeypatch):
     assert refused([], override_settings={"no_such_setting": 2}).status_code == 422
 
 
-def test_lists_that_leak_in_some_forks_stay_empty(extension):
-    standin.knobs.forge = True
+LEAKING = ("pixels_after_sampling", "latents_after_sampling", "extra_result_images")
+
+
+def test_lists_that_leak_in_some_forks_stay_empty(extension, monkeypatch):
+    """Forge's ControlNet adds its detected map to `extra_result_images` in every call (controlnet.py:358)."""
+    original, tiles = processing.process_images, []
+
+    def with_a_detected_map(p):
+        tiles.append(p)
+        getattr(p, "extra_result_images", []).append(photo())
+        return original(p)
+
+    monkeypatch.setattr(processing, "process_images", with_a_detected_map)
     p = person()
-    webui.run(p, extension, [{"tile_width": 64}])
-    assert p.pixels_after_sampling == [] and p.latents_after_sampling == []
+    done = webui.run(p, extension, [{"tile_width": 64}])
+    assert len(done.images) == 1 and getattr(done, "extra_images", []) == []
+    assert len(tiles) > 1
+    for left in (p, *tiles):  # the host's pictures of thousands of tiles would fill the memory
+        assert [getattr(left, name, []) for name in LEAKING] == [[], [], []]
 
 
 # --- a person at the panel --------------------------------------------------------------------------------------------
@@ -562,6 +576,10 @@ def test_progress_counts_batches_of_tiles(extension):
     assert "Tile 9 of 9" in shared.state.textinfo and shared.state.current_image is not None
 
 
+# Forge names pictures of a folder after their files only then (img2img.py:126); A1111 always does.
+ORIGINAL_NAMES = {"img2img_batch_use_original_name": True}
+
+
 @pytest.fixture
 def folder(tmp_path):
     place = tmp_path / "in"
@@ -592,7 +610,7 @@ def batch(extension, folder, out, args, **values):
 
 def test_a_folder_keeps_its_names_and_settings(extension, folder, tmp_path):
     out = tmp_path / "out"
-    with options(save_images_add_number=False):
+    with options(save_images_add_number=False, **ORIGINAL_NAMES):
         done = batch(extension, folder, out, [{"tile_width": 64}])
     assert sorted(p.name for p in out.iterdir()) == ["a.png", "c.png", "d_alpha.png", "e_grey.png", "f_turned.png"]
     sizes = {p.name: Image.open(p).size for p in out.iterdir()}
@@ -605,7 +623,7 @@ def test_a_folder_keeps_its_names_and_settings(extension, folder, tmp_path):
 
 def test_a_picture_that_fails_does_not_lose_the_others(extension, folder, tmp_path, monkeypatch):
     standin.knobs.fail_on, standin.knobs.fail_times = 2, 2  # the third picture's tile, and its second try
-    with options(save_images_add_number=False):
+    with options(save_images_add_number=False, **ORIGINAL_NAMES):
         batch(extension, folder, tmp_path / "out", [{"tile_width": 512}])
     assert len(list((tmp_path / "out").iterdir())) == 4
     assert any("told to fail" in report for report in standin.log.reports)

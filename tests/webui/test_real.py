@@ -393,7 +393,10 @@ def test_a_folder_keeps_its_names_and_settings(server, tab, folder, tmp_path, nu
     tab.press_tab("#img2img_batch_source", "From directory")
     tab.fill("#img2img_batch_input_dir", str(folder))
     tab.fill("#img2img_batch_output_dir", str(out))
-    with server.options(save_images_add_number=numbered):
+    settings = {"save_images_add_number": numbered}
+    if "img2img_batch_use_original_name" in server.get("/sdapi/v1/options"):
+        settings["img2img_batch_use_original_name"] = True  # Forge names after the files only then
+    with server.options(**settings):
         tab.generate()
         tab.finished()
     names = {f"{number:05}-{stem}.png" if numbered else f"{stem}.png": stem for number, stem in enumerate(SIZES)}

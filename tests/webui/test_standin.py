@@ -1,4 +1,7 @@
-"""The stand-in for the webui's `modules` answers as the real v1.10.1 did (facts.json, recorded by record_facts.py)."""
+"""The stand-in for the webui's `modules` answers as the real ones did (recorded by record_facts.py).
+
+facts.json: A1111 v1.10.1. facts-forge.json: Forge dfdcbab, whose shape the stand-in takes when it is told to.
+"""
 
 import json
 import sys
@@ -11,13 +14,24 @@ from modules import errors, images, processing, scripts, shared, standin
 from modules.api.api import Api
 from probes.harness import make, photo, plain, run, runner_of
 
-FACTS = json.loads((Path(__file__).parent / "facts.json").read_text(encoding="utf-8"))
+RECORDED = {
+    shape: json.loads((Path(__file__).parent / name).read_text(encoding="utf-8"))
+    for shape, name in (("a1111", "facts.json"), ("forge", "facts-forge.json"))
+}
+FACTS = RECORDED["a1111"]
 QUESTIONS = probes.questions()
 # Compared by their own tests below: here the stand-in has less than the webui, or other pixels.
 PARTIAL = {"script", "upscaler_classes", "images"}
 
 
+# What the stand-in declares once, in A1111's form: Forge adds parameters and fields, see below.
+DECLARED = {"signatures", "fields"}
 pytestmark = pytest.mark.usefixtures("host")
+
+
+@pytest.fixture
+def facts(host):
+    return RECORDED["forge" if host.knobs.forge else "a1111"]
 
 
 def answer(name):
@@ -25,30 +39,38 @@ def answer(name):
 
 
 @pytest.mark.parametrize("name", sorted(set(FACTS) - {"host"} - PARTIAL))
-def test_same_answer(name):
-    assert answer(name) == FACTS[name]
+def test_same_answer(name, facts):
+    assert answer(name) == (FACTS if name in DECLARED else facts)[name]
 
 
-def test_every_question_was_recorded():
-    assert set(QUESTIONS) == set(FACTS) - {"host"}
+def test_forge_only_adds_to_what_is_declared():
+    ours, forge = RECORDED["a1111"], RECORDED["forge"]
+    for name, signature in ours["signatures"].items():
+        real = forge["signatures"][name]
+        assert real == signature or real.startswith(signature[:-1] + ", ") and real.count("=") > signature.count("=")
+    assert ours["fields"].items() <= forge["fields"].items()
 
 
-def test_script_and_runner():
-    ours, real = answer("script"), FACTS["script"]
+def test_every_question_was_recorded(facts):
+    assert set(QUESTIONS) == set(facts) - {"host"}
+
+
+def test_script_and_runner(facts):
+    ours, real = answer("script"), facts["script"]
     assert ours["methods"] == real["methods"]
-    assert ours["attributes"] == real["attributes"]
+    assert ours["attributes"].items() <= real["attributes"].items()
     assert ours["hooks"] == real["hooks"]
     assert set(ours["runner"]) <= set(real["runner"])
 
 
-def test_upscaler_classes():
-    ours, real = answer("upscaler_classes"), FACTS["upscaler_classes"]
-    assert ours["data"] == real["data"]
+def test_upscaler_classes(facts):
+    ours, real = answer("upscaler_classes"), facts["upscaler_classes"]
+    assert ours["data"].items() <= real["data"].items()
     assert ours["upscaler"] == real["upscaler"]
 
 
-def test_image_helpers():
-    ours, real = answer("images"), FACTS["images"]
+def test_image_helpers(facts):
+    ours, real = answer("images"), facts["images"]
     assert ours["flatten"] == real["flatten"]
     assert (ours["grid"], ours["grid 4"]) == (real["grid"], real["grid 4"])
     for mode, (width, height, pixel) in real["resize"].items():

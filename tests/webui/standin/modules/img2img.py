@@ -4,7 +4,7 @@ from pathlib import Path
 
 from PIL import UnidentifiedImageError
 
-from . import images, processing, scripts, shared
+from . import images, processing, scripts, shared, standin
 from .shared import state
 
 
@@ -45,12 +45,15 @@ def process_batch(
             p.image_mask = images.read(masks[0])
         if output_dir:
             several = p.n_iter > 1 or p.batch_size > 1
+            pattern = f"{path.stem}-[generation_number]" if several else path.stem
             p.outpath_samples = output_dir
-            p.override_settings.update(
-                save_to_dirs=False,
-                save_images_replace_action="Add number suffix",
-                samples_filename_pattern=f"{path.stem}-[generation_number]" if several else path.stem,
-            )
+            p.override_settings["save_to_dirs"] = False
+            if not standin.knobs.forge:
+                p.override_settings.update(
+                    save_images_replace_action="Add number suffix", samples_filename_pattern=pattern
+                )
+            elif shared.opts.img2img_batch_use_original_name:  # Forge img2img.py:126
+                p.override_settings["samples_filename_pattern"] = pattern
         done = scripts.scripts_img2img.run(p, *args)
         if done is None:
             p.override_settings.pop("save_images_replace_action", None)

@@ -121,7 +121,7 @@ class Processed:
         self.all_subseeds = all_subseeds or p.all_subseeds or [self.subseed]
         self.infotexts = infotexts or [info] * len(images_list)
         if standin.knobs.forge:
-            self.extra_images = p.extra_result_images
+            self.extra_images = []  # process_images gives it p's (Forge processing.py:1152)
 
     def js(self):
         """processing.py:571: what the API returns as `info`; anything that is not JSON becomes null."""

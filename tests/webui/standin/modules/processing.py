@@ -123,6 +123,8 @@ def process_images_inner(p):
         index_of_first_image=first,
         infotexts=texts,
     )
+    if standin.knobs.forge:
+        done.extra_images = p.extra_result_images
     if p.scripts is not None:
         p.scripts.postprocess(p, done)
     return done

@@ -107,6 +107,7 @@ class StableDiffusionProcessing:
         if not self.seed_enable_extras:
             self.subseed, self.subseed_strength, self.seed_resize_from_h, self.seed_resize_from_w = -1, 0, 0, 0
         if standin.knobs.forge:  # Forge processing.py:250-253: once per p, never again
+            self.distilled_cfg_scale = self.hr_distilled_cfg = 3.5
             self.extra_result_images, self.latents_after_sampling, self.pixels_after_sampling = [], [], []
             self.modified_noise = None
 

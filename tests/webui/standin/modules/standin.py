@@ -16,7 +16,7 @@ class Knobs:
     )
     step_gain: float = 0.0  # the same for the mean of the noise drawn at the steps (ancestral and SDE samplers)
     seed_gain: float = 0.0  # levels a picture is lifted for each of seed % 8
-    forge: bool = False  # shaped like Forge: lists that leak on a reused p, inference mode, modified_noise
+    forge: bool = False  # shaped like Forge: see `become`
     fail_on: int = -1  # the n-th call of process_images (from 0) raises RuntimeError in sampling
     fail_times: int = 1  # and so many calls from there on
     error: type = RuntimeError  # what is raised instead
@@ -57,6 +57,22 @@ def reset():
     shared.opts.data.clear()
     shared.state.__init__()
     script_callbacks.clear_callbacks()
+
+
+def become(shape):
+    """A fresh start as a host of this shape: "a1111" or "forge".
+
+    Forge's: lists that leak on a reused p, inference mode, `modified_noise`, an index in PostprocessImageArgs, extra
+    images in a Processed, the Batch tab's names only by an option. Parameters that Forge adds are not declared.
+    """
+    from . import options, shared
+
+    reset()
+    knobs.forge = shape == "forge"
+    if knobs.forge:  # Forge shared_options.py:234
+        shared.opts.data_labels["img2img_batch_use_original_name"] = options.OptionInfo(False)
+    else:
+        shared.opts.data_labels.pop("img2img_batch_use_original_name", None)
 
 
 @contextlib.contextmanager

@@ -1,0 +1,53 @@
+"""What a run costs outside the model: time a tile and memory, by the size of the canvas."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+
+import numpy as np
+
+from lib_usdu.cli import peak_rss_mb
+from lib_usdu.engine import upscale
+from lib_usdu.hosts.local import IdentityRefiner, LocalHost
+from lib_usdu.options import Options
+
+TILE, PADDING = 512, 32  # windows of 576 x 576
+
+
+class FloatRefiner(IdentityRefiner):
+    """A model's output without the model: float pictures."""
+
+    def refine(self, batch, stop):
+        return batch.images.astype(np.float32)
+
+
+def measure(size: int) -> dict:
+    """One canvas of size x size, from a picture of half that; in this process."""
+    before = peak_rss_mb()
+    random = np.random.default_rng(0)
+    picture = np.empty((size // 2, size // 2, 3), np.uint8)
+    for row in picture:
+        row[:] = random.integers(0, 256, row.shape, dtype=np.uint8)
+    options = Options(tile_width=TILE, padding=PADDING, custom_scale=2, upscaler="Lanczos", max_megapixels=1e5)
+    stats = upscale(picture, options, LocalHost(FloatRefiner())).stats
+    each = [1000 * seconds for seconds in stats.outside_per_tile]
+    return {
+        "canvas": size, "tiles": stats.tiles, "outside_ms_min": min(each), "outside_ms_median": statistics.median(each),
+        "rss_mb": peak_rss_mb(), "rss_before_mb": before, "upscale_seconds": stats.stages["upscale"],
+    }  # fmt: skip
+
+
+def measure_apart(size: int) -> dict:
+    """As `measure`, in a process of its own: peak memory is then this size's."""
+    command = [sys.executable, "-m", "bench.outside", str(size)]
+    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("size", type=int)
+    print(json.dumps(measure(parser.parse_args().size)))

@@ -1,0 +1,82 @@
+"""Whole pictures: in memory while there is room for them, beyond that in a file the system pages in and out."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import tempfile
+import weakref
+from contextlib import suppress
+
+import numpy as np
+
+IN_MEMORY = 2 * 2**30
+"""Bytes of pictures held in memory at once; those made while it is used up go to files."""
+
+RELEASE_EVERY = 16
+"""Windows after which pictures in files are released: often enough to stay small, seldom enough to cost nothing."""
+
+_held = 0
+
+
+def new_canvas(shape: tuple[int, ...]) -> np.ndarray:
+    """A new uint8 array of this shape, its content arbitrary.
+
+    Where it lies in a file, the file has no name (POSIX) or goes when the array does (Windows): nothing is left behind,
+    not by a crash either. The file is made where `tempfile` makes them: TMPDIR moves it. Raises OSError when the
+    disk is full.
+    """
+    global _held  # noqa: PLW0603
+    size = int(np.prod(shape, dtype=np.int64))
+    if _held + size > IN_MEMORY:
+        return _in_file(shape, size)
+    array = np.empty(shape, np.uint8)
+    _held += size
+    weakref.finalize(array, _forget, size)
+    return array
+
+
+def copy_canvas(picture: np.ndarray) -> np.ndarray:
+    """A copy of a picture (h, w, ...), uint8, made strip by strip."""
+    copied = new_canvas(picture.shape)
+    step = max(1, 2**25 // max(picture[:1].nbytes, 1))
+    for y in range(0, len(picture), step):
+        copied[y : y + step] = picture[y : y + step]
+        release(picture)
+        release(copied)
+    return copied
+
+
+def release(picture: np.ndarray) -> None:
+    """Lets the system take back the memory of a picture that lies in a file; its pixels stay. Nothing for others."""
+    mapped = _mapping(picture)
+    if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
+        mapped.madvise(mmap.MADV_DONTNEED)
+
+
+def in_file(picture: np.ndarray) -> bool:
+    """Whether the pixels lie in a file."""
+    return _mapping(picture) is not None
+
+
+def _in_file(shape: tuple[int, ...], size: int) -> np.ndarray:
+    with tempfile.TemporaryFile(prefix="usdu-") as file:  # the mapping outlives the name and the handle
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, size)  # a full disk is an error here, not a crash later
+        else:
+            file.truncate(size)
+        return np.frombuffer(mmap.mmap(file.fileno(), size), np.uint8).reshape(shape)
+
+
+def _mapping(picture: np.ndarray) -> mmap.mmap | None:
+    while isinstance(picture, np.ndarray):
+        picture = picture.base
+    if isinstance(picture, memoryview):
+        picture = picture.obj
+    return picture if isinstance(picture, mmap.mmap) else None
+
+
+def _forget(size: int) -> None:
+    global _held  # noqa: PLW0603
+    with suppress(TypeError):  # at exit the module may be gone already
+        _held -= size

@@ -1,0 +1,50 @@
+"""What a run cost."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Stats:
+    """What a run cost. `stages` maps a stage's name to its seconds; of the tile loop, `refine_seconds` went by in the
+    host's refine call; `outside_per_tile` holds the seconds a tile cost outside of it, one entry for each batch.
+    `tiles_left_out`, those of the seams fix where no seam shows, are not in `tiles`."""
+
+    tiles: int = 0
+    tiles_done: int = 0
+    tiles_left_out: int = 0
+    batches: int = 0
+    seconds: float = 0.0
+    refine_seconds: float = 0.0
+    outside_seconds: float = 0.0
+    outside_per_tile: list[float] = field(default_factory=list)
+    stages: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def outside_ms_per_tile(self) -> float:
+        return 1000 * self.outside_seconds / max(self.tiles_done, 1)
+
+    @property
+    def seconds_left(self) -> float:
+        """Until all tiles are done, if they go on as so far."""
+        return (self.refine_seconds + self.outside_seconds) / self.tiles_done * (self.tiles - self.tiles_done)
+
+    def count(self, tiles: int, refine_seconds: float, outside_seconds: float) -> None:
+        """Adds a batch."""
+        self.batches += 1
+        self.tiles_done += tiles
+        self.refine_seconds += refine_seconds
+        self.outside_seconds += outside_seconds
+        self.outside_per_tile.append(outside_seconds / tiles)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.stages[name] = self.stages.get(name, 0.0) + time.perf_counter() - start

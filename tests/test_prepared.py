@@ -1,0 +1,49 @@
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from lib_usdu.embedded import DEFAULT_UPSCALER
+from lib_usdu.prepared import prepared, purely_convolutional
+from lib_usdu.upscale import SpandrelModel
+
+
+def test_the_embedded_upscaler_gives_what_it_gave_unprepared(photo):
+    ours = SpandrelModel.load(DEFAULT_UPSCALER)  # declares operators that spandrel's import needs
+    import spandrel
+
+    bare = spandrel.ModelLoader().load_from_file(DEFAULT_UPSCALER).eval()
+    pixels = torch.from_numpy(photo[None, 100:180, 100:180].copy()).permute(0, 3, 1, 2).float() / 255
+    with torch.inference_mode():
+        expected = bare(pixels).mul(255).round().clamp(0, 255).permute(0, 2, 3, 1).numpy()
+    assert np.abs(ours(photo[None, 100:180, 100:180]).astype(int) - expected).max() <= 1
+
+
+def test_a_reparameterised_convolution_is_fused_once():
+    class Fusing(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.eval_conv, self.fused = nn.Conv2d(3, 3, 3), 0
+
+        def update_params(self):
+            self.fused += 1
+
+        def forward(self, x):
+            self.update_params()
+            return self.eval_conv(x)
+
+    network = prepared(nn.Sequential(Fusing(), Fusing()), "cpu")
+    for _ in range(3):
+        network(torch.zeros(1, 3, 9, 9))
+    assert [module.fused for module in network] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    "network, convolutional",
+    [(nn.Conv2d(3, 3, 3), True), (nn.Sequential(nn.Conv2d(3, 3, 3), nn.Linear(3, 3)), False), (nn.PReLU(), False)],
+)
+def test_only_convolutional_networks_change_their_layout(network, convolutional):
+    assert purely_convolutional(network) == convolutional
+    prepared(network, "cpu")
+    kernels = [p for p in network.parameters() if p.ndim == 4]
+    assert all(p.is_contiguous(memory_format=torch.channels_last) == convolutional for p in kernels)
