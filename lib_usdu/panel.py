@@ -65,18 +65,25 @@ _PAGE_JS = """
         return JSON.stringify([w, h, ...size, number('denoising_strength')]);
     };"""
 _PLAN_JS = f"(_, ...values) => {{{_PAGE_JS} window.ultimateupscaleSeen = page(); return [page(), ...values]; }}"
-# Looks again and again while the panel is seen, for a picture has no size until it is loaded. It is started once: on
-# Forge something watched says "changed" all the time, and a timer that is started anew each time never fires.
+# Looks after a pause, and again while the panel is seen: a picture has no size until it is loaded. A change of nothing
+# does not count: on Forge something watched says "changed" all the time, and the pause would never come.
 # It also lets the keyboard reach the accordions, which gradio 3 forgets.
 _WATCH_JS = f"""() => {{{_PAGE_JS}
     for (const head of root.querySelectorAll('#{PREFIX}panel div.label-wrap'))
         Object.assign(head, {{tabIndex: 0, onkeydown: (event) => {{ if (event.key === 'Enter') head.click(); }}}});
-    %s window.ultimateupscaleWatch ??= setInterval(() => {{
+    %s clearInterval(window.ultimateupscaleWatch);
+    window.ultimateupscaleWatch = setInterval(() => {{
         if (root.querySelector('#{PREFIX}plan')?.offsetParent && page() !== window.ultimateupscaleSeen)
             root.querySelector('#{PREFIX}update_plan')?.click();
     }}, 300);
     return []; }}"""
-_PAGE_CHANGED_JS, _OPTION_CHANGED_JS = _WATCH_JS % "", _WATCH_JS % "window.ultimateupscaleSeen = null;"
+_PAGE_CHANGED_JS = (
+    _WATCH_JS
+    % """const now = page();
+    if (window.ultimateupscaleWatch && window.ultimateupscalePage === now) return [];
+    window.ultimateupscalePage = now;"""
+)
+_OPTION_CHANGED_JS = _WATCH_JS % "window.ultimateupscaleSeen = null;"
 
 
 class PanelHost(Protocol):
