@@ -34,9 +34,12 @@ def tone_drift(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def high_frequency_energy(picture: np.ndarray) -> float:
-    """Energy of luminance above half the Nyquist frequency."""
-    spectrum = np.abs(np.fft.rfft2(_luminance(picture))) ** 2
+    """Energy of luminance above half the Nyquist frequency, under a Hann window: without one the jump from one border
+    of the picture to the other would count, and with it every change of tone."""
     height, width = picture.shape[:2]
+    window = np.hanning(height)[:, None] * np.hanning(width)[None, :]
+    grey = _luminance(picture)
+    spectrum = np.abs(np.fft.rfft2((grey - grey.mean()) * window)) ** 2
     radius = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None, :])
     return float(spectrum[radius > 0.25].sum())
 

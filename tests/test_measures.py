@@ -60,7 +60,10 @@ def test_an_edge_of_the_picture_is_no_seam():
 
 def test_high_frequencies(canvas):
     smooth = measures.tone(canvas).round().astype(np.uint8)
-    assert measures.high_frequency_energy(smooth) < 0.01 * measures.high_frequency_energy(canvas)
+    energy = measures.high_frequency_energy(canvas)
+    assert measures.high_frequency_energy(smooth) < 0.01 * energy
+    shaded = np.clip(canvas + np.linspace(-20, 20, SIDE)[None, :, None], 0, 255).round().astype(np.uint8)
+    assert measures.high_frequency_energy(shaded) == pytest.approx(energy, rel=0.01), "a change of tone is none"
 
 
 def test_gmsd_rises_with_what_is_lost(canvas):
