@@ -45,6 +45,7 @@ WAYS: dict[str, dict] = {
     "noise: tile, cut": {"noise": "tile", "blend": "cut"},
     "linear": {"redraw_mode": "linear"},
     "chess": {"redraw_mode": "chess"},
+    "fused, lock off": {"redraw_mode": "fused", "tone_lock": 0},
     "padding 16": {"padding": 16},
     "padding 64": {"padding": 64},
     "padding 128": {"padding": 128},
@@ -65,14 +66,14 @@ class Section:
 
 
 SECTIONS: dict[str, Section] = {
-    "main": Section((DEFAULT, "lock off", "cut", "cut, lock off", ORIGINAL), {}, few=False),
-    "noise and context": Section(tuple(WAYS)[4:9], {}),
+    "main": Section((DEFAULT, "lock off", "cut", "cut, lock off", "fused, lock off", ORIGINAL), {}, few=False),
+    "noise and context": Section(("noise: tile", "noise: same", "noise: tile, cut", "linear", "chess"), {}),
     "padding": Section(("padding 16", "padding 64", "padding 128", "mask blur 4"), {}),
-    "denoise 0.2": Section((DEFAULT, ORIGINAL), {"denoise": 0.2}),
-    "denoise 0.5": Section((DEFAULT, ORIGINAL), {"denoise": 0.5}),
-    "tile 512": Section((DEFAULT, ORIGINAL), {"tile_width": 512}, side=1024),
+    "denoise 0.2": Section(("lock off", "fused, lock off", ORIGINAL), {"denoise": 0.2}),
+    "denoise 0.5": Section(("lock off", "fused, lock off", ORIGINAL), {"denoise": 0.5}),
+    "tile 512": Section((DEFAULT, "lock off", ORIGINAL), {"tile_width": 512}, side=1024),
     **{
-        name: Section((DEFAULT, ORIGINAL), {}, sampler=name)
+        name: Section((DEFAULT, "lock off", "fused, lock off", ORIGINAL), {}, sampler=name)
         for name in ("Euler a", "DPM++ 2M", "DPM++ SDE", "DPM++ 2M SDE", "LCM")
     },
 }

@@ -96,6 +96,8 @@ def run_fused(
     noise = tile_noise(options.seed, "canvas", canvas, 0, width, height, host.latent_scale, offset=number)
     batches_of = [Batch(tuple(tiles), _crops(base, tiles, work), (noise,), work.denoise, canvas) for tiles in groups]
     before = stats.tiles_done
+    # Half as far as pixels are mixed: towards its rim a window knows less, and the steps even out what is left.
+    reach = work.reach[0] // 2, work.reach[1] // 2
 
     def step_done(step: int, steps: int) -> None:
         stats.tiles_done = before + len(work.tiles) * step // (steps + 1)
@@ -103,7 +105,7 @@ def run_fused(
 
     started = time.perf_counter()
     try:
-        for batch, refined in zip(batches_of, host.fuse(batches_of, work.reach, step_done, wrap=work.wrap)):
+        for batch, refined in zip(batches_of, host.fuse(batches_of, reach, step_done, wrap=work.wrap)):
             for tile, reference, after in zip(batch.tiles, batch.images, refined):
                 compose.add(tile, low_frequency_lock(after, reference, options.tone_lock))
     except Stopped:
