@@ -10,6 +10,7 @@ needs webuiapi, selenium and Debian's chromium and chromium-driver. Settings are
 from __future__ import annotations
 
 import statistics
+import time
 import urllib.parse
 from collections import Counter
 from pathlib import Path
@@ -29,7 +30,8 @@ from lib_usdu.options import (
 )
 
 LEGACY = [None, 64, 0, 8, 16, 64, 0.35, 16, 0, True, 0, False, 8, 0, 2, 2048, 2048, 2]
-NINE_TILES = {"tile_width": 128, "padding": 32, "mask_blur": 0, "tone_lock": 0, "upscaler": "Lanczos", "tile_batch": 1}
+NINE_TILES = {"tile_width": 128, "padding": 32, "mask_blur": 0, "tone_lock": 0, "upscaler": "Lanczos", "tile_batch": 1,
+              "resume": False}  # fmt: skip
 DISTINCT = dict(
     tile_width=128, tile_height=192, mask_blur=3, padding=24, redraw_mode="chess", upscaler="Lanczos",
     seams_fix_type="band", seams_fix_width=32, seams_fix_denoise=0.2, seams_fix_padding=8, seams_fix_mask_blur=2,
@@ -296,6 +298,16 @@ def test_interrupt(server, face, done):
     assert server.ask([{"tile_width": 64}], face.resize((64, 64))).status == 200  # the next is not interrupted
 
 
+def test_an_interrupted_run_goes_on_where_it_was(server, face):
+    args, values = [{**NINE_TILES, "resume": True}], dict(steps=20, seed=time.time_ns() % 2**31)
+    running = Running(server, args, face, **values)
+    running.until(lambda seen: seen["textinfo"] == "Tile 2 of 9" and seen["state"]["sampling_step"] > 0)
+    server.post("/sdapi/v1/interrupt")
+    assert "unfinished: 2 of 9 tiles" in running.answer().text
+    resumed, undisturbed = server.ask(args, face, **values), server.ask([NINE_TILES], face, **values)
+    assert "unfinished" not in resumed.text and np.array_equal(resumed.pixels, undisturbed.pixels)
+
+
 @pytest.mark.parametrize("endpoint", ["interrupt", "skip"])
 def test_a_stop_while_upscaling(server, face, endpoint):
     """Interrupt ends the run; Skip ends the stage, and the tiles follow."""
@@ -414,6 +426,8 @@ def test_a_folder_keeps_its_names_and_settings(server, tab, folder, tmp_path, nu
 @pytest.mark.parametrize("clicks", [1, 2])
 def test_stop_after_the_current_tile(server, tab, face, tmp_path, clicks):
     """The first click on Interrupt says: stop after the current; the second: stop now."""
+    if clicks == 2:  # another picture: the first one's tiles are remembered
+        face = face.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     face.save(tmp_path / "face.png")
     prepare(tab)
     tab.drop(tmp_path / "face.png")
