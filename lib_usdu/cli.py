@@ -109,7 +109,7 @@ def _run(args: argparse.Namespace) -> int:
 def _upscale_file(job: Job, name: str, options: Options, host: Any, args: argparse.Namespace) -> dict:
     from .engine import upscale
     from .upscale import resize
-    from .wrap import resize_wrapped
+    from .wrap import resizer
 
     picture = imagefile.read(job.source, max_pixels=_max_pixels(args))
     for note in picture.notes:
@@ -121,7 +121,7 @@ def _upscale_file(job: Job, name: str, options: Options, host: Any, args: argpar
     target = job.target if result.finished else job.target.with_stem(job.target.stem + "-unfinished")
     alpha = None
     if picture.alpha is not None:
-        alpha = (resize_wrapped if options.seamless else resize)(picture.alpha, width, height)
+        alpha = resizer(options.seamless)(picture.alpha, width, height)
     for note in result.notes:
         _say(f"{name}: {note}")
     notes = imagefile.write(

@@ -22,9 +22,8 @@ from .schedule import FUSED, batches
 from .stats import Stats
 from .tile_numbers import ALL
 from .tile_prompts import TilePrompts
-from .upscale import resize
 from .visible import only_along, visible_seams
-from .wrap import resize_wrapped, upscale_wrapped
+from .wrap import resizer, upscale_wrapped
 
 
 @dataclass(frozen=True)
@@ -127,7 +126,7 @@ def _enlarged(rgb: np.ndarray, width: int, height: int, options: Options, host: 
             return upscale_wrapped(host.upscale, rgb, options.upscaler, width, height), True
         return host.upscale(rgb, options.upscaler, width, height), True
     except Stopped:
-        return (resize_wrapped if options.seamless else resize)(rgb, width, height), False
+        return resizer(options.seamless)(rgb, width, height), False
 
 
 def _masked(mask: np.ndarray | None, inside: np.ndarray, outside: np.ndarray) -> np.ndarray:

@@ -41,6 +41,12 @@ def fit(rgb: np.ndarray, width: int, height: int, mode: int, enlarge: Enlarge) -
     return np.pad(enlarged, ((y, height - inner_h - y), (x, width - inner_w - x), (0, 0)), mode="edge")
 
 
+def fit_plane(plane: np.ndarray, width: int, height: int, mode: int, enlarge: Enlarge) -> np.ndarray:
+    """`fit` of a single channel, uint8 (h, w): an alpha channel, a mask."""
+    stacked = np.repeat(plane[:, :, None], 3, axis=2)
+    return np.ascontiguousarray(fit(stacked, width, height, mode, enlarge)[:, :, 0])
+
+
 def check_whole(rgb: np.ndarray, width: int, height: int, mode: int) -> None:
     """Raises OptionError where `fit` would crop or fill: such a picture no longer goes on at its other side."""
     if mode in (CROP, FILL) and rgb.shape[1] * height != rgb.shape[0] * width:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from . import journal
 from .errors import ModelError, UsduError
 from .faults import Faults, describe, out_of_memory
-from .host import Batch
+from .host import Batch, Fusion
 from .options import INFOTEXT_PREFIX, Options
 
 
@@ -53,10 +53,10 @@ class GuardedHost:
             (identity, rgb), (height, width, 3), make, lambda: not getattr(self._host, "upscale_skipped", False)
         )
 
-    def fuse(self, *args: Any, **kwargs: Any) -> Iterator[np.ndarray]:
+    def fuse(self, fusion: Fusion, step_done: Callable[[int, int], None]) -> Iterator[np.ndarray]:
         """The host's: there all windows are one piece of work, so nothing of it is kept or tried again."""
         try:
-            yield from self._host.fuse(*args, **kwargs)
+            yield from self._host.fuse(fusion, step_done)
         except UsduError:
             raise
         except Exception as error:

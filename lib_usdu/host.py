@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Protocol
 
@@ -40,6 +40,38 @@ def _pick(value: Any, indices: list[int]) -> Any:
     if isinstance(value, np.ndarray):
         return value[indices]
     return tuple(value[i] for i in indices) if isinstance(value, tuple) else value
+
+
+@dataclass(frozen=True)
+class Fusion:
+    """All windows of a pass, to take each sampler step together.
+
+    batches: the windows in the groups that the model can hold, each with one noise, the whole canvas's. reach: px
+    (x, y) past its core over which a window's opinion fades out. wrap: the canvas goes on at its other side.
+    """
+
+    batches: tuple[Batch, ...]
+    reach: tuple[int, int]
+    wrap: bool = False
+
+    @property
+    def tiles(self) -> list[Tile]:
+        return [tile for batch in self.batches for tile in batch.tiles]
+
+    @property
+    def images(self) -> Iterator[np.ndarray]:
+        """The pixels of one window after the other: uint8 (h, w, 3)."""
+        return (image for batch in self.batches for image in batch.images)
+
+    @property
+    def noise(self) -> TileNoise:
+        """Of the whole canvas."""
+        return self.batches[0].noises[0]
+
+    @property
+    def limit(self) -> int:
+        """How many windows the model can hold at once."""
+        return max(len(batch.tiles) for batch in self.batches)
 
 
 @dataclass(frozen=True)
@@ -113,19 +145,10 @@ class Host(Protocol):
     fuses: bool
     """Whether `fuse` is there; a host without this attribute has it not."""
 
-    def fuse(
-        self,
-        batches: Sequence[Batch],
-        reach: tuple[int, int],
-        step_done: Callable[[int, int], None],
-        *,
-        wrap: bool = False,
-    ) -> Iterable[np.ndarray]:
+    def fuse(self, fusion: Fusion, step_done: Callable[[int, int], None]) -> Iterable[np.ndarray]:
         """As `refine` for each batch, but all windows take each sampler step together and agree on it.
 
-        Each batch's one noise is the whole canvas's. reach: px (x, y) past its core over which a window's opinion
-        fades out. step_done is told (steps done, steps). wrap: the canvas goes on at its other side. Raises Stopped
-        before anything was given back.
+        step_done is told (steps done, steps). Raises Stopped before anything was given back.
         """
         ...
 

@@ -9,9 +9,9 @@ import numpy as np
 from .blend import Cut, Feather
 from .canvas import RELEASE_EVERY, copy_canvas, release
 from .colour import low_frequency_lock
-from .errors import ModelError, Stopped
+from .errors import Stopped
 from .geometry import Region, Tile, crop
-from .host import Batch, Host, Progress
+from .host import Batch, Fusion, Host, Progress
 from .noise import tile_noise
 from .options import Options
 from .passes import Pass
@@ -30,18 +30,20 @@ def run_pass(
     stats: Stats,
     prompts: TilePrompts,
 ) -> tuple[np.ndarray, bool]:
-    """One pass over a picture: the new picture, and whether every tile was done."""
+    """One pass over a picture: the new picture, and whether every tile was done. The host gives windows of the size it
+    was given (`faults`)."""
     height, width = base.shape[:2]
     out = copy_canvas(base)
     compose = _composer(work, base, out)
     source = base if work.context in INDEPENDENT else compose.view
+    canvas = Region(0, 0, width, height)
     finished = True
     for tiles in groups:
         if host.stop_requested():
             finished = False
             break
         started = time.perf_counter()
-        images = np.stack([crop(source, tile.window, wrap=work.wrap) for tile in tiles])
+        images = _crops(source, tiles, work)
         noises = tuple(
             # The pass's number: a second pass must not add the same noise again.
             tile_noise(
@@ -55,14 +57,11 @@ def run_pass(
             if options.interrogator != "none":
                 seen = (host.interrogate(window, options.interrogator) for window in images)
                 texts = [joined(text, more) for text, more in zip(texts, seen)]
-            canvas = Region(0, 0, width, height)
             refined = host.refine(Batch(tuple(tiles), images, noises, work.denoise, canvas, tuple(texts)))
         except Stopped:
             finished = False
             break
         refined_at = time.perf_counter()
-        if refined.shape != images.shape:
-            raise ModelError(f"the model returned {refined.shape} for windows of {images.shape}")
         for tile, before, after in zip(tiles, images, refined):
             reference = before if work.context in INDEPENDENT else crop(base, tile.window, wrap=work.wrap)
             compose.add(tile, low_frequency_lock(after, reference, options.tone_lock))
@@ -94,25 +93,23 @@ def run_fused(
     compose = _composer(work, base, out)
     canvas = Region(0, 0, width, height)
     noise = tile_noise(options.seed, "canvas", canvas, 0, width, height, host.latent_scale, offset=number)
-    batches_of = [Batch(tuple(tiles), _crops(base, tiles, work), (noise,), work.denoise, canvas) for tiles in groups]
-    before = stats.tiles_done
     # Half as far as pixels are mixed: towards its rim a window knows less, and the steps even out what is left.
     reach = work.reach[0] // 2, work.reach[1] // 2
+    windows = (Batch(tuple(tiles), _crops(base, tiles, work), (noise,), work.denoise, canvas) for tiles in groups)
+    fusion = Fusion(tuple(windows), reach, work.wrap)
 
     def step_done(step: int, steps: int) -> None:
-        stats.tiles_done = before + len(work.tiles) * step // (steps + 1)
-        host.progress(Progress(work.name, stats.tiles_done, stats.tiles, None), out)
+        done = stats.tiles_done + len(work.tiles) * step // (steps + 1)
+        host.progress(Progress(work.name, done, stats.tiles), out)
 
     started = time.perf_counter()
     try:
-        for batch, refined in zip(batches_of, host.fuse(batches_of, reach, step_done, wrap=work.wrap)):
+        for batch, refined in zip(fusion.batches, host.fuse(fusion, step_done)):
             for tile, reference, after in zip(batch.tiles, batch.images, refined):
                 compose.add(tile, low_frequency_lock(after, reference, options.tone_lock))
     except Stopped:
-        stats.tiles_done = before
         return base, False
     compose.finish()
-    stats.tiles_done = before
     stats.count(len(work.tiles), time.perf_counter() - started, 0.0)
     host.progress(Progress(work.name, stats.tiles_done, stats.tiles, stats.seconds_left), out)
     return out, True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -31,6 +31,11 @@ OVERLAP = 16
 """Pixels around a window that the model sees and that are cut off again."""
 
 MODEL_FILES = (".safetensors", ".pth", ".pt", ".ckpt")
+
+
+def known_name(name: str, names: Iterable[str]) -> str:
+    """The name as it is written among `names`, whatever its case; as it is where it is not among them."""
+    return next((known for known in names if known.casefold() == name.casefold()), name)
 
 
 WHOLE_RESIZE = 2**24

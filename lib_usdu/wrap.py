@@ -7,8 +7,9 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image
 
+from .fit import Enlarge
 from .geometry import Region, crop
-from .upscale import RESAMPLERS, resize
+from .upscale import RESAMPLERS, known_name, resize
 
 MARGIN = 32
 """Pixels of the small picture an upscaler is given beyond each edge; they are cut off again."""
@@ -24,6 +25,11 @@ def resize_wrapped(rgb: np.ndarray, width: int, height: int, resampler: int = Im
     return _resize_part(crop(rgb, period.grow(*beyond), wrap=True), period.shift(*beyond), width, height, resampler)
 
 
+def resizer(wrap: bool) -> Enlarge:
+    """`resize`, or `resize_wrapped` for a picture that goes on at its other side."""
+    return resize_wrapped if wrap else resize
+
+
 def upscale_wrapped(
     enlarge: Callable[[np.ndarray, str, int, int], np.ndarray], rgb: np.ndarray, name: str, width: int, height: int
 ) -> np.ndarray:
@@ -32,7 +38,7 @@ def upscale_wrapped(
     The margin has to come out as whole pixels, so `enlarge` is asked for a whole factor, and one Lanczos resize makes
     the rest. It does not run a model more often than without a margin.
     """
-    resampler = {known.casefold(): found for known, found in RESAMPLERS.items()}.get(name.casefold())
+    resampler = RESAMPLERS.get(known_name(name, RESAMPLERS))
     if resampler is not None:
         return resize_wrapped(rgb, width, height, resampler)
     period = Region(0, 0, rgb.shape[1], rgb.shape[0])

@@ -23,17 +23,17 @@ class NoisyRefiner(IdentityRefiner):
         return blurred + 20 * batch.denoise * np.stack(noises)
 
 
-    def fuse(self, batches, reach, step_done, stop, *, wrap=False):
+    def fuse(self, fusion, step_done, stop):
         for step in range(3):
             if stop():
                 raise Stopped("stopped in a step")
             step_done(step + 1, 3)
-        for batch in batches:
+        for batch in fusion.batches:
             (noise,) = batch.noises
             canvas = np.kron(noise.draw(0, 3).transpose(1, 2, 0), np.ones((8, 8, 1)))
             yield np.stack(
                 [
-                    image.astype(np.float32) + 20 * batch.denoise * crop(canvas, tile.window, wrap=wrap)
+                    image.astype(np.float32) + 20 * batch.denoise * crop(canvas, tile.window, wrap=fusion.wrap)
                     for tile, image in zip(batch.tiles, batch.images)
                 ]
             )

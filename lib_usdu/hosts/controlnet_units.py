@@ -22,6 +22,7 @@ from PIL import Image
 from ..fit import CROP, FILL, STRETCH, fit
 from ..geometry import Region, crop
 from ..upscale import resize
+from .alwayson import alwayson, title
 
 PICTURES = ("image", "input_image", "image_fg", "generated_image")
 """Fields that hold what is preprocessed, in one host or another."""
@@ -110,20 +111,12 @@ def over_canvas(pixels: np.ndarray, width: int, height: int, mode: int) -> np.nd
 
 
 def is_controlnet(script: Any) -> bool:
-    try:
-        return script.title().casefold() == "controlnet"
-    except Exception:  # a script without a title
-        return False
+    return title(script) == "controlnet"
 
 
 def _places(p: Any) -> list[int]:
     """Where in `p.script_args` ControlNet's values are."""
-    args = getattr(p, "script_args", None)
-    if not isinstance(args, (list, tuple)):
-        return []
-    scripts = getattr(getattr(p, "scripts", None), "alwayson_scripts", None) or []
-    found = [range(script.args_from, script.args_to) for script in scripts if is_controlnet(script)]
-    return [at for places in found for at in places if at < len(args)]
+    return [at for script, places in alwayson(p) if is_controlnet(script) for at in places]
 
 
 def _is_unit(value: Any) -> bool:

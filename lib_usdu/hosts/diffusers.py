@@ -15,7 +15,7 @@ import torch
 from .. import infotext
 from ..digest import digest
 from ..errors import ModelError, OptionError, Stopped
-from ..host import Batch
+from ..host import Batch, Fusion
 from ..noise import TileNoise
 from ..tile_prompts import joined
 from .canvas_draws import CanvasDraws
@@ -70,7 +70,7 @@ class DiffusersRefiner:
         self._tile_conditioning: dict[str, dict[str, torch.Tensor]] = {}  # of the last batch, by its tiles' texts
 
     def batch_limit(self, width: int, height: int) -> int:
-        return windows_that_fit(self.device, width, height, half=self.pipeline.unet.dtype == torch.float16)
+        return windows_that_fit(self.device, width, height, half=self._dtype == torch.float16)
 
     def refine(self, batch: Batch, stop: Callable[[], bool]) -> np.ndarray:
         """The windows after img2img, float32 (n, h, w, 3), levels 0-255. A denoise of 0 leaves them as they are."""
@@ -86,31 +86,24 @@ class DiffusersRefiner:
             self._conditioning_of(batch.prompts, len(batch.tiles)),
             stop,
         )
-        images = result.images.float().mul(255).permute(0, 2, 3, 1).cpu().numpy()
+        images = _levels(result.images)
         return images[:, : batch.images.shape[1], : batch.images.shape[2]]
 
     def fuse(
-        self,
-        batches: Sequence[Batch],
-        reach: tuple[int, int],
-        step_done: Callable[[int, int], None],
-        stop: Callable[[], bool],
-        *,
-        wrap: bool = False,
+        self, fusion: Fusion, step_done: Callable[[int, int], None], stop: Callable[[], bool]
     ) -> Iterator[np.ndarray]:
         """All windows of a canvas together, see `fused`; a batch's images after the other, as `refine` gives them."""
-        if batches[0].denoise == 0:
-            yield from (batch.images for batch in batches)
+        first, region = fusion.batches[0], fusion.noise.region
+        if first.denoise == 0:
+            yield from (batch.images for batch in fusion.batches)
             return
-        first = batches[0]
         self._piecewise_vae(first)
         noise = self._noise(first)
-        height, width = first.noises[0].region.height, first.noises[0].region.width
-        tiles = [tile for batch in batches for tile in batch.tiles]
-        places = patches(tiles, width, height, self.latent_scale, reach, wrap=wrap)
+        height, width = region.height, region.width
+        places = patches(fusion.tiles, width, height, self.latent_scale, fusion.reach, wrap=fusion.wrap)
 
         def encoded() -> torch.Tensor:
-            windows = (self._encode(one[None]) for batch in batches for one in self._pixels(batch))
+            windows = (self._encode(one[None]) for batch in fusion.batches for one in self._pixels(batch))
             canvas = torch.empty(1, self.pipeline.vae.config.latent_channels, height, width, dtype=self._dtype)
             return assemble(windows, places, canvas.to(self.device))
 
@@ -119,7 +112,7 @@ class DiffusersRefiner:
                 raise Stopped("stopped in a step")
 
         unet, size = self.pipeline.unet, first.images.shape[1:3]
-        unet.forward = unet_in_windows(unet.forward, places, max(len(batch.tiles) for batch in batches), check)
+        unet.forward = unet_in_windows(unet.forward, places, fusion.limit, check)
         try:
             canvas = self._sample(
                 encoded, noise, first.denoise, self._conditioning, stop, step_done, size, output_type="latent"
@@ -127,9 +120,9 @@ class DiffusersRefiner:
         finally:
             del unet.forward
         windows = iter(places)
-        for batch in batches:
+        for batch in fusion.batches:
             images = torch.cat([self._decode(place.cut(canvas)) for place in islice(windows, len(batch.tiles))])
-            yield images.float().mul(255).permute(0, 2, 3, 1).cpu().numpy()
+            yield _levels(images)
 
     def identity(self) -> dict[str, Any]:
         """The weights themselves, LoRA files merged in, and the settings but the seed: that is in the noise."""
@@ -152,7 +145,7 @@ class DiffusersRefiner:
     @contextmanager
     def more_precise(self) -> Iterator[None]:
         """In single precision, where the model is in half."""
-        dtype, conditioning = self.pipeline.unet.dtype, self._conditioning
+        dtype, conditioning = self._dtype, self._conditioning
         if dtype == torch.float32:
             yield
             return
@@ -195,7 +188,7 @@ class DiffusersRefiner:
         """The pipeline's prompt arguments for one tile."""
         if not self._has_text:
             width = self.pipeline.unet.config.cross_attention_dim
-            return {"prompt_embeds": torch.zeros(1, 1, width, device=self.device, dtype=self.pipeline.unet.dtype)}
+            return {"prompt_embeds": torch.zeros(1, 1, width, device=self.device, dtype=self._dtype)}
         names = ["prompt_embeds", "negative_prompt_embeds"]
         if hasattr(self.pipeline, "text_encoder_2"):
             names += ["pooled_prompt_embeds", "negative_pooled_prompt_embeds"]
@@ -217,8 +210,8 @@ class DiffusersRefiner:
         return _CanvasNoise(batch.noises, self.pipeline.vae.config.latent_channels, self.device, self._dtype)
 
     def _piecewise_vae(self, batch: Batch) -> None:
-        if max(batch.images.shape[1:3]) > WHOLE_DECODE and hasattr(self.pipeline.vae, "enable_tiling"):
-            self.pipeline.vae.enable_tiling()
+        if max(batch.images.shape[1:3]) > WHOLE_DECODE:
+            self.save_memory()
 
     @staticmethod
     def _pixels(batch: Batch) -> torch.Tensor:
@@ -239,7 +232,6 @@ class DiffusersRefiner:
         """Runs the pipeline on latents that are made when it asks for them, under the canvas's noise.
 
         conditioning: its prompt arguments, a row for each of the latents.
-
         size: (height, width) an SDXL model is told; None: that of the latents.
         """
 
@@ -317,6 +309,11 @@ class DiffusersRefiner:
         noised = scheduler.add_noise(latents, noise.draw(latents.shape), timestep)
         replace_brownian_tree(scheduler, noise.draw, latents.shape)
         return noised
+
+
+def _levels(images: torch.Tensor) -> np.ndarray:
+    """float32 (n, h, w, 3), 0-255, of (n, 3, h, w), 0-1."""
+    return images.float().mul(255).permute(0, 2, 3, 1).cpu().numpy()
 
 
 def fingerprint(module: Any) -> str:

@@ -7,20 +7,21 @@ a scrap of a picture back. Neither encoder nor decoder ever sees the canvas. Fil
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import numpy as np
 import torch
 
-from ..host import Batch
+from ..host import Fusion
 from .fused import Conditions, assemble, over_windows, patches
 
 
 @dataclass
 class FusedCall:
-    """Makes `tile_p` (a tile's copy of p, whose noise is the canvas's) the call for these batches.
+    """Makes `tile_p` (a tile's copy of p, whose noise is the canvas's) the call for these windows.
 
     processing: the host's module. stop: raises what the host's samplers take for an interrupt, when there is one.
     step_done: called after each call of the model. After the call `images` holds what each window became: float32
@@ -30,20 +31,16 @@ class FusedCall:
     processing: Any
     create_sampler: Callable[[], Any]
     tile_p: Any
-    batches: Sequence[Batch]
-    reach: tuple[int, int]
-    wrap: bool
+    fusion: Fusion
     scale: int
-    limit: int
     stop: Callable[[], None]
     step_done: Callable[[], None]
     interrupted: Callable[[], bool]
     images: list[np.ndarray] = field(default_factory=list)
 
     def __post_init__(self):
-        region = self.batches[0].noises[0].region
-        tiles = [tile for batch in self.batches for tile in batch.tiles]
-        self._places = patches(tiles, region.width, region.height, self.scale, self.reach, wrap=self.wrap)
+        region, fusion = self.fusion.noise.region, self.fusion
+        self._places = patches(fusion.tiles, region.width, region.height, self.scale, fusion.reach, wrap=fusion.wrap)
         self._size = region.height, region.width
         self._sample = self.tile_p.sample
         self.tile_p.init, self.tile_p.sample = self._init, self.sample
@@ -54,16 +51,15 @@ class FusedCall:
         p.extra_generation_params["Denoising strength"] = p.denoising_strength
         p.image_cfg_scale = None
         p.sampler = self.create_sampler()
-        windows = (image for batch in self.batches for image in batch.images)
-        latents = (self._encode(image, number) for number, image in enumerate(windows))
-        first = self._encode(self.batches[0].images[0], 0)
+        latents = (self._encode(image, number) for number, image in enumerate(self.fusion.images))
+        first = next(latents)
         canvas = torch.empty(1, first.shape[1], *self._size, dtype=first.dtype, device=first.device)
-        p.init_latent = assemble(latents, self._places, canvas)
+        p.init_latent = assemble(chain([first], latents), self._places, canvas)
         p.image_conditioning = canvas.new_zeros(1, 5, 1, 1)  # of a model that takes none (processing.py:396)
 
     def _encode(self, image: np.ndarray, number: int) -> torch.Tensor:
         pixels = torch.from_numpy(np.moveaxis(image.astype(np.float32) / 255, 2, 0)[None].copy())
-        torch.manual_seed((self.batches[0].noises[0].seed + number) % 2**64)  # the encoder's own small noise
+        torch.manual_seed((self.fusion.noise.seed + number) % 2**64)  # the encoder's own small noise
         return self.processing.images_tensor_to_samples(pixels, None, self.tile_p.sd_model)
 
     def sample(self, *args: Any, **kwargs: Any) -> Any:
@@ -75,7 +71,7 @@ class FusedCall:
             def predict(cut: torch.Tensor, conditions: Conditions) -> torch.Tensor:
                 return model(cut, conditions(sigma), **conditions(others))
 
-            predicted = over_windows(x, self._places, self.limit, self.stop, predict)
+            predicted = over_windows(x, self._places, self.fusion.limit, self.stop, predict)
             self.step_done()
             return predicted
 

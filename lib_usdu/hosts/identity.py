@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from .alwayson import alwayson
+
 # What of p reaches a tile (hosts/tile_processing.py resets the rest); a fork may lack some and have others.
 _FIELDS = (
     "sampler_name", "scheduler", "steps", "cfg_scale", "image_cfg_scale", "distilled_cfg_scale", "rescale_cfg",
@@ -46,9 +48,4 @@ def stamp(name: Any) -> tuple[Any, ...]:
 
 def _scripts(p: Any) -> list[tuple[str, Any]]:
     """The values of the scripts that act on every call, ControlNet's units among them."""
-    found = []
-    for script in getattr(getattr(p, "scripts", None), "alwayson_scripts", None) or []:
-        if script.args_from is not None and script.args_to is not None:
-            values = list((p.script_args or [])[script.args_from : script.args_to])
-            found.append((type(script).__qualname__, values))
-    return found
+    return [(type(script).__qualname__, [p.script_args[at] for at in places]) for script, places in alwayson(p)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,9 +12,9 @@ import numpy as np
 from .. import infotext
 from ..digest import digest
 from ..errors import OptionError
-from ..host import Batch, Progress
+from ..host import Batch, Fusion, Progress
 from ..options import listed
-from ..upscale import MODEL_FILES, RESAMPLERS, SpandrelModel, resize, upscale
+from ..upscale import MODEL_FILES, RESAMPLERS, SpandrelModel, known_name, resize, upscale
 
 EMBEDDED_UPSCALER = "SPAN x4"
 
@@ -47,15 +47,9 @@ class IdentityRefiner:
         return batch.images
 
     def fuse(
-        self,
-        batches: Sequence[Batch],
-        reach: tuple[int, int],
-        step_done: Callable[[int, int], None],
-        stop: Callable[[], bool],
-        *,
-        wrap: bool = False,
+        self, fusion: Fusion, step_done: Callable[[int, int], None], stop: Callable[[], bool]
     ) -> Iterable[np.ndarray]:
-        return (batch.images for batch in batches)
+        return (batch.images for batch in fusion.batches)
 
     def infotext(self, parameters: dict[str, str]) -> str:
         return infotext.write(parameters)
@@ -99,7 +93,7 @@ class LocalHost:
         return [*RESAMPLERS, *self.upscaler_files]
 
     def upscale(self, rgb: np.ndarray, name: str, width: int, height: int) -> np.ndarray:
-        name = next((known for known in self.upscalers() if known.casefold() == name.casefold()), name)
+        name = known_name(name, self.upscalers())
         if name in RESAMPLERS:
             return resize(rgb, width, height, RESAMPLERS[name])
         return upscale(
@@ -113,13 +107,13 @@ class LocalHost:
 
     def upscaler_identity(self, name: str) -> str | None:
         """The content of the model's file; None for plain resampling, which is quickly done again."""
-        name = next((known for known in self.upscalers() if known.casefold() == name.casefold()), name)
+        name = known_name(name, self.upscalers())
         path = None if name in RESAMPLERS else self.upscaler_files.get(name) or _model_path(name)
         return digest(Path(path).read_bytes(), str(self.device)) if path is not None else None
 
     def check_upscaler(self, name: str) -> None:
         """Raises OptionError when there is no such upscaler, ModelError when its file is none."""
-        if name.casefold() not in [known.casefold() for known in RESAMPLERS]:
+        if known_name(name, RESAMPLERS) not in RESAMPLERS:
             self._model(name)
 
     def refine(self, batch: Batch) -> np.ndarray:
@@ -129,15 +123,8 @@ class LocalHost:
     def fuses(self) -> bool:
         return hasattr(self.refiner, "fuse")
 
-    def fuse(
-        self,
-        batches: Sequence[Batch],
-        reach: tuple[int, int],
-        step_done: Callable[[int, int], None],
-        *,
-        wrap: bool = False,
-    ) -> Iterable[np.ndarray]:
-        return self.refiner.fuse(batches, reach, step_done, self.stop_requested, wrap=wrap)
+    def fuse(self, fusion: Fusion, step_done: Callable[[int, int], None]) -> Iterable[np.ndarray]:
+        return self.refiner.fuse(fusion, step_done, self.stop_requested)
 
     def progress(self, progress: Progress, canvas: np.ndarray | None) -> None:
         self.on_progress(progress)

@@ -6,6 +6,8 @@ from typing import Any
 
 from PIL import Image
 
+from .alwayson import alwayson, title
+
 # Extensions whose first argument says whether they are on, by the start of their title.
 _NOTES = {
     "tiled diffusion": "Tiled Diffusion is on: inside of a tile it only costs time; turn it off.",
@@ -19,16 +21,15 @@ _NOTES = {
 def notes(p: Any) -> list[str]:
     """What the person should know of extensions that are on."""
     found = []
-    for script in _alwayson(p):
-        args = p.script_args[script.args_from : script.args_to]
-        if args and args[0] is True:
-            found += [text for start, text in _NOTES.items() if _title(script).startswith(start)]
+    for script, places in alwayson(p):
+        if places and p.script_args[places[0]] is True:
+            found += [text for start, text in _NOTES.items() if title(script).startswith(start)]
     return found
 
 
-def adetailer(p: Any) -> Any:
-    """ADetailer's script in this run; None where there is none."""
-    return next((script for script in _alwayson(p) if _title(script) == "adetailer"), None)
+def adetailer(p: Any) -> tuple[Any, range] | None:
+    """ADetailer's script in this run and the positions of its values; None where there is none."""
+    return next((found for found in alwayson(p) if title(found[0]) == "adetailer"), None)
 
 
 def run_adetailer(p: Any, picture: Image.Image, arguments: type) -> Image.Image:
@@ -37,8 +38,8 @@ def run_adetailer(p: Any, picture: Image.Image, arguments: type) -> Image.Image:
     p: a processing object that describes the run, to be changed; width and height: of what ADetailer redraws.
     arguments: the host's PostprocessImageArgs.
     """
-    script = adetailer(p)
-    args = p.script_args[script.args_from : script.args_to]
+    script, places = adetailer(p)
+    args = [p.script_args[at] for at in places]
     p.init_images, p.image_mask = [picture], None
     p.batch_size, p.n_iter, p.batch_index, p.iteration = 1, 1, 0, 0
     p.__dict__.pop("_ad_disabled", None)
@@ -49,16 +50,3 @@ def run_adetailer(p: Any, picture: Image.Image, arguments: type) -> Image.Image:
     script.process(p, *args)
     script.postprocess_image(p, given, *args)
     return given.image
-
-
-def _alwayson(p: Any) -> list[Any]:
-    scripts = getattr(getattr(p, "scripts", None), "alwayson_scripts", None) or []
-    args = getattr(p, "script_args", None)
-    return [found for found in scripts if isinstance(args, (list, tuple)) and found.args_from is not None]
-
-
-def _title(script: Any) -> str:
-    try:
-        return script.title().casefold()
-    except Exception:  # a script without a title
-        return ""

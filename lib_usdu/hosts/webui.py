@@ -25,14 +25,14 @@ from ..embedded import DEFAULT_UPSCALER
 from ..engine import Result
 from ..engine import upscale as run_engine
 from ..errors import ModelError, NotANumber, OptionError, Skipped, Stopped, TooLarge, UsduError
-from ..fit import Enlarge, check_whole, fit
-from ..host import Batch, Progress
+from ..fit import Enlarge, check_whole, fit, fit_plane
+from ..host import Batch, Fusion, Progress
 from ..mask import painted, soften
 from ..options import Options, listed
 from ..tile_prompts import has_extra_networks
-from ..upscale import MODEL_FILES, RESAMPLERS, SpandrelModel, resize
+from ..upscale import MODEL_FILES, RESAMPLERS, SpandrelModel, known_name, resize
 from ..upscale import upscale as run_model
-from ..wrap import resize_wrapped
+from ..wrap import resizer
 from . import neighbours
 from .controlnet_units import ControlNetUnits, is_controlnet
 from .fused_processing import FusedCall
@@ -97,7 +97,7 @@ def _run(p: Any, script: Any, args: Sequence[Any]) -> Any:
         for number in range(max(1, p.n_iter)):
             host = WebuiHost(p, seed + number, script.title(), jobs, resize_mode, options, mask)
             result = run_engine(rgb, options.with_(seed=seed + number), host, img2img_size=size, mask=mask)
-            final, redrawn = _pictures(result, alpha, resize_mode, resize_wrapped if options.seamless else resize)
+            final, redrawn = _pictures(result, alpha, resize_mode, resizer(options.seamless))
             _save(p, options, host, result, final, redrawn)
             if result.finished:
                 result.forget()
@@ -261,27 +261,20 @@ class WebuiHost:
             raise OptionError("redraw_mode", "fused", f"linear, chess, none, parallel {reason}")
         return True
 
-    def fuse(
-        self,
-        batches: Sequence[Batch],
-        reach: tuple[int, int],
-        step_done: Callable[[int, int], None],
-        *,
-        wrap: bool = False,
-    ) -> list[np.ndarray]:
+    def fuse(self, fusion: Fusion, step_done: Callable[[int, int], None]) -> list[np.ndarray]:
         from modules import sd_samplers, sd_samplers_common
 
         def stop() -> None:
-            if shared.state.interrupted or getattr(shared.state, "skipped", False):
+            if _interrupted_or_skipped():
                 raise sd_samplers_common.InterruptedException
 
-        one = replace(batches[0], tiles=batches[0].tiles[:1], images=batches[0].images[:1])
-        tile_p = self._tile_processing(one)
+        first = fusion.batches[0]
+        tile_p = self._tile_processing(replace(first, tiles=first.tiles[:1], images=first.images[:1]))
         call = FusedCall(
-            processing, lambda: sd_samplers.create_sampler(tile_p.sampler_name, tile_p.sd_model), tile_p, batches,
-            reach, wrap, self.latent_scale, max(len(batch.tiles) for batch in batches), stop,
+            processing, lambda: sd_samplers.create_sampler(tile_p.sampler_name, tile_p.sd_model), tile_p, fusion,
+            self.latent_scale, stop,
             lambda: step_done(shared.state.sampling_step, max(shared.state.sampling_steps, 1)),
-            lambda: shared.state.interrupted or getattr(shared.state, "skipped", False),
+            _interrupted_or_skipped,
         )  # fmt: skip
         with _own_generators():
             processing.process_images(tile_p)
@@ -291,12 +284,12 @@ class WebuiHost:
             raise Stopped("interrupted in a step")
         if getattr(shared.state, "skipped", False):
             shared.state.skipped = False
-            self._skipped += sum(len(batch.tiles) for batch in batches)
+            self._skipped += len(fusion.tiles)
             self.comments["Ultimate SD Upscale: skipped, the picture is as upscaled."] = 1
-            return [batch.images for batch in batches]
+            return [batch.images for batch in fusion.batches]
         self._last = tile_p
-        images = iter(call.images)
-        return [np.stack(list(islice(images, len(batch.tiles)))) for batch in batches]
+        windows = iter(call.images)
+        return [np.stack(list(islice(windows, len(batch.tiles)))) for batch in fusion.batches]
 
     def identity(self) -> dict[str, Any]:
         p = copy.copy(self.p)
@@ -307,11 +300,10 @@ class WebuiHost:
         )  # fmt: skip
 
     def upscaler_identity(self, name: str) -> Any:
+        name = known_name(name, self.upscalers())
         if name in RESAMPLERS:
             return None
-        known = next((known for known in shared.sd_upscalers if known.name == name), None)
-        file = DEFAULT_UPSCALER if known is None else _file(known)
-        return name, stamp(file), self.resize_mode, dict(shared.opts.data)
+        return name, stamp(_file(_of_the_host(name))), self.resize_mode, dict(shared.opts.data)
 
     @contextmanager
     def more_precise(self) -> Iterator[None]:
@@ -406,13 +398,13 @@ class WebuiHost:
 
     def _upscaler(self, name: str) -> Any:
         """(rgb, width, height) to the picture at this size."""
-        name = next((known for known in self.upscalers() if known.casefold() == name.casefold()), name)
+        name = known_name(name, self.upscalers())
         if name in RESAMPLERS:
             return lambda rgb, width, height: resize(rgb, width, height, RESAMPLERS[name])
-        found = next((known for known in shared.sd_upscalers if known.name == name), None)
+        found = _of_the_host(name)
         if found is None and name != EMBEDDED_UPSCALER:
             raise OptionError("upscaler", name, listed(self.upscalers()))
-        model = _spandrel_model(DEFAULT_UPSCALER if found is None else _file(found))
+        model = _spandrel_model(_file(found))
 
         def enlarge(rgb: np.ndarray, width: int, height: int) -> np.ndarray:
             try:
@@ -504,8 +496,7 @@ def _mask(p: Any, source: tuple[int, int], target: tuple[int, int], resize_mode:
     mask = mask if mask.shape[::-1] == source else resize(mask, *source, Image.Resampling.BILINEAR)
     mask = soften(255 - mask if p.inpainting_mask_invert else mask, p.mask_blur_x, p.mask_blur_y)
     enlarge = partial(resize, resampler=Image.Resampling.BILINEAR)
-    stacked = np.repeat(mask[:, :, None], 3, axis=2)
-    return np.ascontiguousarray(fit(stacked, *target, resize_mode, enlarge)[:, :, 0])
+    return fit_plane(mask, *target, resize_mode, enlarge)
 
 
 def _deepbooru() -> Any:
@@ -544,6 +535,10 @@ def _state_kept() -> Iterator[None]:
                 setattr(state, name, value)
 
 
+def _interrupted_or_skipped() -> bool:
+    return bool(shared.state.interrupted or getattr(shared.state, "skipped", False))
+
+
 def _say(doing: str) -> None:
     """In the progress bar; in a folder the host keeps in `state.job` which picture it is (img2img.py:51)."""
     picture = str(shared.state.job or "")
@@ -559,8 +554,15 @@ def _prepare_description(p: Any) -> None:
         p.sd_model_hash = shared.sd_model.sd_model_hash
 
 
+def _of_the_host(name: str) -> Any:
+    """The host's upscaler of this name; None for the one that comes with the extension."""
+    return next((known for known in shared.sd_upscalers if known.name == name), None)
+
+
 def _file(upscaler: Any) -> Path:
-    """Where the host says an upscaler's model is; perhaps an address it would download it from."""
+    """Where the model of an upscaler of the host is; perhaps an address it would download it from. None: ours."""
+    if upscaler is None:
+        return DEFAULT_UPSCALER
     return Path(str(getattr(upscaler, "local_data_path", None) or upscaler.data_path or ""))
 
 
@@ -587,9 +589,8 @@ def _pictures(
     def finished(pixels: np.ndarray) -> Image.Image:
         picture = Image.fromarray(pixels)
         if alpha is not None:
-            stacked = np.repeat(alpha[:, :, None], 3, axis=2)
-            enlarged = fit(stacked, pixels.shape[1], pixels.shape[0], resize_mode, enlarge)
-            picture.putalpha(Image.fromarray(np.ascontiguousarray(enlarged[:, :, 0])))
+            fitted = fit_plane(alpha, pixels.shape[1], pixels.shape[0], resize_mode, enlarge)
+            picture.putalpha(Image.fromarray(fitted))
         if shared.opts.enable_pnginfo:
             picture.info["parameters"] = result.infotext
         return picture
