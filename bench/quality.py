@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from lib_usdu.batch_size import BatchLimits
 from lib_usdu.blend import to_uint8
 from lib_usdu.engine import upscale
 from lib_usdu.host import Batch
@@ -102,8 +103,8 @@ class Remembering:
     def __getattr__(self, name: str):
         return getattr(self.refiner, name)
 
-    def batch_limit(self, width: int, height: int) -> int:
-        return 1
+    def batch_limits(self, width: int, height: int) -> BatchLimits:
+        return BatchLimits(1, 1)
 
     def refine(self, batch: Batch, stop) -> np.ndarray:
         key = (batch.images.tobytes(), batch.noises, batch.denoise)

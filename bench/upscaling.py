@@ -18,8 +18,8 @@ import torch
 from PIL import Image
 
 from lib_usdu.embedded import DEFAULT_UPSCALER
-from lib_usdu.prepared import prepared
-from lib_usdu.upscale import SpandrelModel, upscale
+from lib_usdu.spandrel_model import SpandrelModel
+from lib_usdu.upscale import upscale
 
 TILE, OVERLAP = 192, 8  # the webui's ESRGAN_tile, ESRGAN_tile_overlap
 
@@ -59,11 +59,8 @@ def _random(name: str, device: str) -> tuple[SpandrelModel, Any]:
         loaded = ESRGAN.ESRGANArch().load(ESRGAN.ESRGAN(scale=4, num_blocks=6).state_dict())
     assert isinstance(loaded, spandrel.ImageModelDescriptor)
     half = device == "cuda" and loaded.supports_half
-    dtype = torch.float16 if half else torch.float32
-    bare = copy.deepcopy(loaded).to(device=device, dtype=dtype).eval()
-    loaded.to(device=device, dtype=dtype).eval()
-    prepared(loaded.model, torch.device(device))
-    return SpandrelModel(name, loaded.scale, loaded, torch.device(device), dtype), bare
+    bare = copy.deepcopy(loaded).to(device=device, dtype=torch.float16 if half else torch.float32).eval()
+    return SpandrelModel(name, loaded, device), bare
 
 
 def webui_loop(model: Any, image: Image.Image, scale: int) -> Image.Image:

@@ -36,7 +36,7 @@ _FLAGS = {
     "custom_width": "--size", "custom_height": "--size", "checkpoint": "--checkpoint",
     "auto_padding": "--auto-padding", "resume": "--no-resume", "redo_tiles": "--redo-tiles",
     "number_tiles": "--number-tiles", "tile_prompts": "--tile-prompts",
-    "lora": "--lora", "sampler": "--sampler", "steps": "--steps", "cfg": "--cfg",
+    "skip_flat": "--skip-flat", "lora": "--lora", "sampler": "--sampler", "steps": "--steps", "cfg": "--cfg",
 }  # fmt: skip
 
 
@@ -147,6 +147,7 @@ def _upscale_file(job: Job, name: str, options: Options, host: Any, args: argpar
     return {
         "input": str(job.source), "output": str(target), "width": width, "height": height,
         "finished": result.finished, "tiles": stats.tiles_done, "tiles_left_out": stats.tiles_left_out,
+        "tiles_flat": stats.tiles_flat,
         "batches": stats.batches,
         "seconds": round(stats.seconds, 3), "outside_ms_per_tile": round(stats.outside_ms_per_tile, 3),
         "stages": {stage: round(seconds, 3) for stage, seconds in stats.stages.items()},
@@ -185,7 +186,7 @@ def _options(args: argparse.Namespace) -> Options:
         "seamless": args.seamless, "seams_fix_only_visible": args.seams_fix_only_visible,
         "auto_padding": args.auto_padding, "resume": args.resume, "redo_tiles": args.redo_tiles,
         "number_tiles": args.number_tiles is not None,
-        "tile_prompts": _text(args.tile_prompts),
+        "tile_prompts": _text(args.tile_prompts), "skip_flat": args.skip_flat,
     }  # fmt: skip
     given = {name: value for name, value in given.items() if value is not None}
     if args.size is not None:
@@ -412,6 +413,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--blend", metavar=_names(BLENDS.labels), help=f"{about('blend')} (feather)")
     add("--seamless", action="store_true", default=None, help=about("seamless"))
     add("--seams-fix-only-visible", action="store_true", default=None, help=about("seams_fix_only_visible"))
+    add("--skip-flat", type=float, metavar="LEVELS", help=f"{about('skip_flat')} (0)")
     add("--tone-lock", type=float, help=f"{about('tone_lock')}, 0-1 (1)")
     add(
         "--upscaler",

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from .batch_size import BatchSize
 from .errors import OptionError, Stopped
+from .flat import without_flat
 from .geometry import Tile, plan_tiles
 from .guarded import GuardedHost
 from .host import Host
@@ -75,45 +77,35 @@ def upscale(
     if mask is not None:
         mask = over_canvas(mask, width, height)
         passes = touched(passes, mask)
-    scheduled = [(work, _schedule(work, options, host)) for work in passes]
-    stats = Stats(tiles=sum(len(work.tiles) for work, _ in scheduled))
-    parameters = options.to_infotext()
-    host.announce(parameters, sum(1 if work.context == FUSED else len(groups) for work, groups in scheduled))
-
+    stats = Stats(tiles=sum(len(work.tiles) for work in passes))
     guarded = GuardedHost(host, options, rgb, (width, height), stats.tiles)
+    scheduled = [_schedule(work, guarded) for work in passes]
+    parameters = options.to_infotext()
+    host.announce(parameters, stats.tiles)
 
     with stats.stage("upscale"):
         upscaled, finished = _enlarged(rgb, width, height, options, guarded)
+    if finished and options.skip_flat and options.redo_tiles == ALL:
+        kept = without_flat(passes, upscaled, options.skip_flat)
+        stats.tiles_flat = _leave_out(passes, kept, host, stats)
+        scheduled = [_schedule(work, guarded) for work in kept]
     canvas, redrawn = upscaled, None
-    for number in range(len(scheduled)):
-        if not finished:
-            break
-        if scheduled[number][0].name != "redraw" and redrawn is None:
-            redrawn = canvas
-            if options.seams_fix_only_visible and number > 0:  # without a redraw there is nothing to measure
-                scheduled[1:] = _where_seams_show(scheduled, upscaled, redrawn, options, host, stats)
-                parameters[INFOTEXT_PREFIX + "seams fix left out"] = f"{stats.tiles_left_out} tiles"
-        work, groups = scheduled[number]
-        guarded.faults.stage = work.name
-        with stats.stage(work.name):
-            if work.context == FUSED:
-                canvas, finished = run_fused(work, groups, number, canvas, options, guarded, stats)
-            else:
-                canvas, finished = run_pass(work, groups, number, canvas, options, guarded, stats, prompts)
-        canvas = _masked(mask, canvas, upscaled)
+    if finished:
+        canvas, redrawn, finished = _refined(scheduled, upscaled, mask, options, prompts, guarded, stats)
     if finished and options.finish != "none":
         with stats.stage("finish"):
             canvas = _masked(mask, host.finish(canvas, options.finish), upscaled)
     guarded.close()
     stats.stages["journal"] = guarded.seconds
     stats.seconds = time.perf_counter() - started
-    parameters.update(guarded.parameters)
+    parameters.update({**_left_out(stats), **guarded.parameters})
     if not finished:
         parameters[INFOTEXT_PREFIX + "unfinished"] = f"{stats.tiles_done} of {stats.tiles} tiles"
     sheet = numbered(canvas, planned[0].tiles) if options.number_tiles and planned else None
     text = host.infotext(parameters)
     return Result(
-        canvas, text, parameters, stats, upscaled, redrawn, finished, sheet, guarded.notes, guarded.forget
+        canvas, text, parameters, stats, upscaled, redrawn, finished, sheet, (*guarded.notes, *_saved(stats)),
+        guarded.forget,
     )  # fmt: skip
 
 
@@ -127,6 +119,40 @@ def _enlarged(rgb: np.ndarray, width: int, height: int, options: Options, host: 
         return host.upscale(rgb, options.upscaler, width, height), True
     except Stopped:
         return resizer(options.seamless)(rgb, width, height), False
+
+
+def _refined(
+    scheduled: list[_Scheduled],
+    upscaled: np.ndarray,
+    mask: np.ndarray | None,
+    options: Options,
+    prompts: TilePrompts,
+    host: GuardedHost,
+    stats: Stats,
+) -> tuple[np.ndarray, np.ndarray | None, bool]:
+    """The canvas after all passes, before the seams were fixed, and whether every tile was done."""
+    canvas, redrawn = upscaled, None
+    for number in range(len(scheduled)):
+        if scheduled[number].work.name != "redraw" and redrawn is None:
+            redrawn = canvas
+            if options.seams_fix_only_visible and number > 0:  # without a redraw there is nothing to measure
+                redraw, *fixes = (plan.work for plan in scheduled)
+                kept = _where_seams_show(redraw, fixes, upscaled, redrawn)
+                stats.tiles_left_out = _leave_out(fixes, kept, host, stats)
+                scheduled[1:] = [_schedule(work, host) for work in kept]
+        plan = scheduled[number]
+        host.faults.stage = plan.work.name
+        with stats.stage(plan.work.name):
+            if plan.work.context == FUSED:
+                canvas, finished = run_fused(plan.work, plan.groups, number, canvas, options, host, stats)
+            else:
+                canvas, finished = run_pass(
+                    plan.work, plan.groups, plan.size, number, canvas, options, host, stats, prompts
+                )  # fmt: skip
+        canvas = _masked(mask, canvas, upscaled)
+        if not finished:
+            return canvas, redrawn, False
+    return canvas, redrawn, True
 
 
 def _masked(mask: np.ndarray | None, inside: np.ndarray, outside: np.ndarray) -> np.ndarray:
@@ -154,30 +180,50 @@ def _tile_prompts(options: Options, width: int, height: int, align: int) -> Tile
     return TilePrompts.read(options.tile_prompts, plan)
 
 
-def _schedule(work: Pass, options: Options, host: Host) -> list[list[Tile]]:
+@dataclass(frozen=True)
+class _Scheduled:
+    """A pass, its tiles in groups that may be refined together, and into how large parts a group is divided."""
+
+    work: Pass
+    groups: list[list[Tile]]
+    size: BatchSize | None
+
+
+def _schedule(work: Pass, host: GuardedHost) -> _Scheduled:
     if not work.tiles:
-        return []
+        return _Scheduled(work, [], None)
     window = work.tiles[0].window
-    limit = options.tile_batch or host.batch_limit(window.width, window.height)
-    if host.batch_cap is not None:
-        limit = min(limit, host.batch_cap)
-    return batches(work.tiles, work.context, limit, reach=work.reach, around=work.around)
+    size = host.batch_size(window.width, window.height)
+    most = size.limits.most
+    return _Scheduled(work, batches(work.tiles, work.context, most, reach=work.reach, around=work.around), size)
+
+
+def _leave_out(passes: Sequence[Pass], kept: Sequence[Pass], host: Host, stats: Stats) -> int:
+    """Says how many tiles will not be refined after all, and takes them off the count."""
+    fewer = sum(len(work.tiles) for work in passes) - sum(len(work.tiles) for work in kept)
+    stats.tiles -= fewer
+    host.leave_out(fewer)
+    return fewer
 
 
 def _where_seams_show(
-    scheduled: list[tuple[Pass, list[list[Tile]]]],
-    before: np.ndarray,
-    after: np.ndarray,
-    options: Options,
-    host: Host,
-    stats: Stats,
-) -> list[tuple[Pass, list[list[Tile]]]]:
-    """The seam fixes of a run with those of their tiles that the finished redraw needs."""
-    (redraw, _), *fixes = scheduled
+    redraw: Pass, fixes: Sequence[Pass], before: np.ndarray, after: np.ndarray
+) -> tuple[Pass, ...]:
+    """The seam fixes with those of their tiles that the finished redraw needs."""
     seams = visible_seams(redraw, before, after)
-    kept = [only_along(work, seams) for work, _ in fixes]
-    narrowed = [(work, _schedule(work, options, host)) for work in kept]
-    stats.tiles_left_out = sum(len(work.tiles) for work, _ in fixes) - sum(len(work.tiles) for work in kept)
-    stats.tiles -= stats.tiles_left_out
-    host.leave_out(sum(len(groups) for _, groups in fixes) - sum(len(groups) for _, groups in narrowed))
-    return narrowed
+    return tuple(only_along(work, seams) for work in fixes)
+
+
+def _left_out(stats: Stats) -> dict[str, str]:
+    """For the infotext: tiles that were left out, and why."""
+    reasons = {"flat tiles left out": stats.tiles_flat, "seams fix left out": stats.tiles_left_out}
+    return {INFOTEXT_PREFIX + reason: f"{count} tiles" for reason, count in reasons.items() if count}
+
+
+def _saved(stats: Stats) -> list[str]:
+    """What leaving flat tiles out has saved."""
+    if not stats.tiles_flat:
+        return []
+    said = f"{stats.tiles_flat} of {stats.tiles + stats.tiles_flat} tiles are flat and stay as upscaled"
+    each = (stats.refine_seconds + stats.outside_seconds) / max(stats.tiles_done, 1)
+    return [said + f": about {each * stats.tiles_flat:.0f} s saved" * (stats.tiles_done > 0)]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-import sys
 from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
@@ -12,6 +10,7 @@ import numpy as np
 
 from .errors import ModelError, NotANumber, OptionError, Skipped, Stopped
 from .host import Batch
+from .memory import give_back, out_of_memory
 
 FAILURES_AT_THE_START = 3
 """So many tiles failing before any has succeeded: the model does not work at all, and the run ends with the error."""
@@ -20,19 +19,12 @@ FAILURES_IN_A_ROW = 5
 """So many failing in a row later on: the run ends as if stopped, and what is done is kept."""
 
 
-def out_of_memory(error: BaseException) -> bool:
-    """Whether this is the machine or the card running out of memory, however torch or numpy put it."""
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return True
-    said = str(error).casefold()
-    return isinstance(error, RuntimeError) and ("out of memory" in said or "not enough memory" in said)
-
-
 class Faults:
     """Calls `refine`, handles what it raises, and remembers what could not be helped.
 
     refine: tiles to windows, as `Host.refine`. host: asked for `save_memory` and `more_precise` where it has them.
-    total: tiles of the whole run. `stage` names the pass, for what is said of a tile.
+    total: tiles of the whole run. ran_out: told (height, width) of the windows and how many are tried from then on
+    whenever memory did not hold a batch. `stage` names the pass, for what is said of a tile.
 
     Out of memory: the batch is halved, for the rest of the run and this size of window; then the host saves memory
     where it can; then once more. Broken numbers: once more, more precisely where the host can. Anything else: each
@@ -40,8 +32,14 @@ class Faults:
     then ModelError.
     """
 
-    def __init__(self, refine: Callable[[Batch], np.ndarray], host: Any, total: int):
-        self._refine, self._host, self._total = refine, host, total
+    def __init__(
+        self,
+        refine: Callable[[Batch], np.ndarray],
+        host: Any,
+        total: int,
+        ran_out: Callable[[tuple[int, int], int], None] = lambda shape, left: None,
+    ):
+        self._refine, self._host, self._total, self._ran_out = refine, host, total, ran_out
         self._limits: dict[tuple[int, ...], int] = {}
         self._succeeded = self._in_a_row = 0
         self.stage = "redraw"
@@ -109,11 +107,12 @@ class Faults:
         return self._give_up(alone, problem)
 
     def _with_less_memory(self, batch: Batch, problem: BaseException) -> np.ndarray:
-        _release()
+        give_back()
         height, width = batch.images.shape[1:3]
         if len(batch.tiles) > 1:
             half = len(batch.tiles) // 2
-            self._limits[(height, width)] = half
+            self._limits[height, width] = half
+            self._ran_out((height, width), half)
             self.notes[f"out of memory: {half} tiles of {width}x{height} at once from here on"] = None
             return self.refine(batch)
         save_memory = getattr(self._host, "save_memory", None)
@@ -156,11 +155,3 @@ def describe(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
     said = (lines[0] if lines else "")[:200]
     return said if isinstance(error, (ModelError, NotANumber)) and said else f"{type(error).__name__}: {said}"
-
-
-def _release() -> None:
-    """Gives back what a failed call has left."""
-    gc.collect()
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available():
-        torch.cuda.empty_cache()

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
 from . import journal
+from .batch_size import BatchLimits, BatchSize
 from .errors import ModelError, UsduError
-from .faults import Faults, describe, out_of_memory
+from .faults import Faults, describe
 from .host import Batch, Fusion
+from .memory import out_of_memory
 from .options import INFOTEXT_PREFIX, Options
 
 
@@ -23,14 +26,38 @@ class GuardedHost:
         folder = getattr(host, "journal_folder", None)
         identity = identify() if identify is not None and folder is not None and options.resume else None
         self.journal, self._note = journal.open_job(folder, identity, source, size, options, tiles)
-        refine = host.refine if self.journal is None else self.journal.remembering(host.refine)
-        self.faults = Faults(refine, host, tiles)
+        refine = self._measured if self.journal is None else self.journal.remembering(self._measured)
+        self.faults = Faults(refine, host, tiles, self._ran_out)
+        self._asked = options.tile_batch
+        self._sizes: dict[tuple[int, int], BatchSize] = {}
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._host, name)
 
     def refine(self, batch: Batch) -> np.ndarray:
         return self.faults.refine(batch)
+
+    def batch_size(self, width: int, height: int) -> BatchSize:
+        """How many windows of this size to refine together. The host keeps what was learned for its next picture."""
+        limits = BatchLimits(self._asked, self._asked) if self._asked else self._host.batch_limits(width, height)
+        if self._host.batch_cap is not None:
+            limits = limits.within(self._host.batch_cap)
+        known = self._host.batch_sizes.setdefault((width, height, self._asked, self._host.batch_cap), BatchSize(limits))
+        known.keep_within(limits.most)
+        self._sizes[height, width] = known
+        return known
+
+    def _measured(self, batch: Batch) -> np.ndarray:
+        started = time.perf_counter()
+        refined = self._host.refine(batch)
+        size = self._sizes.get(batch.images.shape[1:3])
+        if size is not None:
+            size.measured(len(batch.tiles), time.perf_counter() - started)
+        return refined
+
+    def _ran_out(self, shape: tuple[int, int], left: int) -> None:
+        if shape in self._sizes:
+            self._sizes[shape].ran_out(left)
 
     def upscale(self, rgb: np.ndarray, name: str, width: int, height: int) -> np.ndarray:
         """The host's; ModelError for whatever its upscaler raises."""

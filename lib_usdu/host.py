@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from .batch_size import BatchLimits, BatchSize
 from .geometry import Region, Tile
 from .noise import TileNoise
 
@@ -114,12 +115,18 @@ class Host(Protocol):
     finishes: Sequence[str]
     """The same of the option `finish`."""
 
-    def announce(self, parameters: dict[str, str], batches: int) -> None:
-        """Told before the first tile: the run's generation parameters and how often `refine` will be called."""
+    batch_sizes: dict[Any, BatchSize]
+    """What was learned of batches; kept from picture to picture, as long as the model is the same."""
+
+    works_apart: bool
+    """Whether the model has a device of its own, so that the processor has time while `refine` waits for it."""
+
+    def announce(self, parameters: dict[str, str], tiles: int) -> None:
+        """Told before the first tile: the run's generation parameters and how many tiles there are."""
         ...
 
-    def leave_out(self, batches: int) -> None:
-        """Told during a run: so many of the calls announced will not be made after all."""
+    def leave_out(self, tiles: int) -> None:
+        """Told during a run: so many of the tiles announced will not be refined after all."""
         ...
 
     def upscalers(self) -> list[str]:
@@ -130,7 +137,7 @@ class Host(Protocol):
         """The picture, uint8 (h, w, 3), at exactly this size. Raises OptionError for an unknown name, Stopped."""
         ...
 
-    def batch_limit(self, width: int, height: int) -> int:
+    def batch_limits(self, width: int, height: int) -> BatchLimits:
         """How many windows of this size to refine together when the person leaves it open."""
         ...
 

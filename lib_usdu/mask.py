@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 from PIL import Image
@@ -77,10 +76,8 @@ def touched(passes: Sequence[Pass], mask: np.ndarray) -> tuple[Pass, ...]:
     found = []
     for work in passes:
         tiles = tuple(tile for tile in work.tiles if _seen(mask, tile.core.grow(*work.reach), wrap=work.wrap))
-        if len(tiles) == len(work.tiles) or (tiles and work.context == FUSED):
-            found.append(work)
-        elif tiles:  # a minimum-error cut needs the whole grid
-            found.append(replace(work, tiles=tiles, blend="feather"))
+        if tiles:
+            found.append(work if work.context == FUSED else work.only(tiles))
     return tuple(found)
 
 

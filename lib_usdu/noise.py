@@ -48,10 +48,10 @@ def _normal(seed: int, draw: int, index: np.ndarray) -> np.ndarray:
     low, shift = np.uint64(_MASK), np.uint64(32)
     key = [seed & _MASK, seed >> 32 & _MASK]
     # uint64 lanes holding 32-bit words: a product's two halves are then one shift and one mask away.
-    a = np.full_like(index, draw & _MASK)
-    b = np.zeros_like(index)
-    c = index & low
-    d = index >> shift  # the webui's counter stops at 2^32 values; only canvases beyond that use this word
+    # Words that are the same at each index are scalars, as long as they are.
+    a, b, c, d = np.uint64(draw & _MASK), np.uint64(0), index, np.uint64(0)
+    if index.size and index.max() > low:  # the webui's counter stops at 2^32 values
+        c, d = index & low, index >> shift
     for _ in range(_ROUNDS):
         product_a = a * _MULTIPLIERS[0]
         product_c = c * _MULTIPLIERS[1]

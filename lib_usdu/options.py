@@ -170,6 +170,9 @@ class Options:
     tile_prompts: str = _option("", Lines(), "added to the prompt: one line a tile, or '3-7: text', 'row,column: text'")
     interrogator: str = _option("none", INTERROGATORS, "describes each tile; its words are added to the prompt")
     finish: str = _option("none", FINISHES, "what is done once with the final picture, never in a tile")
+    skip_flat: float = _option(
+        0.0, Number(0, 32, 0.1, "levels"), "tiles that vary less than this anywhere stay as upscaled; 0: redraw all"
+    )
 
     denoise: float = _option(0.25, Number(0, 1, 0.01), "denoising strength")
     seed: int = _option(1, Number(0, 2**64 - 1), "seed of the noise")
@@ -289,7 +292,7 @@ LEGACY_ARGUMENTS: tuple[str, ...] = (
 OWN_ARGUMENTS: tuple[str, ...] = (
     "tile_batch", "noise", "blend", "tone_lock", "seamless", "seams_fix_only_visible",
     "auto_padding", "resume", "redo_tiles", "number_tiles", "tile_prompts", "interrogator",
-    "finish", "compare",
+    "finish", "compare", "skip_flat",
 )  # fmt: skip
 """Positions 19 and on. Only ever appended to."""
 SCRIPT_OPTIONS: tuple[str, ...] = tuple(

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
+from .batch_size import BatchLimits
 from .errors import OptionError
 from .options import LEGACY_ARGUMENTS, VERSION_MARKER, Options
 from .panel_text import DRIFT, NO_PICTURE, NOTHING_REDRAWN, PREFIX, SMALL_FOR_XL
@@ -23,7 +24,7 @@ class PlanHost(Protocol):
     def default_tile(self) -> int: ...
     def is_xl(self) -> bool: ...
     def has_controlnet(self) -> bool: ...
-    def batch_limit(self, width: int, height: int) -> int: ...
+    def batch_limits(self, width: int, height: int) -> BatchLimits: ...
 
 
 def read_page(text: str) -> tuple[tuple[int, int], tuple[int, int], float]:
@@ -77,7 +78,7 @@ def _work(options: Options, passes: Sequence[Pass], host: PlanHost) -> str:
             text += ", all together" * (count > 1)
         elif count <= MOST_CHAINED_TILES or same[0].context == PARALLEL:
             windows = [found.tiles[0].window for found in same]
-            limits = [options.tile_batch or max(host.batch_limit(w.width, w.height), 1) for w in windows]
+            limits = [options.tile_batch or host.batch_limits(w.width, w.height).first for w in windows]
             groups = sum(
                 len(batches(f.tiles, f.context, n, reach=f.reach, around=f.around)) for f, n in zip(same, limits)
             )

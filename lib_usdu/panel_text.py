@@ -42,7 +42,11 @@ LOOKS: dict[str, dict[str, Any]] = {  # where a control differs from what its op
     "resume": dict(label="Continue an interrupted run", info="Finished tiles are kept for the next run"),
     "redo_tiles": dict(label="Redo these tiles", info="Numbers of tiles of a finished picture, such as 3, 7-9; or all"),
     "number_tiles": dict(label="Number the tiles", info="A picture that shows the number of each tile"),
-    "skip_flat": dict(label="Skip flat tiles", info="Tiles without detail stay as enlarged"),
+    "skip_flat": dict(
+        label="Skip flat tiles",
+        info="Leaves tiles as enlarged that vary less than this, in levels. 0: none",
+        maximum=8,
+    ),
     "tile_prompts": dict(
         label="Prompts of tiles",
         info="Added to the prompt: one line a tile, or '3-7: text', 'row,column: text'",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .blend import Blend, Reach, reach_of
 from .geometry import Region, Tile, place_windows, plan_tiles
@@ -29,6 +29,12 @@ class Pass:
     @property
     def wrap(self) -> bool:
         return self.around is not None
+
+    def only(self, tiles: tuple[Tile, ...]) -> Pass:
+        """With some of its tiles. A minimum-error cut needs the whole grid: fewer tiles are feathered."""
+        if len(tiles) == len(self.tiles):
+            return self
+        return replace(self, tiles=tiles, blend="feather")
 
 
 def plan_passes(options: Options, width: int, height: int, align: int) -> tuple[Pass, ...]:

@@ -41,6 +41,6 @@ PRESETS = (
     ),
     Preset(
         "Fast", "Least work: few steps, little overlap.", 0.2,
-        {"padding": 16, "mask_blur": 4, "skip_flat": True},
+        {"padding": 16, "mask_blur": 4, "skip_flat": 1.0},
     ),
 )  # fmt: skip

@@ -33,8 +33,8 @@ def chosen_passes(passes: Sequence[Pass], numbers: str) -> tuple[Pass, ...]:
     if any(not 1 <= first <= last <= count for first, last in wanted):
         raise OptionError("redo_tiles", numbers, f"1 to {count}, the tiles of this picture, or all")
     tiles = tuple(tile for tile in redraw.tiles if any(a <= tile.index + 1 <= b for a, b in wanted))
-    # A minimum-error cut needs the whole grid; what is not redone is already in the picture.
     context = PARALLEL if redraw.context == FUSED else redraw.context  # alone they have nothing to agree with
+    # Feathered even where it is all of them: what is not redone is already in the picture.
     return (replace(redraw, tiles=tiles, blend="feather", context=context),)
 
 

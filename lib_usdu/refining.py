@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
+from .batch_size import BatchSize
 from .blend import Cut, Feather
 from .canvas import RELEASE_EVERY, copy_canvas, release
 from .colour import low_frequency_lock
@@ -23,6 +28,7 @@ from .tile_prompts import TilePrompts, joined
 def run_pass(
     work: Pass,
     groups: list[list[Tile]],
+    size: BatchSize,
     number: int,
     base: np.ndarray,
     options: Options,
@@ -31,19 +37,18 @@ def run_pass(
     prompts: TilePrompts,
 ) -> tuple[np.ndarray, bool]:
     """One pass over a picture: the new picture, and whether every tile was done. The host gives windows of the size it
-    was given (`faults`)."""
+    was given (`faults`).
+
+    size: of the parts in which the tiles of a group are refined. Where the model has a device of its own and no tile
+    waits for another, a thread composes the batch before and cuts the next one out while the device works.
+    """
     height, width = base.shape[:2]
     out = copy_canvas(base)
     compose = _composer(work, base, out)
     source = base if work.context in INDEPENDENT else compose.view
     canvas = Region(0, 0, width, height)
-    finished = True
-    for tiles in groups:
-        if host.stop_requested():
-            finished = False
-            break
-        started = time.perf_counter()
-        images = _crops(source, tiles, work)
+
+    def cut_out(tiles: list[Tile]) -> Batch:
         noises = tuple(
             # The pass's number: a second pass must not add the same noise again.
             tile_noise(
@@ -51,27 +56,85 @@ def run_pass(
             )
             for tile in tiles
         )
-        texts = [prompts.of(tile) for tile in tiles]
-        refining = time.perf_counter()
-        try:
-            if options.interrogator != "none":
-                seen = (host.interrogate(window, options.interrogator) for window in images)
-                texts = [joined(text, more) for text, more in zip(texts, seen)]
-            refined = host.refine(Batch(tuple(tiles), images, noises, work.denoise, canvas, tuple(texts)))
-        except Stopped:
-            finished = False
-            break
-        refined_at = time.perf_counter()
-        for tile, before, after in zip(tiles, images, refined):
+        texts = tuple(prompts.of(tile) for tile in tiles)
+        return Batch(tuple(tiles), _crops(source, tiles, work), noises, work.denoise, canvas, texts)
+
+    def put_in(batch: Batch, refined: np.ndarray) -> None:
+        for tile, before, after in zip(batch.tiles, batch.images, refined):
             reference = before if work.context in INDEPENDENT else crop(base, tile.window, wrap=work.wrap)
             compose.add(tile, low_frequency_lock(after, reference, options.tone_lock))
-        stats.count(len(tiles), refined_at - refining, time.perf_counter() - refined_at + refining - started)
-        if stats.tiles_done % RELEASE_EVERY < len(tiles):
-            release(base)
-            release(out)
-        host.progress(Progress(work.name, stats.tiles_done, stats.tiles, stats.seconds_left), out)
+
+    finished, composing = True, None
+    ahead = work.context in INDEPENDENT and getattr(host, "works_apart", False)
+    with ThreadPoolExecutor(1, "usdu-compose") if ahead else _AtOnce() as worker:
+        counted = time.perf_counter()
+        for batch in _one_ahead(_parts(groups, size), cut_out, worker) if ahead else map(cut_out, _parts(groups, size)):
+            if host.stop_requested():
+                finished = False
+                break
+            refining = time.perf_counter()
+            try:
+                refined = host.refine(_described(batch, host, options))
+            except Stopped:
+                finished = False
+                break
+            refine_seconds = time.perf_counter() - refining
+            if composing is not None:
+                composing.result()  # no more than two batches are under way
+            composing = worker.submit(put_in, batch, refined)
+            now = time.perf_counter()
+            stats.count(len(batch.tiles), refine_seconds, now - counted - refine_seconds)
+            counted = now
+            if stats.tiles_done % RELEASE_EVERY < len(batch.tiles):
+                release(base)
+                release(out)
+            host.progress(Progress(work.name, stats.tiles_done, stats.tiles, stats.seconds_left), out)
+        if composing is not None:
+            composing.result()
     compose.finish()
     return out, finished
+
+
+class _AtOnce(Executor):
+    """Does what it is given before it goes on."""
+
+    def submit(self, work: Callable[..., Any], *arguments: Any) -> Future:
+        done: Future = Future()
+        done.set_result(work(*arguments))
+        return done
+
+
+def _parts(groups: list[list[Tile]], size: BatchSize) -> Iterator[list[Tile]]:
+    """The groups in parts of as many tiles as `size` says by then. A group's tiles may be refined one after another
+    (`schedule.batches`)."""
+    for group in groups:
+        start = 0
+        while start < len(group):
+            part = group[start : start + size.now]
+            start += len(part)
+            yield part
+
+
+def _one_ahead(
+    parts: Iterator[list[Tile]], cut_out: Callable[[list[Tile]], Batch], worker: Executor
+) -> Iterator[Batch]:
+    """Each part cut out by the worker, while the one before is refined."""
+    coming: Future | None = None
+    for tiles in parts:
+        following = worker.submit(cut_out, tiles)
+        if coming is not None:
+            yield coming.result()
+        coming = following
+    if coming is not None:
+        yield coming.result()
+
+
+def _described(batch: Batch, host: Host, options: Options) -> Batch:
+    """With what the interrogator, where one is asked, sees in each window."""
+    if options.interrogator == "none":
+        return batch
+    seen = (host.interrogate(window, options.interrogator) for window in batch.images)
+    return replace(batch, prompts=tuple(joined(text, more) for text, more in zip(batch.prompts, seen)))
 
 
 def _crops(source: np.ndarray, tiles: list[Tile], work: Pass) -> np.ndarray:

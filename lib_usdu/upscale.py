@@ -5,17 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from PIL import Image
 
 from .blend import to_uint8
 from .canvas import RELEASE_EVERY, copy_canvas, new_canvas, release
-from .errors import ModelError, Stopped
+from .errors import Stopped
 from .geometry import Region, Tile, crop, plan_tiles
-from .prepared import prepared
+from .memory import give_back, out_of_memory
 
 RESAMPLERS = {
     "None": Image.Resampling.LANCZOS,
@@ -30,8 +29,8 @@ WINDOW = 256
 OVERLAP = 16
 """Pixels around a window that the model sees and that are cut off again."""
 
-MODEL_FILES = (".safetensors", ".pth", ".pt", ".ckpt")
-
+SMALLEST_WINDOW = 64
+"""Where memory runs out, windows are divided until they are no larger than this, without the overlap."""
 
 def known_name(name: str, names: Iterable[str]) -> str:
     """The name as it is written among `names`, whatever its case; as it is where it is not among them."""
@@ -103,7 +102,8 @@ def upscale(
 
     rgb: uint8 (h, w, 3). A model of any factor serves any size; one of factor 1 runs once. The canvas is written
     window by window: the model's output is never held whole, unless it must run on it again. Raises Stopped when
-    `stop` says so between windows.
+    `stop` says so between windows. batch: windows given to the model at once; fewer and smaller ones where memory runs
+    out.
     """
     sizes = [(rgb.shape[1], rgb.shape[0])]
     while model.scale > 1 and (sizes[-1][0] < width or sizes[-1][1] < height):
@@ -115,6 +115,7 @@ def upscale(
     sizes[-1] = (width, height)
     plans = [plan_tiles(w, h, window, window, overlap, align=8) for w, h in sizes[:-1]]
     total, done = sum(map(len, plans)), 0
+    model = _Sparing(model, batch)
     for plan, size in zip(plans, sizes[1:]):
         larger = new_canvas((size[1], size[0], 3))
         for start in range(0, len(plan), batch):
@@ -131,6 +132,45 @@ def upscale(
             progress(done, total)
         rgb = larger
     return rgb
+
+
+@dataclass
+class _Sparing:
+    """A model that goes on with fewer windows at once, then with pieces of a window, when memory runs out."""
+
+    model: Model
+    most: int
+    pieces: _Sparing | None = None
+    """What pieces of a window go through, where a whole one was too large."""
+
+    @property
+    def scale(self) -> int:
+        return self.model.scale
+
+    def __call__(self, windows: np.ndarray) -> np.ndarray:
+        if self.pieces is not None:
+            return np.stack([self._in_pieces(window, self.pieces) for window in windows])
+        try:
+            return np.concatenate([self.model(windows[i : i + self.most]) for i in range(0, len(windows), self.most)])
+        except Exception as error:
+            smallest = max(windows.shape[1:3]) <= SMALLEST_WINDOW + 2 * OVERLAP
+            if not out_of_memory(error) or (self.most == 1 and smallest):
+                raise
+        give_back()  # not before the error has let go of what the call held
+        if self.most > 1:
+            self.most = max(1, min(self.most, len(windows)) // 2)
+        else:
+            self.pieces = _Sparing(self.model, 1)
+        return self(windows)
+
+    def _in_pieces(self, window: np.ndarray, model: Model) -> np.ndarray:
+        height, width = window.shape[:2]
+        whole = np.empty((height * self.scale, width * self.scale, 3), np.uint8)
+        side = max(SMALLEST_WINDOW, -(-max(height, width) // 2))
+        for tile in plan_tiles(width, height, side, side, OVERLAP, align=8):
+            output = model(crop(window, tile.window)[None])[0]
+            _place(to_uint8(output), tile, self.scale, (width, height), whole)
+        return whole
 
 
 def _place(output: np.ndarray, tile: Tile, scale: int, source: tuple[int, int], canvas: np.ndarray) -> None:
@@ -159,59 +199,3 @@ def _place(output: np.ndarray, tile: Tile, scale: int, source: tuple[int, int], 
     )
     resized = Image.fromarray(output).resize((block.width, block.height), Image.Resampling.LANCZOS, box=box)
     canvas[block.slices] = np.asarray(resized)
-
-
-@dataclass(frozen=True)
-class SpandrelModel:
-    """A super-resolution file of any architecture spandrel knows."""
-
-    name: str
-    scale: int
-    descriptor: Any
-    device: Any
-    dtype: Any
-
-    @classmethod
-    def load(cls, path: str | Path, device: Any = "cpu") -> SpandrelModel:
-        """Raises ModelError when the file is missing, no known model, or not one for RGB pictures."""
-        from .torchvision_operators import declare_missing_operators
-
-        declare_missing_operators()
-        import spandrel
-        import torch
-
-        path = Path(path)
-        if not path.is_file():
-            raise ModelError(f"upscaler: {path}: no such file")
-        try:
-            descriptor = spandrel.ModelLoader().load_from_file(path)
-        except Exception as error:  # spandrel passes on whatever torch, safetensors and zipfile raise
-            reason = next(iter(str(error).strip().splitlines()), repr(error))
-            raise ModelError(f"upscaler: {path}: not a model that spandrel knows ({reason})") from error
-        if not isinstance(descriptor, spandrel.ImageModelDescriptor) or descriptor.input_channels not in (1, 3):
-            raise ModelError(f"upscaler: {path}: {descriptor.architecture.name} does not enlarge RGB pictures")
-        device = torch.device(device)
-        half = device.type == "cuda" and descriptor.supports_half
-        dtype = torch.float16 if half else torch.float32
-        descriptor.to(device=device, dtype=dtype).eval()
-        prepared(descriptor.model, device)
-        return cls(path.stem, descriptor.scale, descriptor, device, dtype)
-
-    def __call__(self, windows: np.ndarray) -> np.ndarray:
-        import torch
-
-        with torch.inference_mode():
-            pixels = torch.from_numpy(np.array(windows)).to(self.device).permute(0, 3, 1, 2).to(self.dtype) / 255
-            if self.descriptor.input_channels == 1:
-                output = self._channel_by_channel(pixels)
-            else:
-                output = self.descriptor(pixels)
-            if output.shape[1] == 1:
-                output = output.expand(-1, 3, -1, -1)
-            levels = output[:, :3].float().mul(255).round_().clamp_(0, 255).to(torch.uint8)
-            return levels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
-
-    def _channel_by_channel(self, pixels: Any) -> Any:
-        import torch
-
-        return torch.cat([self.descriptor(pixels[:, i : i + 1]) for i in range(3)], dim=1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -90,4 +90,4 @@ def only_along(work: Pass, seams: Iterable[Seam]) -> Pass:
             places = [core.shift(*by) for by in shifts_onto(work.around, core.grow(1))]
         return any(seam.crosses(place) for seam in seams for place in places)
 
-    return replace(work, tiles=tuple(tile for tile in work.tiles if wanted(tile.core)))
+    return work.only(tuple(tile for tile in work.tiles if wanted(tile.core)))

@@ -19,6 +19,17 @@ def own_cache(monkeypatch, tmp_path_factory):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
 
 
+@pytest.fixture(autouse=True)
+def a_plain_processor(monkeypatch):
+    """The same machine everywhere: it refines tiles one at a time, in float32. What others do has tests of its own."""
+    import torch
+
+    from lib_usdu import memory
+
+    monkeypatch.setattr(memory, "free_bytes", lambda device: None)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False, raising=False)
+
+
 @pytest.fixture(scope="session")
 def photo() -> np.ndarray:
     """uint8 (512, 512, 3)."""

@@ -5,7 +5,7 @@ from torch import nn
 
 from lib_usdu.embedded import DEFAULT_UPSCALER
 from lib_usdu.prepared import prepared, purely_convolutional
-from lib_usdu.upscale import SpandrelModel
+from lib_usdu.spandrel_model import SpandrelModel
 
 
 def test_the_embedded_upscaler_gives_what_it_gave_unprepared(photo):

@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 
 from lib_usdu.embedded import DEFAULT_UPSCALER
 from lib_usdu.errors import ModelError, Stopped
-from lib_usdu.upscale import SpandrelModel, resize, upscale
+from lib_usdu.spandrel_model import SpandrelModel
+from lib_usdu.upscale import resize, upscale
 
 
 class Repeat:

@@ -39,11 +39,11 @@ class SeamRefiner(IdentityRefiner):
 
 
 class CountingHost(LocalHost):
-    def announce(self, parameters, batches):
-        self.calls = batches
+    def announce(self, parameters, tiles):
+        self.calls = tiles
 
-    def leave_out(self, batches):
-        self.calls -= batches
+    def leave_out(self, tiles):
+        self.calls -= tiles
 
 
 def run(fix, bright=(), **options):

@@ -20,6 +20,7 @@ class CanvasDraws:
     interpolates on the sphere with an angle measured over the whole tensor, which would differ from tile to tile;
     independent noise is at a right angle, so cosine and sine of the strength do the same for every window alike.
     seed_delta: the webui's "eta noise seed delta"; later draws come from the seed that many further on.
+    first_only: the sampler asks for later draws and has no use for them: they are zeros.
     """
 
     noises: Sequence[TileNoise]
@@ -28,6 +29,7 @@ class CanvasDraws:
     subseed: int = 0
     subseed_strength: float = 0.0
     seed_delta: int = 0
+    first_only: bool = False
     _number: int = field(default=0, init=False)
 
     def next(self, *_: Any) -> Any:
@@ -35,6 +37,9 @@ class CanvasDraws:
         import torch
 
         number, self._number = self._number, self._number + 1
+        if number > 0 and self.first_only:
+            region = self.noises[0].region
+            return torch.zeros(len(self.noises), self.channels, region.height, region.width, device=self.device)
         drawn = np.stack([self._draw(noise, number) for noise in self.noises])
         return torch.from_numpy(drawn).to(self.device)
 

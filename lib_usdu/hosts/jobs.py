@@ -1,4 +1,4 @@
-"""The webui's progress bar, counted in batches of tiles."""
+"""The webui's progress bar, counted in tiles."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Any
 class Jobs:
     """Counts while inside one call of the script.
 
-    `state` is the host's; it counts a job each time a batch is done. In a folder the host has set a job count of its
-    own, one for each picture, that must stand again when the script returns.
+    `state` is the host's; it counts a job each time a call is done, and shares out the sampler's steps within a job.
+    Calls may hold different numbers of tiles: before each, jobs are counted anew in calls of its kind. In a folder the
+    host has set a job count of its own, one for each picture, that must stand again when the script returns.
     """
 
     def __init__(self, state: Any, results: int):
@@ -17,18 +18,25 @@ class Jobs:
         in_a_folder = state.job_count > 0
         self._outer = state.job_count if in_a_folder else max(1, results)
         self._before = state.job_no if in_a_folder else 0
-        self._started = 0
+        self._started, self._tiles = 0, 1
 
-    def start(self, batches: int) -> None:
-        """Before the first batch of a result."""
-        batches = max(1, batches)
-        self._state.job_count = self._outer * batches
-        self._state.job_no = (self._before + self._started) * batches
+    def start(self, tiles: int) -> None:
+        """Before the first tile of a result."""
+        self._tiles = max(1, tiles)
         self._started += 1
+        self.call(0, 1)
 
-    def leave_out(self, batches: int) -> None:
-        """Batches that will not come count as done."""
-        self._state.job_no += batches
+    def leave_out(self, tiles: int) -> None:
+        """Tiles that will not come."""
+        self._tiles = max(1, self._tiles - tiles)
+
+    def call(self, done: int, tiles: int) -> float:
+        """Before a call for so many tiles, when `done` of the result's are done. Returns how many calls of this kind
+        are left, this one among them."""
+        calls = self._tiles / tiles
+        self._state.job_count = _whole(self._outer * calls)
+        self._state.job_no = _whole((self._before + self._started - 1) * calls + done / tiles)
+        return max(1.0, calls - done / tiles)
 
     def __enter__(self) -> Jobs:
         return self
@@ -37,3 +45,8 @@ class Jobs:
         if self._outer > 1:
             self._state.job_count = self._outer
             self._state.job_no = min(self._before + self._started, self._outer)
+
+
+def _whole(number: float) -> int | float:
+    """As a whole number where it is one."""
+    return int(number) if number == int(number) else number

@@ -10,11 +10,15 @@ from typing import Any, Protocol
 import numpy as np
 
 from .. import infotext
+from ..batch_size import BatchLimits, BatchSize
 from ..digest import digest
 from ..errors import OptionError
 from ..host import Batch, Fusion, Progress
+from ..memory import give_back, short, upscaler_windows
 from ..options import listed
-from ..upscale import MODEL_FILES, RESAMPLERS, SpandrelModel, known_name, resize, upscale
+from ..precision import multiplies_bfloat16
+from ..spandrel_model import MODEL_FILES, SpandrelModel
+from ..upscale import OVERLAP, RESAMPLERS, WINDOW, known_name, resize, upscale
 
 EMBEDDED_UPSCALER = "SPAN x4"
 
@@ -26,7 +30,7 @@ class Refiner(Protocol):
     latent_scale: int
     default_tile: int
 
-    def batch_limit(self, width: int, height: int) -> int: ...
+    def batch_limits(self, width: int, height: int) -> BatchLimits: ...
 
     def refine(self, batch: Batch, stop: Callable[[], bool]) -> np.ndarray: ...
 
@@ -40,8 +44,8 @@ class IdentityRefiner:
     latent_scale = 8
     default_tile = 512
 
-    def batch_limit(self, width: int, height: int) -> int:
-        return 1
+    def batch_limits(self, width: int, height: int) -> BatchLimits:
+        return BatchLimits(1, 1)
 
     def refine(self, batch: Batch, stop: Callable[[], bool]) -> np.ndarray:
         return batch.images
@@ -61,7 +65,7 @@ class IdentityRefiner:
 @dataclass
 class LocalHost:
     """on_progress is told every step; `stop` may be set from a signal handler or another thread. A refiner may have
-    `identity`, `save_memory` and `more_precise` as a host may."""
+    `identity`, `save_memory`, `more_precise` and `works_apart` as a host may."""
 
     refiner: Refiner
     upscaler_files: Mapping[str, Path] = field(default_factory=dict)
@@ -73,7 +77,9 @@ class LocalHost:
     def __post_init__(self):
         self.alignment, self.latent_scale = self.refiner.alignment, self.refiner.latent_scale
         self.default_tile = self.refiner.default_tile
-        self.batch_limit, self.infotext = self.refiner.batch_limit, self.refiner.infotext
+        self.batch_limits, self.infotext = self.refiner.batch_limits, self.refiner.infotext
+        self.works_apart = getattr(self.refiner, "works_apart", False)
+        self.batch_sizes: dict[Any, BatchSize] = {}
         self._models: dict[str, SpandrelModel] = {}  # kept for the next picture
 
         for hook in ("identity", "save_memory", "more_precise"):
@@ -83,10 +89,10 @@ class LocalHost:
     batch_cap = None
     interrogators = finishes = ("none",)
 
-    def announce(self, parameters: dict[str, str], batches: int) -> None:
+    def announce(self, parameters: dict[str, str], tiles: int) -> None:
         pass
 
-    def leave_out(self, batches: int) -> None:
+    def leave_out(self, tiles: int) -> None:
         pass
 
     def upscalers(self) -> list[str]:
@@ -96,20 +102,25 @@ class LocalHost:
         name = known_name(name, self.upscalers())
         if name in RESAMPLERS:
             return resize(rgb, width, height, RESAMPLERS[name])
-        return upscale(
+        enlarged = upscale(
             rgb,
             self._model(name),
             width,
             height,
+            batch=upscaler_windows(self.device, WINDOW + 2 * OVERLAP),
             progress=lambda done, total: self.on_progress(Progress("upscale", done, total)),
             stop=self.stop_requested,
         )
+        if short(self.device, self.default_tile, self.default_tile):
+            self._models.clear()
+            give_back()
+        return enlarged
 
     def upscaler_identity(self, name: str) -> str | None:
         """The content of the model's file; None for plain resampling, which is quickly done again."""
         name = known_name(name, self.upscalers())
         path = None if name in RESAMPLERS else self.upscaler_files.get(name) or _model_path(name)
-        return digest(Path(path).read_bytes(), str(self.device)) if path is not None else None
+        return digest(Path(path).read_bytes(), str(self.device), multiplies_bfloat16(self.device)) if path else None
 
     def check_upscaler(self, name: str) -> None:
         """Raises OptionError when there is no such upscaler, ModelError when its file is none."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..batch_size import BatchLimits
 from ..errors import OptionError, UsduError
 from ..host import Batch
 from .local import Refiner
@@ -32,8 +33,8 @@ class Worker:
     def about(self) -> tuple[int, int, int]:
         return self.refiner.alignment, self.refiner.latent_scale, self.refiner.default_tile
 
-    def batch_limit(self, width: int, height: int) -> int:
-        return self.refiner.batch_limit(width, height)
+    def batch_limits(self, width: int, height: int) -> BatchLimits:
+        return self.refiner.batch_limits(width, height)
 
     def infotext(self, parameters: dict[str, str]) -> str:
         return self.refiner.infotext(parameters)
@@ -75,8 +76,12 @@ class RayRefiner:
         self.workers = [actor.remote(load) for _ in range(count)]
         self.alignment, self.latent_scale, self.default_tile = self._ask("about")
 
-    def batch_limit(self, width: int, height: int) -> int:
-        return self._ask("batch_limit", width, height) * len(self.workers) * ROUNDS
+    works_apart = True
+
+    def batch_limits(self, width: int, height: int) -> BatchLimits:
+        """A worker's, for all of them; it does not grow, since a larger batch here means more rounds."""
+        count = self._ask("batch_limits", width, height).first * len(self.workers) * ROUNDS
+        return BatchLimits(count, count)
 
     def refine(self, batch: Batch, stop: Callable[[], bool]) -> np.ndarray:
         """The windows after the model, refined in parts, in their order. A stop waits for the whole batch."""

@@ -6,6 +6,7 @@ File:line references are to AUTOMATIC1111 v1.10.1.
 from __future__ import annotations
 
 import copy
+import inspect
 import types
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -14,6 +15,7 @@ from PIL import Image
 
 from ..host import Batch
 from .canvas_draws import CanvasDraws
+from .guidance import without_idle_guidance
 
 # What a tile's call must not inherit from the person's settings: a tile is no picture of its own.
 _RESET = {
@@ -34,13 +36,22 @@ _LEAKING_LISTS = ("latents_after_sampling", "pixels_after_sampling", "extra_resu
 
 
 def tile_processing(
-    p: Any, batch: Batch, seed: int, parameters: Mapping[str, Any], *, device: Any, seed_delta: int
+    p: Any,
+    batch: Batch,
+    seed: int,
+    parameters: Mapping[str, Any],
+    *,
+    device: Any,
+    seed_delta: int,
+    settings: dict[str, Any],
+    guidance_may_idle: bool = False,
 ) -> Any:
     """A copy of p that refines these windows and nothing else; p is not changed.
 
     parameters: generation parameters added to p's own. device: where the noise goes. seed_delta: the host's "eta
-    noise seed delta". The copy's `usdu_tiles` says where its windows lie, for extensions that work by place: a tuple
-    (x, y, width, height, canvas width, canvas height) for each.
+    noise seed delta". settings: the host's. guidance_may_idle: guidance is left out where it cancels out. The
+    copy's `usdu_tiles` says where its windows lie, for extensions that work by place: a tuple (x, y, width, height,
+    canvas width, canvas height) for each.
     """
     tile_p = copy.copy(p)
     for name, value in _RESET.items():
@@ -65,7 +76,10 @@ def tile_processing(
         (t.window.x, t.window.y, t.window.width, t.window.height, batch.canvas.width, batch.canvas.height)
         for t in batch.tiles
     ]
-    tile_p.sample = _with_canvas_noise(own_method(tile_p, p, "sample"), tile_p, batch, device, seed_delta)
+    sample = own_method(tile_p, p, "sample")
+    if guidance_may_idle:
+        sample = without_idle_guidance(sample, tile_p, settings)
+    tile_p.sample = _with_canvas_noise(sample, tile_p, batch, device, seed_delta, settings)
     return tile_p
 
 
@@ -87,7 +101,7 @@ def own_method(tile_p: Any, p: Any, name: str) -> Callable[..., Any]:
 
 
 def _with_canvas_noise(
-    sample: Callable[..., Any], tile_p: Any, batch: Batch, device: Any, seed_delta: int
+    sample: Callable[..., Any], tile_p: Any, batch: Batch, device: Any, seed_delta: int, settings: Mapping[str, Any]
 ) -> Callable[..., Any]:
     """`sample` with the canvas's noise in place of the host's.
 
@@ -100,7 +114,7 @@ def _with_canvas_noise(
             draws = CanvasDraws(
                 batch.noises, latent.shape[1], device,
                 subseed=tile_p.all_subseeds[0], subseed_strength=float(tile_p.subseed_strength or 0),
-                seed_delta=seed_delta,
+                seed_delta=seed_delta, first_only=_only_churns(tile_p, settings),
             )  # fmt: skip
             innermost = tile_p.rng
             while hasattr(innermost, "rng"):  # ControlNet wraps it
@@ -113,3 +127,12 @@ def _with_canvas_noise(
         return sample(*args, **kwargs)
 
     return sample_with_canvas_noise
+
+
+def _only_churns(tile_p: Any, settings: Mapping[str, Any]) -> bool:
+    """Whether the sampler's steps draw noise for its churn alone, and that is off: Euler and Heun do (k-diffusion's
+    sampling.py:124), and a draw costs more than the rest of such a step outside the model."""
+    sampler = getattr(tile_p.sampler, "func", None)
+    if not callable(sampler) or settings.get("s_churn") or getattr(tile_p, "s_churn", 0):
+        return False
+    return "s_churn" in inspect.signature(sampler).parameters

@@ -6,7 +6,9 @@ File:line references are to AUTOMATIC1111 v1.10.1. What is imported here exists 
 from __future__ import annotations
 
 import copy
+import math
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -20,6 +22,7 @@ import torch
 from modules import devices, errors, images, processing, shared
 from PIL import Image
 
+from ..batch_size import BatchLimits, BatchSize
 from ..compare import side_by_side
 from ..embedded import DEFAULT_UPSCALER
 from ..engine import Result
@@ -28,9 +31,11 @@ from ..errors import ModelError, NotANumber, OptionError, Skipped, Stopped, TooL
 from ..fit import Enlarge, check_whole, fit, fit_plane
 from ..host import Batch, Fusion, Progress
 from ..mask import painted, soften
+from ..memory import give_back, short, upscaler_windows, windows_that_fit
 from ..options import Options, listed
+from ..spandrel_model import MODEL_FILES, SpandrelModel
 from ..tile_prompts import has_extra_networks
-from ..upscale import MODEL_FILES, RESAMPLERS, SpandrelModel, known_name, resize
+from ..upscale import OVERLAP, RESAMPLERS, WINDOW, known_name, resize
 from ..upscale import upscale as run_model
 from ..wrap import resizer
 from . import neighbours
@@ -39,7 +44,6 @@ from .fused_processing import FusedCall
 from .identity import stamp, webui_identity
 from .jobs import Jobs
 from .local import EMBEDDED_UPSCALER
-from .memory import windows_that_fit
 from .prompts import Prompts
 from .script_args import supplied
 from .tile_processing import forget_pictures, own_method, tile_processing
@@ -49,7 +53,9 @@ _TILE_OPTIONS = {
     "img2img_color_correction": False, "save_init_img": False, "return_mask": False, "return_mask_composite": False,
     "save_mask": False, "save_mask_composite": False,
 }  # fmt: skip
+_SHOWN_EVERY = 0.5  # seconds between two previews of the canvas; making one takes 5 ms
 _model: tuple[tuple, SpandrelModel] | None = None  # the upscaler used last, for the next picture of a folder
+_batch_sizes: dict[Any, dict[Any, BatchSize]] = {}  # by checkpoint
 
 
 def run(p: Any, script: Any, args: Sequence[Any]) -> Any:
@@ -180,7 +186,8 @@ class WebuiHost:
         self.upscale_skipped = False
         self._parameters: dict[str, Any] = {}
         self._last: Any = None
-        self._skipped = 0
+        self._skipped = self._done = self._calls = 0
+        self._shown_at = -math.inf
         self._no_interrogator = False
         if getattr(p, "refiner_checkpoint", None) not in (None, "", "None", "none"):
             self.comments["Ultimate SD Upscale leaves the refiner out: it would swap checkpoints twice a tile."] = 1
@@ -188,32 +195,49 @@ class WebuiHost:
     def upscalers(self) -> list[str]:
         return upscaler_names()
 
-    def announce(self, parameters: dict[str, str], batches: int) -> None:
+    def announce(self, parameters: dict[str, str], tiles: int) -> None:
         """Before the first tile: ControlNet looks for our keys in the generation parameters of every call."""
         self._parameters = {"Script": self.title, **parameters}
-        self.jobs.start(batches)
-        self._count(batches)
+        self.jobs.start(tiles)
 
-    def leave_out(self, batches: int) -> None:
-        self.jobs.leave_out(batches)
-        self._count(self._batches - batches)
+    def leave_out(self, tiles: int) -> None:
+        self.jobs.leave_out(tiles)
 
-    def _count(self, batches: int) -> None:
-        self._batches = batches
+    def _begin(self, tiles: int) -> None:
+        """Before a call for so many tiles: the bars of the page and the console count calls of this kind."""
+        calls = self.jobs.call(self._done, tiles)
         steps = int(min(self.p.denoising_strength, 0.999) * self.p.steps) + 1
-        shared.total_tqdm.updateTotal(steps * batches)
+        self._calls += 1
+        shared.total_tqdm.updateTotal(steps * (self._calls + math.ceil(calls) - 1))
 
     def upscale(self, rgb: np.ndarray, name: str, width: int, height: int) -> np.ndarray:
         """By spandrel where the upscaler is a file it knows, else by the host; honours the tab's resize mode."""
+        global _model  # noqa: PLW0603
         enlarge = self._upscaler(name)
-        return fit(rgb, width, height, self.resize_mode, enlarge)
+        enlarged = fit(rgb, width, height, self.resize_mode, enlarge)
+        if short(devices.device, self.default_tile, self.default_tile):
+            del enlarge
+            _model = None
+            give_back()
+        return enlarged
 
-    def batch_limit(self, width: int, height: int) -> int:
+    @property
+    def works_apart(self) -> bool:
+        return torch.device(devices.device).type != "cpu"
+
+    @property
+    def batch_sizes(self) -> dict[Any, BatchSize]:
+        """For the checkpoint in use: kept for the next picture."""
+        checkpoint = getattr(getattr(shared.sd_model, "sd_checkpoint_info", None), "filename", None)
+        return _batch_sizes.setdefault(checkpoint, {})
+
+    def batch_limits(self, width: int, height: int) -> BatchLimits:
         if self.p.batch_size > 1:
-            return self.p.batch_size
+            return BatchLimits(self.p.batch_size, self.p.batch_size)
         return windows_that_fit(devices.device, width, height, half=devices.dtype != torch.float32)
 
     def refine(self, batch: Batch) -> np.ndarray:
+        self._begin(len(batch.tiles))
         tile_p = self._tile_processing(batch)
         self.prompts.settle(tile_p, own_method(tile_p, self.p, "init"), batch.prompts)
         self.units.crop_to(tile_p, batch.tiles[0].window, batch.canvas, wrap=self._wrap)
@@ -245,7 +269,17 @@ class WebuiHost:
         return tile_processing(
             self.p, batch, self.seed, self._parameters, device=shared.device,
             seed_delta=int(getattr(shared.opts, "eta_noise_seed_delta", 0) or 0),
+            settings=shared.opts.data, guidance_may_idle=self._only_the_prompts_guide(),
         )  # fmt: skip
+
+    def _only_the_prompts_guide(self) -> bool:
+        """Whether the model's answers to prompt and negative prompt can differ by the prompts alone."""
+        from modules import script_callbacks
+
+        plain = getattr(getattr(shared.sd_model, "model", None), "conditioning_key", None) == "crossattn"
+        callbacks = getattr(script_callbacks, "callback_map", {"callbacks_cfg_denoiser": [None]})
+        watched = any(callbacks.get(f"callbacks_{name}") for name in ("cfg_denoiser", "cfg_denoised"))
+        return plain and not watched and not self.units.places
 
     @property
     def fuses(self) -> bool:
@@ -268,6 +302,7 @@ class WebuiHost:
             if _interrupted_or_skipped():
                 raise sd_samplers_common.InterruptedException
 
+        self._begin(len(fusion.tiles))
         first = fusion.batches[0]
         tile_p = self._tile_processing(replace(first, tiles=first.tiles[:1], images=first.images[:1]))
         call = FusedCall(
@@ -356,8 +391,11 @@ class WebuiHost:
         return done
 
     def progress(self, progress: Progress, canvas: np.ndarray | None) -> None:
+        self._done = progress.done
         _say(f"Tile {progress.done} of {progress.total}")
-        if canvas is not None and shared.opts.live_previews_enable:
+        due = time.monotonic() - self._shown_at >= _SHOWN_EVERY or progress.done == progress.total
+        if canvas is not None and shared.opts.live_previews_enable and due:
+            self._shown_at = time.monotonic()
             step = max(1, -(-max(canvas.shape[:2]) // 1024))
             shared.state.assign_current_image(Image.fromarray(np.ascontiguousarray(canvas[::step, ::step])))
 
@@ -374,7 +412,7 @@ class WebuiHost:
         p = copy.copy(self.p if last is None else last)
         for name in ("width", "height", "denoising_strength", "n_iter", "batch_size", "tiling", "restore_faces",
                      "do_not_save_samples", "do_not_save_grid", "override_settings", "outpath_samples", "prompt",
-                     "negative_prompt", "styles", "script_args"):  # fmt: skip
+                     "negative_prompt", "styles", "script_args", "cfg_scale", "s_min_uncond"):  # fmt: skip
             setattr(p, name, getattr(self.p, name, None))
         for method in ("init", "sample"):
             p.__dict__.pop(method, None)
@@ -410,7 +448,10 @@ class WebuiHost:
             try:
                 if model is None:
                     return self._by_host(found, rgb, width, height)
-                return run_model(rgb, model, width, height, progress=self._upscale_progress, stop=self._leave_upscaling)
+                return run_model(
+                    rgb, model, width, height, batch=upscaler_windows(model.device, WINDOW + 2 * OVERLAP),
+                    progress=self._upscale_progress, stop=self._leave_upscaling,
+                )  # fmt: skip
             except Stopped:
                 if not self.stop_requested():  # Skip: this stage only
                     shared.state.skipped, self.upscale_skipped = False, True
@@ -695,5 +736,5 @@ class PanelHost:
 
         return any(map(is_controlnet, scripts.scripts_img2img.alwayson_scripts))
 
-    def batch_limit(self, width: int, height: int) -> int:
+    def batch_limits(self, width: int, height: int) -> BatchLimits:
         return windows_that_fit(devices.device, width, height, half=not shared.cmd_opts.no_half)

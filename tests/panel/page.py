@@ -16,6 +16,7 @@ from pathlib import Path
 import gradio as gr
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
+from lib_usdu.batch_size import BatchLimits  # noqa: E402
 from lib_usdu.panel import after_component, build  # noqa: E402
 
 
@@ -47,8 +48,8 @@ class StandInHost:
     def has_controlnet(self) -> bool:
         return self.controlnet
 
-    def batch_limit(self, width: int, height: int) -> int:
-        return 4
+    def batch_limits(self, width: int, height: int) -> BatchLimits:
+        return BatchLimits(4, 4)
 
 
 def tab() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from lib_usdu import panel_plan, panel_text
+from lib_usdu.batch_size import BatchLimits
 from lib_usdu.options import LEGACY_ARGUMENTS, OPTION_NAMES, OWN_ARGUMENTS, Options, about, rule_of
 from lib_usdu.panel_text import LOOKS, groups
 from lib_usdu.passes import plan_passes
@@ -29,8 +30,8 @@ class Small:
     def has_controlnet(self) -> bool:
         return False
 
-    def batch_limit(self, width: int, height: int) -> int:
-        return 4
+    def batch_limits(self, width: int, height: int) -> BatchLimits:
+        return BatchLimits(4, 4)
 
 
 def test_every_option_stands_in_one_group():

@@ -243,7 +243,7 @@ def test_the_hosts_interrogator_describes_each_tile(make_runner, monkeypatch):
     run(runner, person(runner, prompt="b"), interrogator="clip", tile_prompts="1: sky")
     drawn = [prompt for call in standin.log.calls for prompt in call.prompts]
     assert drawn == ["b, sky, a 128 picture"] + ["b, a 128 picture"] * 8
-    assert (shared.state.job_count, shared.state.job_no) == (3, 3)
+    assert (shared.state.job_count, shared.state.job_no) == (9, 9)
 
 
 def test_an_interrogator_whose_model_is_missing_is_said(make_runner, monkeypatch):

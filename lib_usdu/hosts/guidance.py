@@ -1,0 +1,75 @@
+"""Classifier-free guidance that would cancel out: half of the model's work that changes nothing.
+
+Guidance moves the model's answer away from the negative prompt's, towards the prompt's. Where both condition the model
+alike, as two empty prompts do, the two answers are one, and the second need not be asked for.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+
+def same_conditioning(conditioning: Any, unconditional: Any) -> bool:
+    """Whether a webui's prompt and negative prompt condition the model alike for each picture of a batch, in every
+    step. The conditionings are as `p.sample` gets them (prompt_parser.py:136, 240); others are taken to differ.
+    """
+    try:
+        prompts, negatives = list(conditioning.batch), list(unconditional)
+        if len(prompts) != len(negatives):
+            return False
+        for parts, negative in zip(prompts, negatives):
+            (part,) = parts  # several are joined by AND
+            if part.weight != 1 or len(part.schedules) != len(negative):
+                return False
+            pairs = zip(part.schedules, negative)
+            if not all(one.end_at_step == other.end_at_step and _equal(one.cond, other.cond) for one, other in pairs):
+                return False
+        return True
+    except (AttributeError, TypeError, ValueError):
+        return False
+
+
+def _equal(first: Any, second: Any) -> bool:
+    """Of tensors, or of SDXL's dicts of them."""
+    import torch
+
+    if isinstance(first, Mapping) and isinstance(second, Mapping):
+        return first.keys() == second.keys() and all(_equal(first[key], second[key]) for key in first)
+    return isinstance(first, torch.Tensor) and isinstance(second, torch.Tensor) and torch.equal(first, second)
+
+
+@contextmanager
+def unguided(tile_p: Any, settings: dict[str, Any]) -> Iterator[None]:
+    """The sampler asks once a step: the host can leave the negative prompt out below a noise level ("negative guidance
+    minimum sigma", sd_samplers_cfg_denoiser.py:223), which is set above all of them.
+
+    settings: the host's; put back afterwards.
+    """
+    every_step = settings.get("s_min_uncond_all")
+    tile_p.cfg_scale, tile_p.s_min_uncond = 1.0, math.inf
+    settings["s_min_uncond_all"] = True
+    try:
+        yield
+    finally:
+        if every_step is None:
+            settings.pop("s_min_uncond_all")
+        else:
+            settings["s_min_uncond_all"] = every_step
+        for name in ("NGMS", "NGMS all steps"):  # not the person's settings
+            tile_p.extra_generation_params.pop(name, None)
+
+
+def without_idle_guidance(sample: Callable[..., Any], tile_p: Any, settings: dict[str, Any]) -> Callable[..., Any]:
+    """`p.sample` that leaves guidance out where it would change nothing."""
+
+    def sample_once(*args: Any, **kwargs: Any) -> Any:
+        own = getattr(tile_p, "s_min_uncond", None)  # None: this host cannot
+        if own != 0 or not same_conditioning(kwargs.get("conditioning"), kwargs.get("unconditional_conditioning")):
+            return sample(*args, **kwargs)
+        with unguided(tile_p, settings):
+            return sample(*args, **kwargs)
+
+    return sample_once
