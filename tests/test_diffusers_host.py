@@ -201,3 +201,36 @@ def test_the_embedded_model_refines_tiles_that_agree(photo):
     error = np.mean((tiled.image.astype(float) - whole.image) ** 2)
     assert 10 * np.log10(255**2 / error) > 38
     assert "Model: embedded" in tiled.infotext and (tiled.image != rgb).mean() > 0.3
+
+
+def test_two_prompts_that_are_one_need_one_call_of_the_model(folder, photo, monkeypatch):
+    """Guidance between them cancels out; with prompts that differ it is asked for."""
+    options = Options(tile_width=64, padding=16, custom_scale=1, denoise=0.5, tone_lock=0, tile_batch=1)
+    images, rows = {}, {}
+    prompts = {"empty": {}, "same": {"prompt": "a", "negative_prompt": "a"}, "prompt": {"prompt": "a"}}
+    for name, given in prompts.items():
+        made = refiner(folder, **{"prompt": "", "negative_prompt": "", "cfg_scale": 7.0, **given})
+        seen, forward = [], made.pipeline.unet.forward
+        made.pipeline.unet.forward = lambda x, *args, seen=seen, forward=forward, **kw: (
+            seen.append(len(x)),
+            forward(x, *args, **kw),
+        )[1]
+        images[name], rows[name] = upscale(small(photo), options, LocalHost(made)).image, set(seen)
+    assert rows == {"empty": {1}, "same": {1}, "prompt": {2}}
+    monkeypatch.setattr("lib_usdu.hosts.diffusers._alike", lambda conditioning: False)
+    made = refiner(folder, prompt="", negative_prompt="", cfg_scale=7.0)
+    guided = upscale(small(photo), options, LocalHost(made)).image
+    assert np.abs(images["empty"].astype(int) - guided).max() <= 1
+
+
+def test_the_unet_in_bfloat16_is_the_same_to_the_eye(folder, photo, monkeypatch):
+    options = Options(tile_width=64, padding=16, custom_scale=1, denoise=0.3, tone_lock=0)
+    plain = upscale(small(photo), options, LocalHost(refiner(folder, cfg_scale=1.0))).image
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: True, raising=False)
+    made = refiner(folder, cfg_scale=1.0)
+    reduced = upscale(small(photo), options, LocalHost(made)).image
+    error = np.abs(plain.astype(int) - reduced)
+    assert 0 < error.max() <= 8 and error.mean() < 1
+    with made.more_precise():
+        assert np.array_equal(upscale(small(photo), options, LocalHost(made)).image, plain)
+    assert np.array_equal(upscale(small(photo), options, LocalHost(made)).image, reduced)

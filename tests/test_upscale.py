@@ -65,6 +65,101 @@ def test_the_embedded_model_has_no_seams_between_windows(photo):
     assert np.abs(half.astype(int) - resize(whole, 256, 256)).max() <= 2
 
 
+class Small(Repeat):
+    """Holds so many pixels at once and no more."""
+
+    def __init__(self, scale, most):
+        super().__init__(scale)
+        self.most, self.refused = most, 0
+
+    def __call__(self, windows):
+        if windows[..., 0].size > self.most:
+            self.refused += 1
+            raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return super().__call__(windows)
+
+
+@pytest.mark.parametrize(
+    "most, refused",
+    [(10**6, 0), (4 * 96 * 96, 1), (96 * 96, 2), (96 * 96 + 500, 2)],
+)
+def test_where_memory_runs_out_fewer_windows_then_pieces_give_the_same(photo, most, refused):
+    rgb = photo[:300, :260]
+    model = Small(2, most)
+    got = upscale(rgb, model, 520, 600, window=64, batch=5)
+    assert np.array_equal(got, upscale(rgb, Repeat(2), 520, 600, window=64)) and model.refused == refused
+
+
+def test_windows_are_divided_as_often_as_it_takes(photo):
+    model = Small(4, 100 * 100)
+    got = upscale(photo[:300, :300], model, 1200, 1200, window=256, batch=2)
+    assert np.array_equal(got, upscale(photo[:300, :300], Repeat(4), 1200, 1200))
+    assert model.refused == 3  # two windows, one of 184 px, a piece of 128 px
+
+
+def test_the_smallest_piece_that_does_not_fit_is_an_error(photo):
+    with pytest.raises(RuntimeError, match="out of memory"):
+        upscale(photo, Small(2, 1000), 1024, 1024)
+
+
+def test_other_errors_are_not_tried_again(photo):
+    class Broken(Repeat):
+        def __call__(self, windows):
+            self.windows += 1
+            raise RuntimeError("no kernel image")
+
+    model = Broken(2)
+    with pytest.raises(RuntimeError, match="no kernel"):
+        upscale(photo, model, 1024, 1024, batch=4)
+    assert model.windows == 1
+
+
+def test_the_embedded_model_in_bfloat16_is_the_same_to_the_eye(photo, monkeypatch):
+    import torch
+
+    plain = SpandrelModel.load(DEFAULT_UPSCALER)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: True, raising=False)
+    reduced = SpandrelModel.load(DEFAULT_UPSCALER)
+    assert (plain.dtype, reduced.dtype) == (torch.float32, torch.bfloat16)
+    window = photo[None, 100:228, 150:278]
+    error = plain(window).astype(float) - reduced(window)
+    assert 10 * np.log10(255**2 / np.square(error).mean()) > 45 and abs(error.mean()) < 0.3
+
+
+def test_a_model_that_overflows_in_half_precision_goes_on_in_single(photo):
+    import torch
+    from torch import nn
+
+    class Large(nn.Module):
+        """Its values pass 65504 on the way."""
+
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(3, 3, 1)
+
+        def forward(self, x):
+            return torch.nn.functional.interpolate(x * 1e5 * self.conv.weight.new_ones(1) / 1e5, scale_factor=2.0)
+
+    class Descriptor:
+        scale, input_channels, supports_half, supports_bfloat16, model = 2, 3, True, True, Large()
+
+        def to(self, **where):
+            self.model.to(**where)
+            return self
+
+        def eval(self):
+            return self
+
+        def __call__(self, x):
+            return self.model(x)
+
+    model = SpandrelModel("large", Descriptor(), "cpu")
+    model.dtype = torch.float16
+    model.descriptor.to(dtype=torch.float16)
+    assert np.array_equal(model(photo[None, :64, :64]), Repeat(2)(photo[None, :64, :64]))
+    assert model.dtype == torch.float32
+
+
 @pytest.mark.parametrize("content", [b"", b"not a model", b"PK\x03\x04 half a zip"])
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
 def test_a_file_that_is_no_model(tmp_path, content, suffix):

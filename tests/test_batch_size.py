@@ -1,0 +1,156 @@
+import numpy as np
+import pytest
+from hosts import NoisyRefiner
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lib_usdu import memory
+from lib_usdu.batch_size import BatchLimits, BatchSize
+from lib_usdu.engine import upscale
+from lib_usdu.hosts.local import LocalHost
+from lib_usdu.options import Options
+
+
+def sizes(limits, seconds_of, calls=40):
+    """The sizes of successive calls on a device on which a batch of n takes seconds_of(n)."""
+    size, found = BatchSize(limits), []
+    for _ in range(calls):
+        found.append(size.now)
+        size.measured(size.now, seconds_of(size.now))
+    return found
+
+
+def test_it_grows_while_tiles_a_second_grow():
+    # Half a second for any call and 0.1 a tile: more is always better, less and less so.
+    found = sizes(BatchLimits(1, 16), lambda n: 0.5 + 0.1 * n)
+    assert found[:16] == [1] * 3 + [2] * 3 + [4] * 3 + [8] * 3 + [16] * 4 and set(found[16:]) == {16}
+
+
+def test_what_does_not_pay_is_taken_back_for_good():
+    # Up to 4 tiles take as long as one, beyond that each takes its time.
+    found = sizes(BatchLimits(2, 16), lambda n: max(1.0, n / 4))
+    assert found[:9] == [2] * 3 + [4] * 3 + [8] * 3 and set(found[9:]) == {4}
+
+
+def test_the_first_call_of_a_size_warms_up():
+    times = iter([9.0, 1.0, 1.0, 9.0, 1.0, 1.0, 9.0, 1.0, 1.0])
+    size = BatchSize(BatchLimits(1, 4))
+    for seconds in times:
+        size.measured(size.now, seconds)
+    assert size.now == 4
+
+
+def test_calls_of_other_sizes_say_nothing():
+    size = BatchSize(BatchLimits(4, 8))
+    for _ in range(20):
+        size.measured(3, 0.0001)
+    assert size.now == 4
+
+
+def test_what_memory_did_not_hold_is_never_tried_again():
+    size = BatchSize(BatchLimits(4, 16))
+    size.ran_out(2)
+    assert set(sizes_of(size, lambda n: 1.0)) == {2} and size.limits.most == 2
+
+
+def sizes_of(size, seconds_of):
+    found = []
+    for _ in range(20):
+        found.append(size.now)
+        size.measured(size.now, seconds_of(size.now))
+    return found
+
+
+@given(
+    st.integers(1, 8), st.integers(1, 32), st.lists(st.tuples(st.floats(1e-6, 10), st.integers(0, 20)), max_size=60)
+)  # fmt: skip
+def test_it_stays_within_its_limits_whatever_is_measured(first, most, happened):
+    limits = BatchLimits(first, 32).within(most)
+    size, settled_at = BatchSize(limits), limits.most
+    for seconds, ran_out in happened:
+        if ran_out == 1:
+            settled_at = max(1, size.now // 2)
+            size.ran_out(settled_at)
+        size.measured(size.now, seconds)
+        assert 1 <= size.now <= settled_at
+
+
+class Growing(NoisyRefiner):
+    """Begins with one tile, may take four."""
+
+    def batch_limits(self, width, height):
+        return BatchLimits(1, 4)
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Every call of the model takes a second, however many tiles it holds."""
+    from lib_usdu import guarded
+
+    now = [0.0]
+
+    def tick():
+        now[0] += 0.5
+        return now[0]
+
+    monkeypatch.setattr(guarded.time, "perf_counter", tick)
+
+
+@pytest.mark.parametrize("context", ["parallel", "linear", "chess"])
+def test_a_run_grows_its_batches_and_the_picture_is_the_same(photo, context, clock):
+    options = Options(tile_width=64, padding=16, custom_scale=1, denoise=0.5, redraw_mode=context)
+    refiner = Growing()
+    host = LocalHost(refiner)
+    grown = upscale(photo, options, host)
+    counts = [len(batch.tiles) for batch in refiner.batches]
+    assert max(counts) >= 3 and counts[0] == 1 and sum(counts) == 64 == grown.stats.tiles_done
+    assert np.array_equal(grown.image, upscale(photo, options.with_(tile_batch=1), LocalHost(NoisyRefiner())).image)
+    refiner.batches.clear()
+    upscale(photo, options.with_(seed=2), host)  # the next picture of a folder
+    assert context != "parallel" or [len(batch.tiles) for batch in refiner.batches] == [4] * 16
+
+
+def test_a_number_asked_for_is_kept(photo):
+    refiner = Growing()
+    upscale(photo, Options(tile_width=128, padding=16, custom_scale=1, tile_batch=3), LocalHost(refiner))
+    assert [len(batch.tiles) for batch in refiner.batches] == [3, 3, 3, 3, 3, 1]
+
+
+class Card:
+    """Looks like a torch device."""
+
+    def __init__(self, kind):
+        self.type = kind
+
+
+@pytest.mark.parametrize(
+    "kind, free, half, limits",
+    [
+        ("cuda", 24e9, True, BatchLimits(4, 16)),
+        ("cuda", 24e9, False, BatchLimits(4, 12)),
+        ("cuda", 2.2e9, True, BatchLimits(2, 2)),
+        ("cuda", 1e8, True, BatchLimits(1, 1)),
+        ("cpu", 24e9, False, BatchLimits(1, 4)),
+        ("cpu", 3e9, False, BatchLimits(1, 1)),
+        ("mps", None, True, BatchLimits(1, 1)),
+    ],
+)
+def test_limits_by_free_memory(monkeypatch, kind, free, half, limits):
+    monkeypatch.setattr(memory, "free_bytes", lambda device: free)
+    assert memory.windows_that_fit(Card(kind), 576, 576, half=half) == limits
+
+
+def test_an_upscaler_leaves_where_tiles_would_not_fit_beside_it(monkeypatch):
+    for free, leaves in ((24e9, False), (1e9, True), (None, False)):
+        monkeypatch.setattr(memory, "free_bytes", lambda device, free=free: free)
+        assert memory.short(Card("cuda"), 512, 512) == leaves
+
+
+def test_what_torch_has_in_reserve_counts_as_free(monkeypatch):
+    import torch
+
+    monkeypatch.undo()
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (10, 100))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 7)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: 3)
+    assert memory.free_bytes(Card("cuda")) == 14
