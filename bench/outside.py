@@ -7,6 +7,7 @@ import json
 import statistics
 import subprocess
 import sys
+import time
 
 import numpy as np
 
@@ -39,6 +40,26 @@ def measure(size: int) -> dict:
         "canvas": size, "tiles": stats.tiles, "outside_ms_min": min(each), "outside_ms_median": statistics.median(each),
         "rss_mb": peak_rss_mb(), "rss_before_mb": before, "upscale_seconds": stats.stages["upscale"],
     }  # fmt: skip
+
+
+class Device(FloatRefiner):
+    """A model on a device of its own that takes 50 ms a tile: the processor sleeps meanwhile."""
+
+    def refine(self, batch, stop):
+        time.sleep(0.05 * len(batch.tiles))
+        return super().refine(batch, stop)
+
+
+def measure_beside(side: int = 4096) -> dict:
+    """Milliseconds a tile for which such a device waits, one step after the other and with the work beside it."""
+    picture = np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)
+    options = Options(tile_width=TILE, padding=PADDING, custom_scale=1, max_megapixels=1e5, tile_batch=2)
+    waits = {}
+    for name, apart in (("after another", False), ("beside", True)):
+        host = LocalHost(Device())
+        host.works_apart = apart
+        waits[name] = upscale(picture, options, host).stats.outside_ms_per_tile
+    return waits
 
 
 def measure_apart(size: int) -> dict:

@@ -11,10 +11,11 @@ import os
 from pathlib import Path
 from typing import Any
 
-from .outside import measure_apart
+from .outside import measure_apart, measure_beside
 
 SIZES = (1024, 2048, 4096, 8192, 16384)
 RESULTS = Path(__file__).parent / "results"
+PHOTO = Path(__file__).parents[1] / "tests" / "photos" / "astronaut.jpg"
 
 
 class Report:
@@ -51,8 +52,8 @@ def throughput(report: Report, device: str, batches: list[int], tiles: int) -> l
 
 
 def outside(report: Report, sizes: list[int], model_ms: float) -> list[dict]:
-    report.table("canvas", "tiles", "outside the model, ms/tile: min", "median", "share of the run", "peak RSS, MB",
-                 "of it the run's")  # fmt: skip
+    report.table("canvas", "tiles", "outside the model, ms/tile: min", "median", "model, ms/tile", "share of the run",
+                 "peak RSS, MB", "of it the run's")  # fmt: skip
     rows = []
     for size in sizes:
         row = measure_apart(size)
@@ -60,22 +61,51 @@ def outside(report: Report, sizes: list[int], model_ms: float) -> list[dict]:
         row["share"] = row["outside_ms_median"] / (row["outside_ms_median"] + model_ms)
         report.row(
             f"{size}²", row["tiles"], f"{row['outside_ms_min']:.1f}", f"{row['outside_ms_median']:.1f}",
-            f"{row['share']:.2%}", f"{row['rss_mb']:.0f}", f"{row['rss_mb'] - row['rss_before_mb']:.0f}",
+            f"{model_ms:.0f}", f"{row['share']:.2%}", f"{row['rss_mb']:.0f}",
+            f"{row['rss_mb'] - row['rss_before_mb']:.0f}",
         )  # fmt: skip
         rows.append(row)
     return rows
 
 
+def beside(report: Report) -> dict:
+    report.table("work outside the model, a model on a device of its own", "ms/tile the device waits")
+    waits = measure_beside()
+    for name, wait in waits.items():
+        report.row(f"one {name}" if name == "after another" else "beside it, in a thread", f"{wait:.2f}")
+    return waits
+
+
 def upscalers(report: Report, device: str, paths: list[Path], side: int, repeats: int) -> list[dict]:
     from .upscaling import measure, models
 
-    report.table("upscaler", "MP/s", "the webui's loop", "times as fast")
+    report.table("upscaler", "format", "MP/s", "the webui's loop", "times as fast", "in float32")
     rows = []
     for name, (ours, theirs) in models(paths, device).items():
         row = {"model": name, **measure(ours, theirs, side, repeats)}
         speed = row["megapixels_per_second"]
-        report.row(name, f"{speed['ours']:.2f}", f"{speed['webui']:.2f}", f"{row['webui_over_ours']:.2f}")
+        ratios = row["webui_over"]
+        report.row(
+            name, row["dtype"], f"{speed['ours']:.2f}", f"{speed['webui']:.2f}", f"{ratios['ours']:.2f}",
+            f"{ratios.get('ours in float32', ratios['ours']):.2f}",
+        )  # fmt: skip
         rows.append(row)
+    return rows
+
+
+def choices(report: Report) -> list[dict]:
+    """On a CPU, of the embedded model."""
+    from lib_usdu import imagefile
+
+    from .choices import measure
+
+    report.table("the stand-alone UNet", "first tile, s", "s/tile", "times as fast", "dB to float32")
+    rows = measure(imagefile.read(PHOTO, max_pixels=10**8).rgb[:512, :512])
+    for row in rows:
+        report.row(
+            row["choice"], f"{row['first']:.2f}", f"{row['seconds']:.3f}",
+            f"{rows[0]['seconds'] / row['seconds']:.2f}", "" if row["psnr"] is None else f"{row['psnr']:.1f}",
+        )  # fmt: skip
     return rows
 
 
@@ -100,6 +130,8 @@ def main() -> None:
     results = {
         "device": args.device, "throughput": rows,
         "outside": outside(report, args.sizes, model_ms) if args.sizes else [],
+        "beside": beside(report),
+        "choices": choices(report) if args.device == "cpu" else [],
         "upscalers": upscalers(report, args.device, args.upscalers, args.side, args.repeats),
         "start_up_seconds": start_up_seconds(),
     }  # fmt: skip

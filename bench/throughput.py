@@ -16,6 +16,7 @@ import torch
 from lib_usdu.engine import upscale
 from lib_usdu.hosts.local import IdentityRefiner, LocalHost
 from lib_usdu.options import Options
+from lib_usdu.torchvision_operators import declare_missing_operators
 
 STEPS = 5  # the default 20 at denoise 0.25
 
@@ -23,14 +24,17 @@ STEPS = 5  # the default 20 at denoise 0.25
 class UnetRefiner(IdentityRefiner):
     """Windows through a UNet's steps with classifier-free guidance, and the work on both sides of it."""
 
-    def __init__(self, device: str):
+    works_apart = True
+
+    def __init__(self, device: str, channels: tuple[int, ...] = (320, 640, 1280, 1280)):
+        declare_missing_operators()
         from diffusers import UNet2DConditionModel
 
         self.device = torch.device(device)
         torch.manual_seed(0)
         with torch.device(self.device):
             self.unet = UNet2DConditionModel(
-                sample_size=64, cross_attention_dim=768, attention_head_dim=8, block_out_channels=(320, 640, 1280, 1280)
+                sample_size=64, cross_attention_dim=768, attention_head_dim=8, block_out_channels=channels
             )
         self.unet.to(torch.float16).eval().requires_grad_(False)
         self.text = torch.zeros(1, 77, 768, device=self.device, dtype=torch.float16)

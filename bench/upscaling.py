@@ -7,6 +7,7 @@ picture, put together by Pillow.
 
 from __future__ import annotations
 
+import copy
 import math
 import statistics
 import time
@@ -47,8 +48,6 @@ def _bare(path: Path, device: str) -> Any:
 
 def _random(name: str, device: str) -> tuple[SpandrelModel, Any]:
     """realesr-animevideov3's and RealESRGAN_x4plus_anime_6B's architectures with random weights."""
-    import copy
-
     import spandrel
     from spandrel.architectures import ESRGAN, Compact
 
@@ -111,20 +110,38 @@ def _combine(grid: list, width: int, height: int, tile: int, overlap: int) -> Im
 
 
 def measure(ours: SpandrelModel, theirs: Any, side: int, repeats: int) -> dict:
-    """Both on a picture of side x side px, one after the other, `repeats` times after a warm-up."""
+    """Both on a picture of side x side px, one after the other, `repeats` times after a warm-up; ours also in float32,
+    where it runs in another number format, as on a CPU without units for it.
+    """
+    single = copy.deepcopy(ours)
+    single.descriptor.to(dtype=torch.float32)
+    single.dtype = torch.float32
+    runs = {
+        "ours": lambda: upscale(rgb, ours, size, size),
+        "ours in float32": lambda: upscale(rgb, single, size, size),
+        "webui": lambda: webui_loop(theirs, image, ours.scale),
+    }
+    if ours.dtype == torch.float32 or ours.device.type != "cpu":
+        del runs["ours in float32"]
     picture = np.random.default_rng(0).integers(0, 256, (side // 8, side // 8, 3), dtype=np.uint8)
     image = Image.fromarray(picture).resize((side, side), Image.Resampling.BICUBIC)
     rgb, size = np.asarray(image), side * ours.scale
-    times: dict[str, list[float]] = {"ours": [], "webui": []}
-    ours(rgb[None, :64, :64])
+    times: dict[str, list[float]] = {name: [] for name in runs}
+    for model in (ours, single):
+        model(rgb[None, :64, :64])
     _patch(theirs, image.crop((0, 0, 64, 64)))
     for _ in range(repeats):
-        started = time.perf_counter()
-        upscale(rgb, ours, size, size)
-        between = time.perf_counter()
-        webui_loop(theirs, image, ours.scale)
-        times["ours"].append(between - started)
-        times["webui"].append(time.perf_counter() - between)
+        for name, run in runs.items():
+            started = time.perf_counter()
+            run()
+            times[name].append(time.perf_counter() - started)
     megapixels = {name: size * size / 1e6 / min(seconds) for name, seconds in times.items()}
-    ratio = statistics.median(theirs / ours for ours, theirs in zip(times["ours"], times["webui"]))
-    return {"megapixels_per_second": megapixels, "webui_over_ours": ratio, "input": side, "repeats": repeats}
+    ratios = {
+        name: statistics.median(theirs / mine for mine, theirs in zip(times[name], times["webui"]))
+        for name in runs
+        if name != "webui"
+    }
+    return {
+        "megapixels_per_second": megapixels, "webui_over": ratios, "input": side, "repeats": repeats,
+        "dtype": str(ours.dtype).removeprefix("torch."),
+    }  # fmt: skip
