@@ -7,18 +7,19 @@ import argparse
 import json
 import signal
 import sys
-import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
-from . import __version__, imagefile, journal, journal_command
-from .errors import InputError, ModelError, OptionError, OutputError, TooLarge, UsduError
-from .options import BLENDS, NOISE_MODES, REDRAW_MODES, SEAMS_FIX_TYPES, Options, about
+from . import __version__, imagefile, journal_command
+from .arguments import parser
+from .errors import InputError, ModelError, OptionError, TooLarge, UsduError
+from .files import Job, check_writable, jobs_of
+from .options import Options
 
 EMBEDDED_HINT = (
     "The embedded model is small and takes no prompt. For a real one: --checkpoint FILE|FOLDER|HUB_ID (Stable "
@@ -40,26 +41,13 @@ _FLAGS = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Job:
-    """One picture to make."""
-
-    source: Path
-    target: Path
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise UsduError(f"{message} (see --help)")
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command line and returns its exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
     if arguments[:1] == ["journal"]:  # a picture or folder of that name: ./journal
         return journal_command.main(arguments[1:])
     try:
-        return _run(_parser().parse_args(arguments))
+        return _run(parser().parse_args(arguments))
     except UsduError as error:
         print(f"usdu: error: {_message(error)}", file=sys.stderr)
         return 2
@@ -73,27 +61,39 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     options = _options(args)
-    jobs = _jobs(args)
+    jobs = jobs_of(args)
     for target in (*(job.target for job in jobs), args.compare, args.json, args.number_tiles):
-        _check_writable(target, args.overwrite)
+        check_writable(target, args.overwrite)
     if len(jobs) == 1:  # before a model is loaded; a folder's pictures are looked at in turn
         picture = imagefile.read(jobs[0].source, max_pixels=_max_pixels(args))
         options.target_size(picture.rgb.shape[1], picture.rgb.shape[0])
         del picture
     host = _host(args, options)
     _stop_on_interrupt(host)
-    reports, failed = [], []
-    for number, job in enumerate(jobs, 1):
+    failed: list[tuple[Path, str]] = []
+    at_once = min(len(jobs), host.pictures_at_once)
+
+    def make(numbered: tuple[int, Job]) -> dict[str, Any] | None:
+        number, job = numbered
         if host.stop:
-            break
+            return None
         name = job.source.name if len(jobs) == 1 else f"[{number}/{len(jobs)}] {job.source.name}"
         try:
-            reports.append(_upscale_file(job, name, options, host, args))
+            bar = _Bar(name, quiet=args.quiet or at_once > 1)  # several bars would overwrite each other
+            return _upscale_file(job, name, options, host.with_progress(bar.show), bar, args)
         except (UsduError, MemoryError) as error:
             if len(jobs) == 1:
                 raise UsduError(_message(error)) from error
             failed.append((job.source, _message(error)))
             _say(f"{name}: {_message(error)}")
+            return None
+
+    if at_once > 1:
+        with ThreadPoolExecutor(at_once) as pool:
+            made = list(pool.map(make, enumerate(jobs, 1)))
+    else:
+        made = list(map(make, enumerate(jobs, 1)))
+    reports = [report for report in made if report is not None]
     if args.json:
         content = (
             reports[0] if len(jobs) == 1 and reports else {"pictures": reports, "failed": [str(p) for p, _ in failed]}
@@ -106,7 +106,9 @@ def _run(args: argparse.Namespace) -> int:
     return 130 if host.stop else 1 if failed else 0
 
 
-def _upscale_file(job: Job, name: str, options: Options, host: Any, args: argparse.Namespace) -> dict:
+def _upscale_file(
+    job: Job, name: str, options: Options, host: Any, bar: _Bar, args: argparse.Namespace
+) -> dict[str, Any]:
     from .engine import upscale
     from .upscale import resize
     from .wrap import resizer
@@ -114,8 +116,7 @@ def _upscale_file(job: Job, name: str, options: Options, host: Any, args: argpar
     picture = imagefile.read(job.source, max_pixels=_max_pixels(args))
     for note in picture.notes:
         _say(f"{name}: {note}")
-    with _Bar(name, quiet=args.quiet) as bar:
-        host.on_progress = bar.show
+    with bar:
         result = upscale(picture.rgb, options, host, mask=_mask(args))
     height, width = result.image.shape[:2]
     target = job.target if result.finished else job.target.with_stem(job.target.stem + "-unfinished")
@@ -139,7 +140,7 @@ def _upscale_file(job: Job, name: str, options: Options, host: Any, args: argpar
         imagefile.write(args.number_tiles, result.numbered, overwrite=args.overwrite)
     if result.finished:
         result.forget()
-    elif not host.stop:
+    elif not host.stop_requested():
         raise ModelError(f"ended early, see above; what was done is in {target}")
     stats = result.stats
     before = f"{picture.rgb.shape[1]}x{picture.rgb.shape[0]}"
@@ -249,63 +250,6 @@ def _device(name: str, best: Callable[[], Any]) -> Any:
     return device
 
 
-def _jobs(args: argparse.Namespace) -> list[Job]:
-    """What to make of what: a folder's pictures keep their names."""
-    inputs, output = args.input, args.output
-    jobs = []
-    for given in inputs:
-        if not given.exists():
-            raise InputError(f"{given}: no such file or folder")
-        many = given.is_dir() or len(inputs) > 1
-        if output is not None and many and output.suffix and not output.is_dir():
-            raise OutputError(f"-o: {str(output)!r} is not allowed for several pictures; allowed: a folder")
-        if given.is_dir():
-            folder = output or given.with_name(given.name + "-upscaled")
-            found = imagefile.list_images(given)
-            if not found:
-                raise InputError(f"{given}: holds no pictures")
-            jobs += [Job(source, folder / _kept_name(source)) for source in found]
-        elif output is None:
-            jobs.append(Job(given, given.with_name(given.stem + "-upscaled.png")))
-        elif many or output.is_dir() or not output.suffix:
-            jobs.append(Job(given, output / _kept_name(given)))
-        else:
-            jobs.append(Job(given, output))
-    singles = (("--compare", args.compare), ("--number-tiles", args.number_tiles), ("--mask", args.mask))
-    for flag, given in singles:
-        if len(jobs) > 1 and given:
-            raise OptionError(flag, str(given), "one picture at a time")
-    targets = [job.target for job in jobs]
-    twice = next((target for target in targets if targets.count(target) > 1), None) if len(inputs) > 1 else None
-    if twice:
-        raise OutputError(f"{twice}: two pictures would have this name")
-    return jobs
-
-
-def _kept_name(source: Path) -> str:
-    """The same name; .png after a format that cannot be written."""
-    return source.name if source.suffix.lower() in imagefile.OUTPUT_FORMATS else source.name + ".png"
-
-
-def _check_writable(target: Path | None, overwrite: bool) -> None:
-    """Says early what writing would say after the work."""
-    if target is None:
-        return
-    if target.suffix.lower() not in {*imagefile.OUTPUT_FORMATS, ".json"}:
-        raise OutputError(
-            f"{target}: extension {target.suffix!r} is not allowed; allowed: {' '.join(imagefile.OUTPUT_FORMATS)}"
-        )
-    if target.exists() and not overwrite:
-        raise OutputError(f"{target} exists; use --overwrite")
-    probe = target.parent / f".usdu-{time.time_ns()}"
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise OutputError(f"{target}: the folder cannot be written to ({error.strerror})") from None
-
-
 def _stop_on_interrupt(host: Any) -> None:
     """Ctrl-C ends the run after the current step and keeps what is done; a second one ends it at once."""
 
@@ -379,78 +323,3 @@ def _message(error: BaseException) -> str:
 
 def _say(text: str) -> None:
     print(text, file=sys.stderr)
-
-
-def _names(names: Iterable[str]) -> str:
-    return "|".join(names)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="usdu",
-        description="Makes a small picture large and sharp: upscales it, then redraws it tile by tile by diffusion.",
-    )
-    add = parser.add_argument
-    add("input", nargs="+", type=Path, metavar="INPUT", help="a picture or a folder of pictures")
-    add("-o", "--output", type=Path, help="file or folder; default: NAME-upscaled.png, or FOLDER-upscaled/")
-    add("--overwrite", action="store_true", help="replace existing files")
-    add("--scale", type=float, help=f"{about('custom_scale')} (2)")
-    add("--size", metavar="WxH", help="exact size of the result instead of --scale")
-    add("--tile", default="0", metavar="N|WxH", help="size of a tile in px (512; 1024 for SDXL)")
-    add("--padding", type=int, help=f"{about('padding')}, in px (32)")
-    add("--auto-padding", action="store_true", default=None, help=f"{about('auto_padding')}, instead of --padding")
-    add("--mask-blur", type=int, help=f"{about('mask_blur')} (8)")
-    add("--denoise", type=float, help="denoising strength, 0-1: how much is drawn anew (0.25)")
-    add("--seed", type=int, help="seed of the noise (1)")
-    add("--batch", type=int, help=f"{about('tile_batch')} (0)")
-    add("--redraw", metavar=_names(REDRAW_MODES.labels), help=f"{about('redraw_mode')} (parallel)")
-    add("--seams-fix", metavar=_names(SEAMS_FIX_TYPES.labels), help=f"{about('seams_fix_type')} (none)")
-    add("--seams-fix-denoise", type=float, help=f"{about('seams_fix_denoise')} (0.35)")
-    add("--seams-fix-width", type=int, help=f"{about('seams_fix_width')} (64)")
-    add("--seams-fix-padding", type=int, help=f"{about('seams_fix_padding')} (16)")
-    add("--seams-fix-mask-blur", type=int, help=f"{about('seams_fix_mask_blur')} (4)")
-    add("--noise", metavar=_names(NOISE_MODES.labels), help=f"{about('noise')} (canvas)")
-    add("--blend", metavar=_names(BLENDS.labels), help=f"{about('blend')} (feather)")
-    add("--seamless", action="store_true", default=None, help=about("seamless"))
-    add("--seams-fix-only-visible", action="store_true", default=None, help=about("seams_fix_only_visible"))
-    add("--skip-flat", type=float, metavar="LEVELS", help=f"{about('skip_flat')} (0)")
-    add("--tone-lock", type=float, help=f"{about('tone_lock')}, 0-1 (1)")
-    add(
-        "--upscaler",
-        default="SPAN x4",
-        metavar="NAME|FILE",
-        help="SPAN x4 (embedded), Lanczos, Nearest, None, or a model file",
-    )
-    add("--engine", choices=("diffusers", "identity"), default="diffusers", help="identity: refine nothing, a dry run")
-    add("--checkpoint", default="embedded", metavar="FILE|FOLDER|HUB_ID", help="diffusion model (embedded)")
-    add("--checkpoint-config", metavar="FOLDER|HUB_ID", help="diffusers configuration for a checkpoint file, offline")
-    add("--lora", action="append", default=[], metavar="FILE[:STRENGTH]", help="LoRA file, may be given several times")
-    add("--prompt", default="", help="what the picture shows; empty is fine")
-    add("--tile-prompts", metavar="TEXT|@FILE", help=about("tile_prompts"))
-    add("--mask", type=Path, metavar="FILE", help="redraw only where this picture is white")
-    add("--negative-prompt", default="", help="what it should not show")
-    add("--sampler", default="DPM++ 2M", help="as the webui names them (DPM++ 2M)")
-    add("--steps", type=int, default=20, help="steps of a full denoise; a denoise of 0.3 runs 0.3 of them (20)")
-    add("--cfg", type=float, default=7.0, help="CFG scale (7)")
-    add("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (auto)")
-    add(
-        "--ray", nargs="?", const="local", metavar="ADDRESS",
-        help="refine tiles on several GPUs or machines through Ray; no address: on this machine's; after INPUT",
-    )  # fmt: skip
-    add("--ray-workers", type=int, default=0, metavar="N", help="how many; 0: one for each GPU, or CPU (0)")
-    add("--compare", type=Path, metavar="FILE", help="also write before and after side by side, with 100 %% crops")
-    add(
-        "--redo-tiles", metavar="3,7-9",
-        help="over a finished picture, with --scale 1 and the tile size it was made with: redraw only these tiles",
-    )  # fmt: skip
-    add("--number-tiles", type=Path, metavar="FILE", help="also write a picture that shows the numbers of the tiles")
-    add("--no-resume", dest="resume", action="store_false", default=None, help="keep no finished tiles on disk")
-    add(
-        "--journal", type=Path, default=journal.default_folder(), metavar="FOLDER",
-        help="where finished tiles are kept until the picture is written; usdu journal lists and clears them",
-    )  # fmt: skip
-    add("--json", type=Path, metavar="FILE", help="write sizes, tiles, times and memory as JSON")
-    add("--allow-huge", action="store_true", help="allow results over 1 gigapixel")
-    add("--quiet", action="store_true", help="no progress bar")
-    add("--version", action="version", version=f"usdu {__version__}")
-    return parser

@@ -1,11 +1,15 @@
+import json
 import os
 import signal
+from collections import Counter
 
 import hosts
 import numpy as np
 import pytest
 import ray
+from PIL import Image
 
+from lib_usdu import cli
 from lib_usdu.engine import upscale
 from lib_usdu.errors import ModelError, OptionError
 from lib_usdu.hosts.local import LocalHost
@@ -58,3 +62,42 @@ def test_a_workers_error_is_told_as_it_is(cluster, photo):
         RayRefiner(FailingRefiner, workers=3)
     for worker in refiner.workers:
         ray.kill(worker)
+
+
+class SigningRefiner(hosts.NoisyRefiner):
+    """Writes into a folder which process refined when."""
+
+    def __init__(self, folder):
+        super().__init__()
+        self.folder = folder
+
+    def identity(self):
+        return {"refiner": "signing"}
+
+    def refine(self, batch, stop):
+        import time
+
+        (self.folder / f"{os.getpid()}-{time.time_ns()}").touch()
+        time.sleep(0.3)
+        return super().refine(batch, stop)
+
+
+def test_a_folder_of_small_pictures_keeps_all_workers_busy(cluster, photo, tmp_path, monkeypatch):
+    source, signs, out = tmp_path / "in", tmp_path / "signs", tmp_path / "out"
+    source.mkdir()
+    signs.mkdir()
+    for number in range(6):
+        Image.fromarray(photo[:64, number * 64 : number * 64 + 64]).save(source / f"{number}.png")
+    (source / "broken.png").write_bytes(b"\x89PNG")
+    monkeypatch.setattr(cli, "_refiner", lambda args, seed: SigningRefiner(signs))
+    given = [str(source), "--scale", "1", "--tile", "64", "--denoise", "0.5", "--tone-lock", "0", "--upscaler", "None"]
+    spread = ["--ray", "local", "--ray-workers", "2", "--json", str(tmp_path / "j.json")]
+    assert cli.main([*given, "-o", str(out), *spread]) == 1
+    counts = Counter(path.name.split("-")[0] for path in signs.iterdir())
+    assert len(counts) == 2 and min(counts.values()) >= 2
+    assert cli.main([*given, "-o", str(tmp_path / "alone")]) == 1
+    for number in range(6):
+        pixels = [np.asarray(Image.open(folder / f"{number}.png")) for folder in (out, tmp_path / "alone")]
+        assert np.array_equal(*pixels) and not np.array_equal(pixels[0], photo[:64, number * 64 : number * 64 + 64])
+    report = json.loads((tmp_path / "j.json").read_text())
+    assert len(report["pictures"]) == 6 and len(report["failed"]) == 1

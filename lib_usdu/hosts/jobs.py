@@ -26,9 +26,10 @@ class Jobs:
         self._started += 1
         self.call(0, 1)
 
-    def leave_out(self, tiles: int) -> None:
-        """Tiles that will not come."""
+    def leave_out(self, done: int, tiles: int) -> None:
+        """So many tiles will not come, when `done` of the result's are done; perhaps nothing more does."""
         self._tiles = max(1, self._tiles - tiles)
+        self.call(done, 1)
 
     def call(self, done: int, tiles: int) -> float:
         """Before a call for so many tiles, when `done` of the result's are done. Returns how many calls of this kind

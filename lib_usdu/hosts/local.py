@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -85,6 +86,17 @@ class LocalHost:
         for hook in ("identity", "save_memory", "more_precise"):
             if hasattr(self.refiner, hook):
                 setattr(self, hook, getattr(self.refiner, hook))
+
+    @property
+    def pictures_at_once(self) -> int:
+        """How many pictures of a folder to work on at the same time."""
+        return getattr(self.refiner, "pictures_at_once", 1)
+
+    def with_progress(self, on_progress: Callable[[Progress], None]) -> LocalHost:
+        """This host for one picture, which others may stand beside; it stops when this one does."""
+        other = copy.copy(self)
+        other.on_progress, other.stop_requested = on_progress, self.stop_requested
+        return other
 
     batch_cap = None
     interrogators = finishes = ("none",)

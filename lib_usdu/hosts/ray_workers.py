@@ -3,6 +3,7 @@ worker and its tiles again. Tiles are pure functions, so the picture is the same
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable
 from functools import cached_property
@@ -73,10 +74,16 @@ class RayRefiner:
             raise OptionError("--ray-workers", workers, f"0 to {most}: what the cluster has")
         count = workers or most
         actor = ray.remote(Worker).options(num_cpus=1, num_gpus=1 if gpus else 0, max_restarts=-1, max_task_retries=-1)
+        self._turns = itertools.count()
         self.workers = [actor.remote(load) for _ in range(count)]
         self.alignment, self.latent_scale, self.default_tile = self._ask("about")
 
     works_apart = True
+
+    @property
+    def pictures_at_once(self) -> int:
+        """So that small pictures, of fewer tiles than there are workers, keep all of them busy."""
+        return len(self.workers)
 
     def batch_limits(self, width: int, height: int) -> BatchLimits:
         """A worker's, for all of them; it does not grow, since a larger batch here means more rounds."""
@@ -90,10 +97,10 @@ class RayRefiner:
         size = max(1, -(-len(batch.tiles) // (len(self.workers) * ROUNDS)))
         count = len(batch.tiles)
         parts = [batch.part(range(start, min(start + size, count))) for start in range(0, count, size)]
+        turn = next(self._turns) % len(self.workers)  # a batch for few of them goes to others than the one before
+        workers = self.workers[turn:] + self.workers[:turn]
         with _plain_errors(self._ray):
-            return np.concatenate(
-                list(ActorPool(self.workers).map(lambda worker, part: worker.refine.remote(part), parts))
-            )
+            return np.concatenate(list(ActorPool(workers).map(lambda worker, part: worker.refine.remote(part), parts)))
 
     def infotext(self, parameters: dict[str, str]) -> str:
         return self._ask("infotext", parameters)

@@ -201,7 +201,7 @@ class WebuiHost:
         self.jobs.start(tiles)
 
     def leave_out(self, tiles: int) -> None:
-        self.jobs.leave_out(tiles)
+        self.jobs.leave_out(self._done, tiles)
 
     def _begin(self, tiles: int) -> None:
         """Before a call for so many tiles: the bars of the page and the console count calls of this kind."""
