@@ -22,6 +22,7 @@ MOST_TILES = 20_000
 
 INFOTEXT_PREFIX = "Ultimate SD upscale "
 """ControlNet recognises an upscale script by the word "upscale" in these keys; the spelling is the original's."""
+_EMPTY = '""'  # a text of no letters
 
 
 @dataclass(frozen=True)
@@ -236,7 +237,7 @@ class Options:
         found = {
             name: parameters[INFOTEXT_PREFIX + name] for name in SCRIPT_OPTIONS if INFOTEXT_PREFIX + name in parameters
         }
-        return cls.from_dict(found)
+        return cls.from_dict({name: "" if value == _EMPTY else value for name, value in found.items()})
 
     def target_size(self, width: int, height: int, img2img: tuple[int, int] | None = None) -> tuple[int, int]:
         """Size of the result for a picture of this size; `img2img` is the size set in the webui's tab.
@@ -328,4 +329,5 @@ def listed(names: Iterable[str]) -> str:
 
 
 def _written(value: Any) -> str:
-    return _plain(value) if isinstance(value, float) else str(value)
+    """An empty text in quotes: webuis cannot read back a name without a value."""
+    return _plain(value) if isinstance(value, float) else str(value) or _EMPTY

@@ -110,6 +110,7 @@ def test_infotext_and_script_args_round_trip(given_values):
     options = Options(**given_values)
     assert Options.from_infotext(options.to_infotext()) == options
     assert len(options.to_infotext()) == len(SCRIPT_OPTIONS)
+    assert all(options.to_infotext().values()), "the webui cannot read a name without a value"
     names = ["upscaler" if name == "upscaler_index" else name for name in LEGACY_ARGUMENTS]
     args = [None, *(getattr(options, n) for n in names), VERSION_MARKER, *(getattr(options, n) for n in OWN_ARGUMENTS)]
     assert Options.from_script_args(args) == options

@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,15 @@ class Browser:
                 return
             self.click(css)
         assert self.find(css).is_selected() == value
+
+    def unfold(self, accordion: str, inside: str) -> None:
+        """Clicks until what is inside is seen: a page that grows above it can make a click miss."""
+        for _ in range(3):
+            self.click(f"{accordion} .label-wrap")
+            with suppress(AssertionError):
+                self.until(lambda: self.shown(inside), accordion, 3)
+                return
+        raise AssertionError(f"{accordion} does not open")
 
     def type(self, css: str, value: object) -> None:
         """Replaces what a field holds and leaves it."""

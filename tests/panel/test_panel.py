@@ -9,7 +9,6 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,7 +29,7 @@ from lib_usdu.options import (
     Options,
     rule_of,
 )
-from lib_usdu.panel_text import Group, groups
+from lib_usdu.panel_text import groups
 from lib_usdu.presets import PRESETS
 
 HERE = Path(__file__).parent
@@ -164,17 +163,7 @@ def open_all(page: Browser) -> None:
     """Opens every accordion."""
     for group in GROUPS:
         if group.heading:
-            open_group(page, group)
-
-
-def open_group(page: Browser, group: Group) -> None:
-    """Clicks until it is open: a page that grows above it can make a click miss."""
-    for _ in range(3):
-        page.click(f"{control(group.name)} .label-wrap")
-        with suppress(AssertionError):
-            page.until(lambda: page.shown(control(group.rows[0][0])), group.heading, 3)
-            return
-    pytest.fail(f"{group.heading} does not open")
+            page.unfold(control(group.name), control(group.rows[0][0]))
 
 
 def change(page: Browser, name: str, value: object) -> None:
