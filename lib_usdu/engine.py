@@ -206,9 +206,7 @@ def _leave_out(passes: Sequence[Pass], kept: Sequence[Pass], host: Host, stats: 
     return fewer
 
 
-def _where_seams_show(
-    redraw: Pass, fixes: Sequence[Pass], before: np.ndarray, after: np.ndarray
-) -> tuple[Pass, ...]:
+def _where_seams_show(redraw: Pass, fixes: Sequence[Pass], before: np.ndarray, after: np.ndarray) -> tuple[Pass, ...]:
     """The seam fixes with those of their tiles that the finished redraw needs."""
     seams = visible_seams(redraw, before, after)
     return tuple(only_along(work, seams) for work in fixes)

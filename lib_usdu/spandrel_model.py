@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .errors import ModelError
-from .precision import upscaler_dtype
+from .precision import end_in_float32, upscaler_dtype
 from .prepared import prepared, purely_convolutional
 
 MODEL_FILES = (".safetensors", ".pth", ".pt", ".ckpt")
@@ -27,7 +28,10 @@ class SpandrelModel:
         self.dtype = upscaler_dtype(descriptor, self.device, convolutional=convolutional)
         descriptor.to(device=self.device).eval()
         prepared(descriptor.model, self.device)  # kernels are fused in float32
-        descriptor.to(dtype=self.dtype)
+        if self.dtype == torch.bfloat16:  # by autocast: the picture itself is not rounded
+            end_in_float32(descriptor)
+        else:
+            descriptor.to(dtype=self.dtype)
 
     @classmethod
     def load(cls, path: str | Path, device: Any = "cpu") -> SpandrelModel:
@@ -69,9 +73,12 @@ class SpandrelModel:
         """(n, 3, h * scale, w * scale), about 0 to 1."""
         import torch
 
-        pixels = torch.from_numpy(np.array(windows)).to(self.device).permute(0, 3, 1, 2).to(self.dtype) / 255
-        if self.descriptor.input_channels == 1:
-            output = torch.cat([self.descriptor(pixels[:, i : i + 1]) for i in range(3)], dim=1)
-        else:
-            output = self.descriptor(pixels)
+        reduced = self.dtype == torch.bfloat16
+        dtype = torch.float32 if reduced else self.dtype
+        pixels = torch.from_numpy(np.array(windows)).to(self.device).permute(0, 3, 1, 2).to(dtype) / 255
+        with torch.autocast(self.device.type, torch.bfloat16) if reduced else nullcontext():
+            if self.descriptor.input_channels == 1:
+                output = torch.cat([self.descriptor(pixels[:, i : i + 1]) for i in range(3)], dim=1)
+            else:
+                output = self.descriptor(pixels)
         return output.expand(-1, 3, -1, -1) if output.shape[1] == 1 else output[:, :3]

@@ -32,6 +32,7 @@ OVERLAP = 16
 SMALLEST_WINDOW = 64
 """Where memory runs out, windows are divided until they are no larger than this, without the overlap."""
 
+
 def known_name(name: str, names: Iterable[str]) -> str:
     """The name as it is written among `names`, whatever its case; as it is where it is not among them."""
     return next((known for known in names if known.casefold() == name.casefold()), name)

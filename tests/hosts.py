@@ -22,7 +22,6 @@ class NoisyRefiner(IdentityRefiner):
         blurred = (batch.images.astype(np.float32) + np.roll(batch.images, 1, axis=2)) / 2
         return blurred + 20 * batch.denoise * np.stack(noises)
 
-
     def fuse(self, fusion, step_done, stop):
         for step in range(3):
             if stop():

@@ -59,9 +59,7 @@ def test_no_group_could_have_taken_a_tile_of_the_next(plan, context, limit, reac
     for group, following in zip(groups, groups[1:]):
         if len(group) < limit:
             assert all(
-                any(
-                    position[one.index] < position[later.index] and one.window.overlaps(later.window) for one in group
-                )
+                any(position[one.index] < position[later.index] and one.window.overlaps(later.window) for one in group)
                 for later in following
             )
 
