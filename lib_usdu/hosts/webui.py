@@ -23,38 +23,33 @@ from modules import devices, errors, images, processing, shared
 from PIL import Image
 
 from ..batch_size import BatchLimits, BatchSize
-from ..compare import side_by_side
-from ..embedded import DEFAULT_UPSCALER
 from ..engine import Result
 from ..engine import upscale as run_engine
 from ..errors import ModelError, NotANumber, OptionError, Skipped, Stopped, TooLarge, UsduError
-from ..fit import Enlarge, check_whole, fit, fit_plane
+from ..fit import check_whole, fit, fit_plane
 from ..host import Batch, Fusion, Progress
 from ..mask import painted, soften
 from ..memory import give_back, short, upscaler_windows, windows_that_fit
-from ..options import Options, listed
-from ..spandrel_model import MODEL_FILES, SpandrelModel
+from ..options import INFOTEXT_PREFIX, Options, listed
 from ..tile_prompts import has_extra_networks
 from ..upscale import OVERLAP, RESAMPLERS, WINDOW, known_name, resize
 from ..upscale import upscale as run_model
 from ..wrap import resizer
-from . import neighbours
+from . import neighbours, results, upscaler_files
 from .controlnet_units import ControlNetUnits, is_controlnet
+from .description import described
+from .encoding import encoding_alone
 from .fused_processing import FusedCall
 from .identity import stamp, webui_identity
 from .jobs import Jobs
 from .local import EMBEDDED_UPSCALER
 from .prompts import Prompts
 from .script_args import supplied
+from .settings import in_force
 from .tile_processing import forget_pictures, own_method, tile_processing
+from .upscaler_files import model_file, of_this_name
 
-# Options of the host that act on every call.
-_TILE_OPTIONS = {
-    "img2img_color_correction": False, "save_init_img": False, "return_mask": False, "return_mask_composite": False,
-    "save_mask": False, "save_mask_composite": False,
-}  # fmt: skip
 _SHOWN_EVERY = 0.5  # seconds between two previews of the canvas; making one takes 5 ms
-_model: tuple[tuple, SpandrelModel] | None = None  # the upscaler used last, for the next picture of a folder
 _batch_sizes: dict[Any, dict[Any, BatchSize]] = {}  # by checkpoint
 
 
@@ -99,17 +94,18 @@ def _run(p: Any, script: Any, args: Sequence[Any]) -> Any:
     pictures: list[Image.Image] = []
     texts: list[str] = []
     seeds: list[int] = []
-    with _settings(p), Jobs(shared.state, p.n_iter) as jobs:
+    with in_force(shared.opts, p, _reload), Jobs(shared.state, p.n_iter) as jobs:
         for number in range(max(1, p.n_iter)):
             host = WebuiHost(p, seed + number, script.title(), jobs, resize_mode, options, mask)
             result = run_engine(rgb, options.with_(seed=seed + number), host, img2img_size=size, mask=mask)
-            final, redrawn = _pictures(result, alpha, resize_mode, resizer(options.seamless))
+            text = result.infotext if shared.opts.enable_pnginfo else None
+            final, redrawn = results.pictures(result, text, alpha, resize_mode, resizer(options.seamless))
             _save(p, options, host, result, final, redrawn)
             if result.finished:
                 result.forget()
             host.comments.update(dict.fromkeys(result.notes, 1))
             numbered = None if result.numbered is None else Image.fromarray(result.numbered)
-            for picture in (final, _compared(options, result), redrawn, numbered):
+            for picture in (final, results.compared(options, result), redrawn, numbered):
                 if picture is not None:
                     pictures.append(picture)
                     texts.append(result.infotext)
@@ -212,12 +208,11 @@ class WebuiHost:
 
     def upscale(self, rgb: np.ndarray, name: str, width: int, height: int) -> np.ndarray:
         """By spandrel where the upscaler is a file it knows, else by the host; honours the tab's resize mode."""
-        global _model  # noqa: PLW0603
         enlarge = self._upscaler(name)
         enlarged = fit(rgb, width, height, self.resize_mode, enlarge)
         if short(devices.device, self.default_tile, self.default_tile):
             del enlarge
-            _model = None
+            upscaler_files.let_go()
             give_back()
         return enlarged
 
@@ -241,7 +236,7 @@ class WebuiHost:
         tile_p = self._tile_processing(batch)
         self.prompts.settle(tile_p, own_method(tile_p, self.p, "init"), batch.prompts)
         self.units.crop_to(tile_p, batch.tiles[0].window, batch.canvas, wrap=self._wrap)
-        with _own_generators(), _encoding_alone([noise.seed % 2**64 for noise in batch.noises]):
+        with _own_generators(), encoding_alone(processing, [noise.seed % 2**64 for noise in batch.noises]):
             torch.manual_seed(batch.noises[0].seed % 2**64)
             try:
                 processed = processing.process_images(tile_p)
@@ -338,7 +333,12 @@ class WebuiHost:
         name = known_name(name, self.upscalers())
         if name in RESAMPLERS:
             return None
-        return name, stamp(_file(_of_the_host(name))), self.resize_mode, dict(shared.opts.data)
+        return (
+            name,
+            stamp(model_file(of_this_name(shared.sd_upscalers, name))),
+            self.resize_mode,
+            dict(shared.opts.data),
+        )
 
     @contextmanager
     def more_precise(self) -> Iterator[None]:
@@ -407,42 +407,22 @@ class WebuiHost:
         return processing.create_infotext(p, p.all_prompts, p.all_seeds, p.all_subseeds)
 
     def describe(self, parameters: Mapping[str, Any]) -> Any:
-        """A copy of p that holds the person's own settings and what the host adds in a call, for infotexts."""
-        last = self._last
-        p = copy.copy(self.p if last is None else last)
-        for name in ("width", "height", "denoising_strength", "n_iter", "batch_size", "tiling", "restore_faces",
-                     "do_not_save_samples", "do_not_save_grid", "override_settings", "outpath_samples", "prompt",
-                     "negative_prompt", "styles", "script_args", "cfg_scale", "s_min_uncond"):  # fmt: skip
-            setattr(p, name, getattr(self.p, name, None))
-        for method in ("init", "sample"):
-            p.__dict__.pop(method, None)
-        if last is None:  # no tile was refined: what a call would have set
-            _prepare_description(p)
-        if self.prompts.resolved is not None:
-            p.all_prompts, p.all_negative_prompts = [[text] for text in self.prompts.resolved]
-        extra = dict(p.extra_generation_params)
-        if self.p.image_mask is not None:
-            extra |= {"Mask blur": self.p.mask_blur} if self.p.mask_blur else {}
-            extra |= {"Mask mode": "Inpaint not masked"} if self.p.inpainting_mask_invert else {}
-        if self._skipped:
-            extra["Ultimate SD upscale skipped"] = f"{self._skipped} tiles"
-        p.extra_generation_params = {
-            **extra, "Denoising strength": self.p.denoising_strength, **self._parameters, **parameters,
-        }  # fmt: skip
-        p.seed, p.iteration, p.batch_index = self.seed, 0, 0
-        p.all_seeds, p.all_subseeds = [self.seed], [p.all_subseeds[0]]
-        p.all_prompts, p.all_negative_prompts = p.all_prompts[:1], p.all_negative_prompts[:1]
-        return p
+        """A copy of p for infotexts."""
+        skipped = {INFOTEXT_PREFIX + "skipped": f"{self._skipped} tiles"} if self._skipped else {}
+        return described(
+            self.p, self._last, self.seed, self.prompts.resolved, {**skipped, **self._parameters, **parameters},
+            shared.sd_model,
+        )  # fmt: skip
 
     def _upscaler(self, name: str) -> Any:
         """(rgb, width, height) to the picture at this size."""
         name = known_name(name, self.upscalers())
         if name in RESAMPLERS:
             return lambda rgb, width, height: resize(rgb, width, height, RESAMPLERS[name])
-        found = _of_the_host(name)
+        found = of_this_name(shared.sd_upscalers, name)
         if found is None and name != EMBEDDED_UPSCALER:
             raise OptionError("upscaler", name, listed(self.upscalers()))
-        model = _spandrel_model(_file(found))
+        model = upscaler_files.loaded(model_file(found), getattr(devices, "device_esrgan", None) or devices.device)
 
         def enlarge(rgb: np.ndarray, width: int, height: int) -> np.ndarray:
             try:
@@ -503,32 +483,6 @@ def _own_generators() -> Any:
     return torch.random.fork_rng(devices=[devices.device] if torch.device(devices.device).type == "cuda" else [])
 
 
-@contextmanager
-def _encoding_alone(seeds: Sequence[int]) -> Iterator[None]:
-    """Each window is encoded from its own seed, whatever batch it is in.
-
-    The host encodes one by one with noise of the global generator (sd_samplers_common.py:102,
-    DiagonalGaussianDistribution.sample): a window's would depend on those before it.
-    """
-    encode = getattr(processing, "images_tensor_to_samples", None)
-    if encode is None:
-        yield
-        return
-
-    def one_by_one(image: Any, *args: Any, **kwargs: Any) -> Any:
-        latents = []
-        for i in range(len(image)):
-            torch.manual_seed(seeds[i % len(seeds)])
-            latents.append(encode(image[i : i + 1], *args, **kwargs))
-        return torch.cat(latents)
-
-    processing.images_tensor_to_samples = one_by_one
-    try:
-        yield
-    finally:
-        processing.images_tensor_to_samples = encode
-
-
 def _mask(p: Any, source: tuple[int, int], target: tuple[int, int], resize_mode: int) -> np.ndarray | None:
     """The Inpaint tab's mask with its blur, which is in px of the source, at the result's size: uint8 (h, w)."""
     if p.image_mask is None:
@@ -586,64 +540,6 @@ def _say(doing: str) -> None:
     shared.state.textinfo = f"Picture {picture}: {doing}" if " out of " in picture else doing
 
 
-def _prepare_description(p: Any) -> None:
-    """Fields create_infotext reads that process_images_inner would have set (processing.py:886-908)."""
-    p.setup_prompts()
-    p.all_seeds, p.all_subseeds = [p.seed], [p.subseed if not isinstance(p.subseed, list) else p.subseed[0]]
-    with suppress(AttributeError):
-        p.sd_model_name = shared.sd_model.sd_checkpoint_info.name_for_extra
-        p.sd_model_hash = shared.sd_model.sd_model_hash
-
-
-def _of_the_host(name: str) -> Any:
-    """The host's upscaler of this name; None for the one that comes with the extension."""
-    return next((known for known in shared.sd_upscalers if known.name == name), None)
-
-
-def _file(upscaler: Any) -> Path:
-    """Where the model of an upscaler of the host is; perhaps an address it would download it from. None: ours."""
-    if upscaler is None:
-        return DEFAULT_UPSCALER
-    return Path(str(getattr(upscaler, "local_data_path", None) or upscaler.data_path or ""))
-
-
-def _spandrel_model(path: Path) -> SpandrelModel | None:
-    """Our own loader's model, kept for the next picture; None for what it does not know (LDSR, a download)."""
-    global _model  # noqa: PLW0603
-    if path.suffix.lower() not in MODEL_FILES or not path.is_file():
-        return None
-    device = getattr(devices, "device_esrgan", None) or devices.device
-    key = (str(path), path.stat().st_mtime_ns, str(device))
-    if _model is None or _model[0] != key:
-        try:
-            _model = key, SpandrelModel.load(path, device)
-        except ModelError:
-            return None
-    return _model[1]
-
-
-def _pictures(
-    result: Result, alpha: np.ndarray | None, resize_mode: int, enlarge: Enlarge
-) -> tuple[Image.Image, Image.Image | None]:
-    """The final picture, and the one before the seams were fixed where there is one."""
-
-    def finished(pixels: np.ndarray) -> Image.Image:
-        picture = Image.fromarray(pixels)
-        if alpha is not None:
-            fitted = fit_plane(alpha, pixels.shape[1], pixels.shape[0], resize_mode, enlarge)
-            picture.putalpha(Image.fromarray(fitted))
-        if shared.opts.enable_pnginfo:
-            picture.info["parameters"] = result.infotext
-        return picture
-
-    return finished(result.image), None if result.redrawn is None else finished(result.redrawn)
-
-
-def _compared(options: Options, result: Result) -> Image.Image | None:
-    """The upscaled picture beside the final one, where it is asked for. To be looked at, never saved."""
-    return Image.fromarray(side_by_side(result.upscaled, result.image)) if options.compare else None
-
-
 def _save(
     p: Any, options: Options, host: WebuiHost, result: Result, final: Image.Image, redrawn: Image.Image | None
 ) -> None:
@@ -652,46 +548,11 @@ def _save(
     if p.do_not_save_samples or not shared.opts.samples_save:
         return
     info = host.describe(result.parameters)
-    prompt = info.all_prompts[0]
-    wanted = [(redrawn, options.save_upscaled_image, "-before-seams-fix"), (final, options.save_seams_fix_image, "")]
-    if redrawn is None:
-        wanted = [(final, options.save_upscaled_image, "")]
-    for picture, save, suffix in wanted:
-        if save and picture is not None:
-            images.save_image(
-                picture, p.outpath_samples, "", host.seed, prompt, shared.opts.samples_format,
-                info=result.infotext, p=info, suffix=suffix,
-            )  # fmt: skip
-
-
-@contextmanager
-def _settings(p: Any) -> Iterator[None]:
-    """The person's overrides and a tile's options in force, once around the run, and put back whatever happens.
-
-    The host restores only options that are in its config file (processing.py:823); ours are all restored.
-    """
-    options = shared.opts
-    overrides = dict(p.override_settings or {})
-    keep = not getattr(p, "override_settings_restore_afterwards", True)
-    before = dict(options.data)
-    try:
-        for name, value in overrides.items():
-            try:
-                options.set(name, value, is_api=True, run_callbacks=False)
-            except (KeyError, AttributeError):
-                raise OptionError("override_settings", name, "settings this webui knows") from None
-        options.data.update({name: value for name, value in _TILE_OPTIONS.items() if hasattr(options, name)})
-        _reload(overrides)
-        yield
-    finally:
-        changed = set(_TILE_OPTIONS) | (set() if keep else set(overrides))
-        for name in changed:
-            if name in before:
-                options.data[name] = before[name]
-            else:
-                options.data.pop(name, None)
-        if not keep:
-            _reload(overrides)
+    for picture, suffix in results.to_save(options, final, redrawn):
+        images.save_image(
+            picture, p.outpath_samples, "", host.seed, info.all_prompts[0], shared.opts.samples_format,
+            info=result.infotext, p=info, suffix=suffix,
+        )  # fmt: skip
 
 
 def _reload(overrides: Mapping[str, Any]) -> None:
@@ -715,7 +576,7 @@ class PanelHost:
 
     def ready_upscalers(self) -> list[str]:
         """Those whose file is there: others would be downloaded first."""
-        return [known.name for known in shared.sd_upscalers if _file(known).is_file()] + [EMBEDDED_UPSCALER]
+        return [known.name for known in shared.sd_upscalers if model_file(known).is_file()] + [EMBEDDED_UPSCALER]
 
     def refresh_upscalers(self) -> None:
         """Looks for upscaler files again, where the host can (modelloader.load_upscalers)."""

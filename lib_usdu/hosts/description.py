@@ -1,0 +1,55 @@
+"""The processing object from which the webui writes generation parameters.
+
+File:line references are to AUTOMATIC1111 v1.10.1.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+# What a tile's call has of its own.
+_PERSONS = (
+    "width", "height", "denoising_strength", "n_iter", "batch_size", "tiling", "restore_faces",
+    "do_not_save_samples", "do_not_save_grid", "override_settings", "outpath_samples", "prompt", "negative_prompt",
+    "styles", "script_args", "cfg_scale", "s_min_uncond",
+)  # fmt: skip
+
+
+def described(
+    p: Any, last: Any, seed: int, prompts: tuple[str, str] | None, parameters: Mapping[str, Any], sd_model: Any
+) -> Any:
+    """A copy of p that holds the person's own settings and what the host adds in a call.
+
+    last: the processing object of the last tile, None where none was refined. prompts: prompt and negative prompt as
+    the host resolved them. parameters: generation parameters added to p's own.
+    """
+    found = copy.copy(p if last is None else last)
+    for name in _PERSONS:
+        setattr(found, name, getattr(p, name, None))
+    for method in ("init", "sample"):
+        found.__dict__.pop(method, None)
+    if last is None:
+        _prepare(found, sd_model)
+    if prompts is not None:
+        found.all_prompts, found.all_negative_prompts = [[text] for text in prompts]
+    extra = dict(found.extra_generation_params)
+    if p.image_mask is not None:
+        extra |= {"Mask blur": p.mask_blur} if p.mask_blur else {}
+        extra |= {"Mask mode": "Inpaint not masked"} if p.inpainting_mask_invert else {}
+    found.extra_generation_params = {**extra, "Denoising strength": p.denoising_strength, **parameters}
+    found.seed, found.iteration, found.batch_index = seed, 0, 0
+    found.all_seeds, found.all_subseeds = [seed], [found.all_subseeds[0]]
+    found.all_prompts, found.all_negative_prompts = found.all_prompts[:1], found.all_negative_prompts[:1]
+    return found
+
+
+def _prepare(p: Any, sd_model: Any) -> None:
+    """Fields create_infotext reads that process_images_inner would have set (processing.py:886-908)."""
+    p.setup_prompts()
+    p.all_seeds, p.all_subseeds = [p.seed], [p.subseed if not isinstance(p.subseed, list) else p.subseed[0]]
+    with suppress(AttributeError):
+        p.sd_model_name = sd_model.sd_checkpoint_info.name_for_extra
+        p.sd_model_hash = sd_model.sd_model_hash
