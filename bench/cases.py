@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from lib_usdu.upscale import resize
+from lib_usdu.enlarge.windows import resize
 
 TEXT = "The quick brown fox jumps over the lazy dog 0123456789 "
 

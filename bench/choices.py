@@ -12,10 +12,10 @@ import numpy as np
 import torch
 
 from lib_usdu.engine import upscale
-from lib_usdu.hosts.checkpoints import EMBEDDED, load_checkpoint
-from lib_usdu.hosts.diffusers import DiffusersRefiner, Sampling
-from lib_usdu.hosts.local import LocalHost
 from lib_usdu.options import Options
+from lib_usdu.standalone.checkpoints import EMBEDDED, load_checkpoint
+from lib_usdu.standalone.host import LocalHost
+from lib_usdu.standalone.refiner import DiffusersRefiner, Sampling
 
 CHOICES = ("float32", "as it is run", "channels last", "torch.compile")
 

@@ -11,10 +11,10 @@ import time
 
 import numpy as np
 
-from lib_usdu.cli import peak_rss_mb
+from lib_usdu.cli.main import peak_rss_mb
 from lib_usdu.engine import upscale
-from lib_usdu.hosts.local import IdentityRefiner, LocalHost
 from lib_usdu.options import Options
+from lib_usdu.standalone.host import IdentityRefiner, LocalHost
 
 TILE, PADDING = 512, 32  # windows of 576 x 576
 

@@ -21,13 +21,13 @@ import torch
 from PIL import Image
 
 from lib_usdu.batch_size import BatchLimits
-from lib_usdu.blend import to_uint8
+from lib_usdu.compose.blend import to_uint8
 from lib_usdu.engine import upscale
 from lib_usdu.host import Batch
-from lib_usdu.hosts.checkpoints import EMBEDDED, load_checkpoint
-from lib_usdu.hosts.diffusers import DiffusersRefiner, Sampling
-from lib_usdu.hosts.local import LocalHost
 from lib_usdu.options import Options
+from lib_usdu.standalone.checkpoints import EMBEDDED, load_checkpoint
+from lib_usdu.standalone.host import LocalHost
+from lib_usdu.standalone.refiner import DiffusersRefiner, Sampling
 
 from . import cases, measures, original
 

@@ -95,7 +95,7 @@ def upscalers(report: Report, device: str, paths: list[Path], side: int, repeats
 
 def choices(report: Report) -> list[dict]:
     """On a CPU, of the embedded model."""
-    from lib_usdu import imagefile
+    from lib_usdu.pictures import imagefile
 
     from .choices import measure
 

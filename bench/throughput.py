@@ -14,9 +14,9 @@ import numpy as np
 import torch
 
 from lib_usdu.engine import upscale
-from lib_usdu.hosts.local import IdentityRefiner, LocalHost
+from lib_usdu.enlarge.torchvision_operators import declare_missing_operators
 from lib_usdu.options import Options
-from lib_usdu.torchvision_operators import declare_missing_operators
+from lib_usdu.standalone.host import IdentityRefiner, LocalHost
 
 STEPS = 5  # the default 20 at denoise 0.25
 
@@ -60,8 +60,8 @@ class EmbeddedRefiner(IdentityRefiner):
     """The embedded model."""
 
     def __init__(self):
-        from lib_usdu.hosts.checkpoints import EMBEDDED, load_checkpoint
-        from lib_usdu.hosts.diffusers import DiffusersRefiner, Sampling
+        from lib_usdu.standalone.checkpoints import EMBEDDED, load_checkpoint
+        from lib_usdu.standalone.refiner import DiffusersRefiner, Sampling
 
         pipeline, name = load_checkpoint(EMBEDDED, torch.device("cpu"))
         self.refiner = DiffusersRefiner(pipeline, Sampling(), name)
@@ -110,7 +110,7 @@ def start_up_seconds() -> dict:
     import tempfile
     from pathlib import Path
 
-    from lib_usdu import imagefile
+    from lib_usdu.pictures import imagefile
 
     with tempfile.TemporaryDirectory() as folder:
         picture = Path(folder) / "small.png"

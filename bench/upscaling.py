@@ -19,8 +19,8 @@ import torch
 from PIL import Image
 
 from lib_usdu.embedded import DEFAULT_UPSCALER
-from lib_usdu.spandrel_model import SpandrelModel
-from lib_usdu.upscale import upscale
+from lib_usdu.enlarge.spandrel_model import SpandrelModel
+from lib_usdu.enlarge.windows import upscale
 
 TILE, OVERLAP = 192, 8  # the webui's ESRGAN_tile, ESRGAN_tile_overlap
 

@@ -10,22 +10,22 @@ from typing import Any
 import numpy as np
 
 from .batch_size import BatchSize
+from .enlarge.seamless import resizer, upscale_wrapped
 from .errors import OptionError, Stopped
-from .flat import without_flat
 from .geometry import Tile, plan_tiles
-from .guarded import GuardedHost
 from .host import Host
-from .mask import over_canvas, through, touched
 from .options import INFOTEXT_PREFIX, Options
+from .options.tile_numbers import ALL
+from .options.tile_prompts import TilePrompts
 from .passes import Pass, plan_passes
-from .redo import chosen_passes, numbered
-from .refining import run_fused, run_pass
+from .run.guard import GuardedHost
+from .run.stats import Stats
+from .run.tile_loop import run_fused, run_pass
 from .schedule import FUSED, batches
-from .stats import Stats
-from .tile_numbers import ALL
-from .tile_prompts import TilePrompts
-from .visible import only_along, visible_seams
-from .wrap import resizer, upscale_wrapped
+from .select.flat import without_flat
+from .select.mask import over_canvas, through, touched
+from .select.numbers import chosen_passes, numbered
+from .select.visible import only_along, visible_seams
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 import modules.scripts as scripts
 
-from lib_usdu import panel
-from lib_usdu.hosts import webui
+from lib_usdu.panel import build as panel
+from lib_usdu.webui import host as webui
 
 
 class Script(scripts.Script):

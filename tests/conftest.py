@@ -24,7 +24,7 @@ def a_plain_processor(monkeypatch):
     """The same machine everywhere: it refines tiles one at a time, in float32. What others do has tests of its own."""
     import torch
 
-    from lib_usdu import memory
+    from lib_usdu.run import memory
 
     monkeypatch.setattr(memory, "free_bytes", lambda device: None)
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False, raising=False)

@@ -6,7 +6,7 @@ import numpy as np
 
 from lib_usdu.errors import Stopped
 from lib_usdu.geometry import crop
-from lib_usdu.hosts.local import IdentityRefiner, LocalHost
+from lib_usdu.standalone.host import IdentityRefiner, LocalHost
 
 
 class NoisyRefiner(IdentityRefiner):

@@ -4,11 +4,11 @@ from hosts import NoisyRefiner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib_usdu import memory
 from lib_usdu.batch_size import BatchLimits, BatchSize
 from lib_usdu.engine import upscale
-from lib_usdu.hosts.local import LocalHost
 from lib_usdu.options import Options
+from lib_usdu.run import memory
+from lib_usdu.standalone.host import LocalHost
 
 
 def sizes(limits, seconds_of, calls=40):
@@ -85,7 +85,7 @@ class Growing(NoisyRefiner):
 @pytest.fixture
 def clock(monkeypatch):
     """Every call of the model takes a second, however many tiles it holds."""
-    from lib_usdu import guarded
+    from lib_usdu.run import guard as guarded
 
     now = [0.0]
 

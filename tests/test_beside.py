@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from hosts import NoisyRefiner, StoppingRefiner
 
-from lib_usdu import refining
 from lib_usdu.engine import upscale
 from lib_usdu.errors import ModelError
-from lib_usdu.hosts.local import LocalHost
 from lib_usdu.options import Options
+from lib_usdu.run import tile_loop as refining
+from lib_usdu.standalone.host import LocalHost
 
 OPTIONS = Options(tile_width=64, padding=16, custom_scale=1, denoise=0.5, tile_batch=3)
 

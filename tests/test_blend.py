@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib_usdu.blend import CUT_FADE, Cut, Feather, _join, axis_weight, minimum_cut, reach_of, to_uint8
+from lib_usdu.compose.blend import CUT_FADE, Cut, Feather, _join, axis_weight, minimum_cut, reach_of, to_uint8
 from lib_usdu.geometry import Region, crop, plan_tiles
 from lib_usdu.schedule import ordered
 

@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lib_usdu import canvas
-from lib_usdu import upscale as stage
-from lib_usdu.canvas import copy_canvas, in_file, new_canvas, release
 from lib_usdu.engine import upscale
-from lib_usdu.hosts.local import IdentityRefiner, LocalHost
+from lib_usdu.enlarge import windows as stage
+from lib_usdu.enlarge.windows import RESAMPLERS, resize
 from lib_usdu.options import Options
-from lib_usdu.upscale import RESAMPLERS, resize
+from lib_usdu.pictures import canvas
+from lib_usdu.pictures.canvas import copy_canvas, in_file, new_canvas, release
+from lib_usdu.standalone.host import IdentityRefiner, LocalHost
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lib_usdu import imagefile
-from lib_usdu.cli import main
+from lib_usdu.cli.main import main
 from lib_usdu.options import Options
+from lib_usdu.pictures import imagefile
 
 DRY = ["--engine", "identity", "--upscaler", "Lanczos", "--quiet"]
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from lib_usdu.colour import low_frequency_lock
+from lib_usdu.compose.tone import low_frequency_lock
 
 
 @pytest.fixture

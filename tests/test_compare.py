@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lib_usdu.compare import side_by_side
+from lib_usdu.pictures.compare import side_by_side
 
 PHOTO = Path(__file__).parent / "photos" / "astronaut.jpg"
 

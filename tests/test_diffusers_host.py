@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from lib_usdu.torchvision_operators import declare_missing_operators
+from lib_usdu.enlarge.torchvision_operators import declare_missing_operators
 
 declare_missing_operators()
 
@@ -15,12 +15,12 @@ from lib_usdu.engine import upscale  # noqa: E402
 from lib_usdu.errors import ModelError, OptionError  # noqa: E402
 from lib_usdu.geometry import Region, plan_tiles  # noqa: E402
 from lib_usdu.host import Batch  # noqa: E402
-from lib_usdu.hosts.checkpoints import EMBEDDED, add_loras, load_checkpoint  # noqa: E402
-from lib_usdu.hosts.diffusers import DiffusersRefiner, Sampling  # noqa: E402
-from lib_usdu.hosts.local import LocalHost  # noqa: E402
-from lib_usdu.hosts.samplers import SAMPLERS  # noqa: E402
 from lib_usdu.noise import tile_noise  # noqa: E402
 from lib_usdu.options import Options  # noqa: E402
+from lib_usdu.standalone.checkpoints import EMBEDDED, add_loras, load_checkpoint  # noqa: E402
+from lib_usdu.standalone.host import LocalHost  # noqa: E402
+from lib_usdu.standalone.refiner import DiffusersRefiner, Sampling  # noqa: E402
+from lib_usdu.standalone.samplers import SAMPLERS  # noqa: E402
 
 CPU = torch.device("cpu")
 
@@ -217,7 +217,7 @@ def test_two_prompts_that_are_one_need_one_call_of_the_model(folder, photo, monk
         )[1]
         images[name], rows[name] = upscale(small(photo), options, LocalHost(made)).image, set(seen)
     assert rows == {"empty": {1}, "same": {1}, "prompt": {2}}
-    monkeypatch.setattr("lib_usdu.hosts.diffusers._alike", lambda conditioning: False)
+    monkeypatch.setattr("lib_usdu.standalone.refiner._alike", lambda conditioning: False)
     made = refiner(folder, prompt="", negative_prompt="", cfg_scale=7.0)
     guided = upscale(small(photo), options, LocalHost(made)).image
     assert np.abs(images["empty"].astype(int) - guided).max() <= 1

@@ -7,9 +7,9 @@ from PIL import Image
 
 from lib_usdu.engine import upscale
 from lib_usdu.errors import ModelError, OptionError, Stopped
-from lib_usdu.hosts.local import IdentityRefiner, LocalHost
 from lib_usdu.options import BLENDS, NOISE_MODES, REDRAW_MODES, SEAMS_FIX_TYPES, Options
 from lib_usdu.passes import plan_passes
+from lib_usdu.standalone.host import IdentityRefiner, LocalHost
 
 REDRAWS, FIXES = list(REDRAW_MODES.labels), list(SEAMS_FIX_TYPES.labels)
 

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib_usdu.fit import CROP, FILL, STRETCH, fit
-from lib_usdu.upscale import resize
+from lib_usdu.enlarge.resize_mode import CROP, FILL, STRETCH, fit
+from lib_usdu.enlarge.windows import resize
 
 
 @given(

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib_usdu.engine import upscale
-from lib_usdu.flat import variation
-from lib_usdu.hosts.local import LocalHost
 from lib_usdu.options import Options
+from lib_usdu.select.flat import variation
+from lib_usdu.standalone.host import LocalHost
 
 OPTIONS = Options(tile_width=64, padding=16, mask_blur=4, custom_scale=1, denoise=0.5, tone_lock=0)
 

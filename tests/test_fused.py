@@ -7,7 +7,7 @@ import pytest
 import torch
 from hosts import NoisyRefiner
 
-from lib_usdu.torchvision_operators import declare_missing_operators
+from lib_usdu.enlarge.torchvision_operators import declare_missing_operators
 
 declare_missing_operators()
 
@@ -16,12 +16,12 @@ import tiny_models  # noqa: E402
 from lib_usdu.engine import upscale  # noqa: E402
 from lib_usdu.errors import OptionError  # noqa: E402
 from lib_usdu.geometry import plan_tiles  # noqa: E402
-from lib_usdu.hosts.checkpoints import EMBEDDED, load_checkpoint  # noqa: E402
-from lib_usdu.hosts.diffusers import DiffusersRefiner, Sampling  # noqa: E402
-from lib_usdu.hosts.fused import assemble, patches, unet_in_windows  # noqa: E402
-from lib_usdu.hosts.local import LocalHost  # noqa: E402
-from lib_usdu.hosts.samplers import SAMPLERS  # noqa: E402
 from lib_usdu.options import Options  # noqa: E402
+from lib_usdu.run.latent_windows import assemble, patches, unet_in_windows  # noqa: E402
+from lib_usdu.standalone.checkpoints import EMBEDDED, load_checkpoint  # noqa: E402
+from lib_usdu.standalone.host import LocalHost  # noqa: E402
+from lib_usdu.standalone.refiner import DiffusersRefiner, Sampling  # noqa: E402
+from lib_usdu.standalone.samplers import SAMPLERS  # noqa: E402
 
 FUSED = Options(redraw_mode="fused", custom_scale=1, tile_width=64, padding=16, denoise=0.3, tone_lock=0)
 

@@ -16,8 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
-from lib_usdu import imagefile
 from lib_usdu.errors import InputError, OutputError
+from lib_usdu.pictures import imagefile
 
 PHOTO = Path(__file__).parent / "photos" / "chelsea.jpg"
 MANY = 10**9

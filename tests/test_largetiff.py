@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from lib_usdu import imagefile
+from lib_usdu.pictures import imagefile
 
 
 @pytest.mark.parametrize("transparent", [False, True])

@@ -8,8 +8,8 @@ from hosts import NoisyRefiner
 
 from bench import measures, original
 from bench.cases import MADE
-from lib_usdu.hosts.local import IdentityRefiner, LocalHost
 from lib_usdu.options import Options
+from lib_usdu.standalone.host import IdentityRefiner, LocalHost
 
 SIDE = 256
 

@@ -3,13 +3,13 @@ import pytest
 from hosts import NoisyRefiner
 from PIL import Image
 
-from lib_usdu.cli import main
+from lib_usdu.cli.main import main
 from lib_usdu.engine import upscale
 from lib_usdu.errors import OptionError
-from lib_usdu.hosts.local import IdentityRefiner, LocalHost
-from lib_usdu.imagefile import read_infotext
 from lib_usdu.options import Options
-from lib_usdu.padding import STEPS, padding_for
+from lib_usdu.options.padding import STEPS, padding_for
+from lib_usdu.pictures.imagefile import read_infotext
+from lib_usdu.standalone.host import IdentityRefiner, LocalHost
 
 DRY = ["--engine", "identity", "--upscaler", "Lanczos", "--quiet"]
 

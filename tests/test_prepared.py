@@ -4,8 +4,8 @@ import torch
 from torch import nn
 
 from lib_usdu.embedded import DEFAULT_UPSCALER
-from lib_usdu.prepared import prepared, purely_convolutional
-from lib_usdu.spandrel_model import SpandrelModel
+from lib_usdu.enlarge.prepared import prepared, purely_convolutional
+from lib_usdu.enlarge.spandrel_model import SpandrelModel
 
 
 def test_the_embedded_upscaler_gives_what_it_gave_unprepared(photo):

@@ -9,12 +9,12 @@ import pytest
 import ray
 from PIL import Image
 
-from lib_usdu import cli
+from lib_usdu.cli import main as cli
 from lib_usdu.engine import upscale
 from lib_usdu.errors import ModelError, OptionError
-from lib_usdu.hosts.local import LocalHost
-from lib_usdu.hosts.ray_workers import RayRefiner
 from lib_usdu.options import Options
+from lib_usdu.standalone.host import LocalHost
+from lib_usdu.standalone.ray import RayRefiner
 
 OPTIONS = Options(tile_width=64, custom_scale=1, padding=16, denoise=0.5)
 

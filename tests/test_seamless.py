@@ -8,16 +8,16 @@ from hosts import NoisyRefiner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib_usdu.blend import Cut, Feather, closed_minimum_cut, reach_of
+from lib_usdu.compose.blend import Cut, Feather, closed_minimum_cut, reach_of
 from lib_usdu.engine import upscale
+from lib_usdu.enlarge.seamless import resize_wrapped, upscale_wrapped
+from lib_usdu.enlarge.windows import resize
 from lib_usdu.errors import OptionError
 from lib_usdu.geometry import Region, crop, plan_tiles
-from lib_usdu.hosts.local import IdentityRefiner, LocalHost
 from lib_usdu.options import BLENDS, NOISE_MODES, REDRAW_MODES, SEAMS_FIX_TYPES, Options
 from lib_usdu.passes import plan_passes
 from lib_usdu.schedule import batches, ordered, write_region
-from lib_usdu.upscale import resize
-from lib_usdu.wrap import resize_wrapped, upscale_wrapped
+from lib_usdu.standalone.host import IdentityRefiner, LocalHost
 
 FIXES, BLEND_NAMES = list(SEAMS_FIX_TYPES.labels), list(BLENDS.labels)
 

@@ -5,8 +5,8 @@ import pytest
 from lib_usdu.errors import OptionError
 from lib_usdu.geometry import plan_tiles
 from lib_usdu.options import Options
+from lib_usdu.options.tile_prompts import TilePrompts, has_extra_networks, joined
 from lib_usdu.passes import plan_passes
-from lib_usdu.tile_prompts import TilePrompts, has_extra_networks, joined
 
 PLAN = plan_tiles(384, 256, 128, 128, 16)  # two rows of three
 

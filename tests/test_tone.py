@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from lib_usdu.engine import upscale
-from lib_usdu.hosts.local import IdentityRefiner, LocalHost
 from lib_usdu.options import BLENDS, Options
+from lib_usdu.standalone.host import IdentityRefiner, LocalHost
 
 SIDE, TILE = 384, 128
 Y, X = np.mgrid[0:SIDE, 0:SIDE]

@@ -4,9 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lib_usdu.embedded import DEFAULT_UPSCALER
+from lib_usdu.enlarge.spandrel_model import SpandrelModel
+from lib_usdu.enlarge.windows import resize, upscale
 from lib_usdu.errors import ModelError, Stopped
-from lib_usdu.spandrel_model import SpandrelModel
-from lib_usdu.upscale import resize, upscale
 
 
 class Repeat:

@@ -5,10 +5,10 @@ import pytest
 
 from lib_usdu.engine import upscale
 from lib_usdu.geometry import Region, crop
-from lib_usdu.hosts.local import IdentityRefiner, LocalHost
 from lib_usdu.options import Options
 from lib_usdu.passes import plan_passes
-from lib_usdu.visible import VISIBLE, only_along, seams_of, visibility, visible_seams
+from lib_usdu.select.visible import VISIBLE, only_along, seams_of, visibility, visible_seams
+from lib_usdu.standalone.host import IdentityRefiner, LocalHost
 
 SIDE, TILE = 512, 128
 FIELD = np.random.default_rng(5).normal(0, 4, (SIDE, SIDE, 3))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from ..torchvision_operators import declare_missing_operators
+from ..enlarge.torchvision_operators import declare_missing_operators
 
 HERE = Path(__file__).resolve().parent
 DEFAULT_UPSCALER = HERE / "span_x4.safetensors"

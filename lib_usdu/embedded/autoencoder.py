@@ -14,7 +14,7 @@ from types import SimpleNamespace
 
 import torch
 
-from ..torchvision_operators import declare_missing_operators
+from ..enlarge.torchvision_operators import declare_missing_operators
 
 declare_missing_operators()
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
-from ..torchvision_operators import declare_missing_operators
+from ..enlarge.torchvision_operators import declare_missing_operators
 from . import DEFAULT_UPSCALER
 
 HELD_BACK = {

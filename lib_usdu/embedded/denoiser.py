@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ..torchvision_operators import declare_missing_operators
+from ..enlarge.torchvision_operators import declare_missing_operators
 
 declare_missing_operators()
 

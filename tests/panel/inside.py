@@ -12,8 +12,8 @@ import gradio as gr
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from page import StandInHost  # noqa: E402
 
-from lib_usdu import panel  # noqa: E402
 from lib_usdu.options import LEGACY_ARGUMENTS, OWN_ARGUMENTS, VERSION_MARKER, Options  # noqa: E402
+from lib_usdu.panel import build as panel  # noqa: E402
 
 
 def built_anywhere() -> None:

@@ -17,7 +17,7 @@ import gradio as gr
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from lib_usdu.batch_size import BatchLimits  # noqa: E402
-from lib_usdu.panel import after_component, build  # noqa: E402
+from lib_usdu.panel.build import after_component, build  # noqa: E402
 
 
 class StandInHost:

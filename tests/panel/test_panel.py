@@ -29,8 +29,8 @@ from lib_usdu.options import (
     Options,
     rule_of,
 )
-from lib_usdu.panel_text import groups
-from lib_usdu.presets import PRESETS
+from lib_usdu.options.presets import PRESETS
+from lib_usdu.panel.text import groups
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]

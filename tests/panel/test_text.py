@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from lib_usdu import panel_plan, panel_text
 from lib_usdu.batch_size import BatchLimits
 from lib_usdu.options import LEGACY_ARGUMENTS, OPTION_NAMES, OWN_ARGUMENTS, Options, about, rule_of
-from lib_usdu.panel_text import LOOKS, groups
+from lib_usdu.options.presets import DECIDED, PRESETS
+from lib_usdu.panel import live_line as panel_plan
+from lib_usdu.panel import text as panel_text
+from lib_usdu.panel.text import LOOKS, groups
 from lib_usdu.passes import plan_passes
-from lib_usdu.presets import DECIDED, PRESETS
 
 LANGUAGES = sorted((Path(__file__).parents[2] / "localizations").glob("*.json"))
 NAMES = ["upscaler" if name == "upscaler_index" else name for name in (*LEGACY_ARGUMENTS, *OWN_ARGUMENTS)]

@@ -8,8 +8,8 @@ sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1]), 
 
 from faulty import FaultyRefiner  # noqa: E402
 
-from lib_usdu import cli  # noqa: E402
-from lib_usdu.hosts.local import LocalHost  # noqa: E402
+from lib_usdu.cli import main as cli  # noqa: E402
+from lib_usdu.standalone.host import LocalHost  # noqa: E402
 
 
 class SlowRefiner(FaultyRefiner):

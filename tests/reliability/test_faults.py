@@ -9,9 +9,9 @@ from faulty import KINDS, FaultyRefiner, cores
 
 from lib_usdu.engine import upscale
 from lib_usdu.errors import ModelError, NotANumber, Skipped
-from lib_usdu.hosts.local import LocalHost
 from lib_usdu.options import Options
 from lib_usdu.passes import plan_passes
+from lib_usdu.standalone.host import LocalHost
 
 # 3 x 3 tiles whose cores do not reach over one another
 OPTIONS = Options(tile_width=64, padding=16, mask_blur=0, custom_scale=1, denoise=0.5)

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from PIL import Image
 from strategies import ANYTHING, option_dicts
 
-from lib_usdu.cli import main
+from lib_usdu.cli.main import main
 from lib_usdu.engine import upscale
 from lib_usdu.errors import OptionError
-from lib_usdu.hosts.local import IdentityRefiner, LocalHost
 from lib_usdu.options import SCRIPT_OPTIONS, Options
+from lib_usdu.standalone.host import IdentityRefiner, LocalHost
 
 CASES = wanted("USDU_FUZZ", 500)
 """Of these, three fifths are options, one fifth picture files; the rest is in tests/webui/test_reliability.py."""

@@ -13,12 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from lib_usdu import entries, journal
-from lib_usdu.cli import main
-from lib_usdu.digest import Unhashable, digest
+from lib_usdu.cli.main import main
 from lib_usdu.engine import upscale
-from lib_usdu.hosts.local import LocalHost
 from lib_usdu.options import Options
+from lib_usdu.resume import entries, journal
+from lib_usdu.resume.digest import Unhashable, digest
+from lib_usdu.standalone.host import LocalHost
 
 OPTIONS = Options(tile_width=64, padding=16, custom_scale=1, denoise=0.5, seed=7)
 

@@ -13,8 +13,8 @@ import pytest
 from counts import count, wanted
 from PIL import Image
 
-from lib_usdu import journal
-from lib_usdu.imagefile import read
+from lib_usdu.pictures.imagefile import read
+from lib_usdu.resume import journal
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="there is no SIGKILL")
 SLOW = Path(__file__).with_name("slow_cli.py")

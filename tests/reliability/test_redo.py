@@ -7,13 +7,13 @@ import pytest
 from faulty import FaultyRefiner, cores
 from PIL import Image
 
-from lib_usdu.cli import main
+from lib_usdu.cli.main import main
 from lib_usdu.engine import upscale
 from lib_usdu.errors import OptionError
-from lib_usdu.hosts.local import LocalHost
 from lib_usdu.options import Options
 from lib_usdu.passes import plan_passes
-from lib_usdu.redo import numbered
+from lib_usdu.select.numbers import numbered
+from lib_usdu.standalone.host import LocalHost
 
 OPTIONS = Options(tile_width=64, padding=16, mask_blur=4, custom_scale=1, denoise=0.5)
 

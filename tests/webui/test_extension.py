@@ -16,8 +16,9 @@ from probes.harness import make, options
 from lib_usdu import noise
 from lib_usdu.embedded import DEFAULT_UPSCALER
 from lib_usdu.geometry import Region
-from lib_usdu.hosts import upscaler_files, webui
 from lib_usdu.options import OWN_ARGUMENTS, VERSION_MARKER, Options
+from lib_usdu.webui import host as webui
+from lib_usdu.webui import upscaler_files
 
 ROOT = Path(__file__).parents[2]
 LEGACY = [None, 64, 0, 8, 16, 64, 0.35, 16, 0, True, 0, False, 8, 0, 2, 2048, 2048, 2]

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from lib_usdu.geometry import Region
-from lib_usdu.hosts.canvas_draws import CanvasDraws
-from lib_usdu.hosts.guidance import same_conditioning, without_idle_guidance
 from lib_usdu.noise import tile_noise
+from lib_usdu.run.noise_draws import CanvasDraws
+from lib_usdu.webui.guidance import same_conditioning, without_idle_guidance
 
 Scheduled = namedtuple("Scheduled", ["end_at_step", "cond"])
 A, B = torch.zeros(77, 8), torch.ones(77, 8)

@@ -11,9 +11,9 @@ from modules import img2img, processing, scripts, shared, standin
 from PIL import Image
 from probes.harness import make
 
-from lib_usdu.hosts import webui
-from lib_usdu.hosts.controlnet_units import over_canvas
-from lib_usdu.mask import soften, through
+from lib_usdu.select.mask import soften, through
+from lib_usdu.webui import host as webui
+from lib_usdu.webui.controlnet import over_canvas
 
 TILES = {"tile_width": 64, "padding": 16, "upscaler": "Nearest", "tone_lock": 0, "tile_batch": 4}
 

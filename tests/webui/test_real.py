@@ -20,14 +20,7 @@ import pytest
 from live import TITLE, Running, Webui, psnr
 from PIL import Image, ImageOps
 
-from lib_usdu.options import (
-    LEGACY_ARGUMENTS,
-    OWN_ARGUMENTS,
-    VERSION_MARKER,
-    Choice,
-    Options,
-    rule_of,
-)
+from lib_usdu.options import LEGACY_ARGUMENTS, OWN_ARGUMENTS, VERSION_MARKER, Choice, Options, rule_of
 
 LEGACY = [None, 64, 0, 8, 16, 64, 0.35, 16, 0, True, 0, False, 8, 0, 2, 2048, 2048, 2]
 NINE_TILES = {"tile_width": 128, "padding": 32, "mask_blur": 0, "tone_lock": 0, "upscaler": "Lanczos", "tile_batch": 1,

@@ -12,8 +12,8 @@ from PIL import Image
 from probes.harness import options
 from test_extension import ask, extension, person, photo, refused, snapshot  # noqa: F401
 
-from lib_usdu import journal
-from lib_usdu.hosts import webui
+from lib_usdu.resume import journal
+from lib_usdu.webui import host as webui
 
 sys.path.append(str(Path(__file__).parents[1] / "reliability"))
 from counts import count, wanted  # noqa: E402

@@ -1,0 +1,352 @@
+"""Puts refined tiles together: overlaps are mixed in float and rounded once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from ..geometry import Region, Tile, shifts_onto
+from ..pictures.canvas import copy_canvas
+from ..schedule import INDEPENDENT, PARALLEL, Context, ordered
+
+Blend = Literal["feather", "cut"]
+"""feather: overlapping tiles fade linearly into each other; cut: each seam follows the path along which the two
+tiles differ least (Efros and Freeman, "Image Quilting", SIGGRAPH 2001)."""
+
+CUT_FADE = 4
+"""A cut is softened over this many pixels to each side."""
+
+
+Reach = tuple[int, int]
+"""How far past its core a tile is seen, in px along x and y."""
+
+
+def reach_of(tiles: Sequence[Tile], canvas: Region, wanted: Reach, *, wrap: bool = False) -> Reach:
+    """The reach wanted, less where a window or core of this pass is too small for it.
+
+    Two ramps of one core must not meet, so no more than half of the smallest core; the window must hold it. Nothing
+    is seen past an edge of the canvas, unless it wraps.
+    """
+    x, y = wanted
+    for tile in tiles:
+        core, window = tile.core, tile.window
+        if wrap or core.x > canvas.x:
+            x = min(x, core.x - window.x, core.width // 2)
+        if wrap or core.right < canvas.right:
+            x = min(x, window.right - core.right, core.width // 2)
+        if wrap or core.y > canvas.y:
+            y = min(y, core.y - window.y, core.height // 2)
+        if wrap or core.bottom < canvas.bottom:
+            y = min(y, window.bottom - core.bottom, core.height // 2)
+    return x, y
+
+
+def axis_weight(start: int, end: int, length: int, reach: int, *, wrap: bool = False) -> np.ndarray:
+    """Weight of a core [start, end) along one axis, for those of the pixels start - reach to end + reach on the canvas.
+
+    It rises linearly over 2 * reach px centred on each end that is not an edge of the canvas (0 or length; one that
+    wraps has none), so the weights of cores that share an end sum to 1 there. float32, between 0 and 1.
+    """
+    low, high = start - reach, end + reach
+    weight = np.ones(high - low, np.float32)
+    if reach > 0:
+        ramp = ((np.arange(2 * reach) + 0.5) / (2 * reach)).astype(np.float32)
+        if wrap or start > 0:
+            weight[: 2 * reach] = ramp
+        if wrap or end < length:
+            weight[-2 * reach :] = np.minimum(weight[-2 * reach :], 1 - ramp)
+    return weight[max(low, 0) - low : min(high, length) - low]
+
+
+def to_uint8(values: np.ndarray) -> np.ndarray:
+    """Rounded to the nearest level and clipped to 0-255."""
+    if values.dtype == np.uint8:
+        return values
+    rounded = np.rint(values)
+    return np.clip(rounded, 0, 255, out=rounded).astype(np.uint8)
+
+
+@dataclass
+class _Cell:
+    """A piece of the canvas under the same tiles everywhere; `parts` holds what has come in so far."""
+
+    awaited: int
+    parts: list[tuple[tuple[int, int], np.ndarray, np.ndarray]]
+
+
+class Feather:
+    """Composes a pass on `out` with linear ramps.
+
+    A pixel is base * (1 - sum w) + sum w * tile over the tiles that have come in, so the picture is whole at any time,
+    and what it is at the end does not depend on their order. Only overlaps still waiting for a tile are kept in
+    float. `base` and `out` are uint8 (h, w, 3), equal at the start; `out` is changed in place. wrap: tiles fade into
+    each other across the canvas's edges too.
+    """
+
+    def __init__(self, base: np.ndarray, out: np.ndarray, tiles: Sequence[Tile], reach: Reach, *, wrap: bool = False):
+        self.base, self.out, self.reach, self.wrap = base, out, reach, wrap
+        self.canvas = Region(0, 0, base.shape[1], base.shape[0])
+        placed = [place for tile in tiles for place in self._placed(tile)]
+        supports = [self._support(tile) for tile in placed]
+        cores = [tile.core for tile in placed]
+        self._xs = _breaks([(core.x, core.right) for core in cores], self.canvas.width, reach[0])
+        self._ys = _breaks([(core.y, core.bottom) for core in cores], self.canvas.height, reach[1])
+        self._column = {x: i for i, x in enumerate(self._xs)}
+        self._row = {y: i for i, y in enumerate(self._ys)}
+        self._awaited = np.zeros((len(self._ys), len(self._xs)), np.int32)
+        for support in supports:
+            self._awaited[self._cells(support)] += 1
+        self._open: dict[tuple[int, int], _Cell] = {}
+
+    @property
+    def view(self) -> np.ndarray:
+        """The picture so far: what later tiles of a linear or chess pass see."""
+        return self.out
+
+    def add(self, tile: Tile, result: np.ndarray) -> None:
+        """Takes in a tile: (window height, window width, 3), levels 0-255, float or uint8."""
+        for number, placed in enumerate(self._placed(tile)):
+            self._add(placed, (tile.index, number), result)
+
+    def _placed(self, tile: Tile) -> list[Tile]:
+        """The tile, or where it reaches around the canvas's edges: one for each place it is seen in."""
+        if not self.wrap:
+            return [tile]
+        shifts = shifts_onto(self.canvas, tile.core.grow(*self.reach))
+        return [replace(tile, core=tile.core.shift(*by), window=tile.window.shift(*by)) for by in shifts]
+
+    def _add(self, tile: Tile, rank: tuple[int, int], result: np.ndarray) -> None:
+        support = self._support(tile)
+        weight_x = axis_weight(tile.core.x, tile.core.right, self.canvas.width, self.reach[0], wrap=self.wrap)
+        weight_y = axis_weight(tile.core.y, tile.core.bottom, self.canvas.height, self.reach[1], wrap=self.wrap)
+        rows, columns = self._cells(support)
+        for row in range(rows.start, rows.stop):
+            for column in range(columns.start, columns.stop):
+                region = Region.between(self._xs[column], self._ys[row], self._xs[column + 1], self._ys[row + 1])
+                part = result[region.relative_to(tile.window).slices]
+                place = region.relative_to(support)
+                along_y, along_x = weight_y[place.slices[0]], weight_x[place.slices[1]]
+                if self._awaited[row, column] == 1 and along_x.min() == 1 and along_y.min() == 1:
+                    self.out[region.slices] = to_uint8(part)
+                else:
+                    self._mix((row, column), region, rank, along_y[:, None, None] * along_x[None, :, None], part)
+
+    def finish(self) -> None:
+        """Drops what is still waiting (a pass that was stopped): the picture stays as it is."""
+        self._open.clear()
+
+    def _mix(
+        self, key: tuple[int, int], region: Region, rank: tuple[int, int], weight: np.ndarray, part: np.ndarray
+    ) -> None:
+        cell = self._open.setdefault(key, _Cell(int(self._awaited[key]), []))
+        cell.parts.append((rank, weight, part.astype(np.float32)))
+        # Summed in the tiles' order, whatever order they came in: the same picture to the last bit.
+        cell.parts.sort(key=lambda entry: entry[0])
+        base = self.base[region.slices].astype(np.float32)
+        total = base.copy()
+        for _, share, pixels in cell.parts:
+            total += share * (pixels - base)
+        self.out[region.slices] = to_uint8(total)
+        if len(cell.parts) == cell.awaited:
+            del self._open[key]
+
+    def _support(self, tile: Tile) -> Region:
+        return tile.core.grow(*self.reach).intersect(self.canvas)
+
+    def _cells(self, support: Region) -> tuple[slice, slice]:
+        return (
+            slice(self._row[support.y], self._row[support.bottom]),
+            slice(self._column[support.x], self._column[support.right]),
+        )
+
+
+def _breaks(cores: list[tuple[int, int]], length: int, reach: int) -> list[int]:
+    """Where along an axis the weight of any of these cores changes its course."""
+    return sorted({min(max(end + step, 0), length) for core in cores for end in core for step in (-reach, reach)})
+
+
+class Cut:
+    """Composes a grid of tiles along minimum-error cuts: tiles into rows, then rows into the picture.
+
+    A row is composed when its last tile has come in; until then `view` shows the tiles' bare cores. `base` and `out`
+    are uint8 (h, w, 3), equal at the start; `out` is changed in place. The tiles must be one whole plan.
+
+    Where tiles come one after another (contexts linear and chess) a cut stays out of the core of the one refined
+    first: others have gone by it. wrap: the last row and column are joined with the first too, by closed cuts.
+    """
+
+    def __init__(
+        self,
+        base: np.ndarray,
+        out: np.ndarray,
+        tiles: Sequence[Tile],
+        reach: Reach,
+        *,
+        context: Context = PARALLEL,
+        wrap: bool = False,
+    ):
+        self.out, self.reach, self.wrap = out, reach, wrap
+        self.canvas = Region(0, 0, base.shape[1], base.shape[0])
+        # A row's cuts come with its last tile, at a moment that depends on batching: later tiles must not read them.
+        self.view = out if context in INDEPENDENT else copy_canvas(base)
+        # When a tile was refined; all at once where none sees another's result.
+        self._turn = {tile.index: 0 if context in INDEPENDENT else n for n, tile in enumerate(ordered(tiles, context))}
+        self._columns = 1 + max(tile.column for tile in tiles)
+        self._count = 1 + max(tile.row for tile in tiles)
+        self._tiles = {(tile.row, tile.column): tile for tile in tiles}
+        self._rows: dict[int, dict[int, tuple[Tile, np.ndarray]]] = {}
+        # The overlaps of a finished row with the rows above and below, until the other side is there too.
+        self._tops: dict[int, tuple[int, np.ndarray]] = {}
+        self._bottoms: dict[int, tuple[int, np.ndarray]] = {}
+
+    def add(self, tile: Tile, result: np.ndarray) -> None:
+        """Takes in a tile: (window height, window width, 3), levels 0-255, float or uint8."""
+        self.view[tile.core.slices] = to_uint8(result[tile.core.relative_to(tile.window).slices])
+        row = self._rows.setdefault(tile.row, {})
+        row[tile.column] = (tile, result)
+        if len(row) == self._columns:
+            strip, joined = self._join_columns([row[column] for column in range(self._columns)])
+            del self._rows[tile.row]
+            self._write(tile.row, strip, joined)
+
+    def finish(self) -> None:
+        """What was not completed (a pass that was stopped) stays as the view shows it."""
+        if self.view is not self.out:
+            for row in self._rows.values():
+                for tile, _ in row.values():
+                    self.out[tile.core.slices] = self.view[tile.core.slices]
+            for y, overlap in [*self._tops.values(), *self._bottoms.values()]:
+                rows = np.arange(y, y + len(overlap)) % self.canvas.height
+                self.out[rows] = self.view[rows]
+        self._rows.clear()
+        self._tops.clear()
+        self._bottoms.clear()
+
+    def _join_columns(self, row: list[tuple[Tile, np.ndarray]]) -> tuple[Region, np.ndarray]:
+        core, (reach_x, reach_y) = row[0][0].core, self.reach
+        strip = Region(0, core.y, self.canvas.width, core.height)
+        strip = strip.grow(reach_x, reach_y) if self.wrap else strip.grow(0, reach_y).intersect(self.canvas)
+        joined = np.empty((strip.height, strip.width, 3), np.float32)
+        shared = 2 * reach_x
+        before = None
+        for tile, result in row:
+            part = Region(tile.core.x, strip.y, tile.core.width, strip.height).grow(reach_x, 0).intersect(strip)
+            new = result[part.relative_to(tile.window).slices].astype(np.float32)
+            here = part.relative_to(strip).slices
+            if before is not None and shared > 0:
+                overlap = new[:, :shared]
+                overlap[:] = _join(joined[here][:, :shared], overlap, self._side(before, tile))
+            joined[here] = new
+            before = tile
+        if not self.wrap or shared == 0:
+            return strip, joined
+        # What the first tile shows before the left edge is what the last one shows before the right edge.
+        zone = _join(joined[:, -shared:], joined[:, :shared], self._side(before, row[0][0]))
+        joined[:, -shared:], joined[:, :shared] = zone, zone
+        return strip.grow(-reach_x, 0), joined[:, reach_x:-reach_x]
+
+    def _write(self, row: int, strip: Region, joined: np.ndarray) -> None:
+        """Writes what is final now that this row's strip is there; keeps its overlaps with rows still to come."""
+        shared = 2 * self.reach[1]
+        top = shared if row > 0 or self.wrap else 0
+        bottom = strip.height - (shared if row < self._count - 1 or self.wrap else 0)
+        self.out[strip.y + top : strip.y + bottom] = to_uint8(joined[top:bottom])
+        if shared == 0:
+            return
+        if top:
+            self._tops[row] = strip.y, joined[:shared].copy()
+        if bottom < strip.height:
+            self._bottoms[row] = strip.bottom - shared, joined[-shared:].copy()
+        for lower in {row, (row + 1) % self._count}:
+            upper = (lower - 1) % self._count
+            if lower in self._tops and upper in self._bottoms:
+                y, below = self._tops.pop(lower)
+                _, above = self._bottoms.pop(upper)
+                zone = _join(
+                    above.swapaxes(0, 1), below.swapaxes(0, 1), self._sides_along(upper, lower), closed=self.wrap
+                )
+                self.out[np.arange(y, y + shared) % self.canvas.height] = to_uint8(zone.swapaxes(0, 1))
+
+    def _side(self, first: Tile, second: Tile) -> int:
+        """Where the cut between two neighbours has to be: 1 in the second's core, -1 in the first's, 0 in either."""
+        first_turn, second_turn = self._turn[first.index], self._turn[second.index]
+        return (second_turn > first_turn) - (second_turn < first_turn)
+
+    def _sides_along(self, upper: int, lower: int) -> np.ndarray:
+        """`_side` for each column of the canvas."""
+        sides = np.zeros(self.canvas.width, np.int8)
+        for column in range(self._columns):
+            above, below = self._tiles[upper, column], self._tiles[lower, column]
+            sides[above.core.slices[1]] = self._side(above, below)
+        return sides
+
+
+_FORBIDDEN = 1e12
+"""What a pixel costs that a cut should not touch: more than any path of pixels it may."""
+
+
+def _join(first: np.ndarray, second: np.ndarray, side: int | np.ndarray = 0, *, closed: bool = False) -> np.ndarray:
+    """Two versions of an overlap (length, across, channels), joined along the minimum-error cut down its length.
+
+    side: -1 keeps the cut and its fade in the first half, 1 in the second; one number, or one for each of `length`,
+    between which the cut changes halves as fast as it can. closed: the overlap's end meets its start.
+    """
+    error = np.square(first - second).sum(axis=2)
+    length, across = error.shape
+    side = np.broadcast_to(side, length)
+    fade = min(CUT_FADE, across // 4 if side.any() else across // 2)
+    # The path keeps the fade inside the overlap.
+    error = error[:, fade : across - fade + 1] if across > 2 * fade else error[:, :1]
+    if side.any():
+        middle, position = across / 2, np.arange(error.shape[1]) + fade
+        outside = np.where(side[:, None] > 0, middle + fade - position, position - middle + fade)
+        # The further out, the dearer: a path on the wrong side is on its way back.
+        error = error + _FORBIDDEN * np.maximum(outside, 0) * (side != 0)[:, None]
+    path = (closed_minimum_cut if closed else minimum_cut)(error) + fade
+    position = np.arange(across) + 0.5
+    share = np.clip((position[None, :] - path[:, None]) / max(2 * fade, 1e-3) + 0.5, 0, 1)
+    return first + share[:, :, None].astype(np.float32) * (second - first)
+
+
+def minimum_cut(error: np.ndarray) -> np.ndarray:
+    """The cheapest path down an error map (length, across): one position a row, neighbours differ by at most 1.
+
+    Exact, by dynamic programming. Returns int (length,).
+    """
+    length, across = error.shape
+    cost = np.empty((length, across), np.float64)
+    cost[0] = error[0]
+    padded = np.full(across + 2, np.inf)
+    for row in range(1, length):
+        padded[1:-1] = cost[row - 1]
+        cost[row] = error[row] + np.minimum(np.minimum(padded[:-2], padded[1:-1]), padded[2:])
+    path = np.empty(length, np.intp)
+    path[-1] = int(np.argmin(cost[-1]))
+    for row in range(length - 2, -1, -1):
+        low = max(path[row + 1] - 1, 0)
+        path[row] = low + int(np.argmin(cost[row, low : path[row + 1] + 2]))
+    return path
+
+
+def closed_minimum_cut(error: np.ndarray) -> np.ndarray:
+    """The cheapest path down an error map whose last row meets its first: `minimum_cut` of those that close.
+
+    Exact: the cost of the best path from each start is carried along for all starts at once; the best of them is then
+    walked. Returns int (length,), first and last differ by at most 1.
+    """
+    length, across = error.shape
+    cost = np.where(np.eye(across, dtype=bool), error[0].astype(np.float64), np.inf)  # (start, position)
+    padded = np.full((across, across + 2), np.inf)
+    for row in range(1, length):
+        padded[:, 1:-1] = cost
+        cost = error[row] + np.minimum(np.minimum(padded[:, :-2], padded[:, 1:-1]), padded[:, 2:])
+    position = np.arange(across)
+    cost[np.abs(position[:, None] - position[None, :]) > 1] = np.inf
+    start, end = np.unravel_index(np.argmin(cost), cost.shape)
+    closing = error.astype(np.float64)
+    closing[0, position != start] = np.inf
+    closing[-1, position != end] = np.inf
+    return minimum_cut(closing)

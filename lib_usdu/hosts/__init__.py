@@ -1,1 +1,0 @@
-"""The places that can refine tiles: a webui, diffusers, or nothing at all."""

@@ -1,0 +1,1 @@
+"""Finished tiles kept on disk, so that a stopped run goes on: the journal, its entries, the keys they are found by."""

@@ -1,0 +1,226 @@
+"""Finished tiles on disk, so that a run that was killed, stopped or failed goes on where it was.
+
+A tile is found again by what determines it: pixels of its window, noise, denoise, and the host's account of its model
+and settings. What is changed therefore never finds an old tile. Each job has a folder, and is removed once its picture
+is written.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import __version__
+from ..host import Batch
+from ..options import Options
+from . import entries
+from .digest import Unhashable, digest
+
+MOST_BYTES = 8 * 2**30
+MOST_DAYS = 14
+FREE_BYTES = 2**29
+"""What the journal leaves free on its disk."""
+_JOB, _SUFFIX = "job.json", ".usdu"
+_MOST_WAITING = 8
+
+
+def default_folder() -> Path:
+    """The person's cache folder, as the system has it."""
+    if sys.platform == "win32":
+        root = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
+    elif sys.platform == "darwin":
+        root = Path.home() / "Library" / "Caches"
+    else:
+        root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(root) / "ultimate-sd-upscale"
+
+
+class Journal:
+    """The entries of one job. `found` counts the tiles that were there; `seconds` is what keeping them has cost.
+
+    `note` says, once, why nothing is kept any more. Entries are written by a thread of their own.
+    """
+
+    def __init__(self, folder: Path, identity: str):
+        self.folder, self._identity = folder, identity
+        self.found, self.seconds, self.note = 0, 0.0, ""
+        self._bytes = 0
+        self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="usdu-journal")
+        self._waiting: deque[Future] = deque()
+
+    def remembering(self, refine: Callable[[Batch], np.ndarray]) -> Callable[[Batch], np.ndarray]:
+        """`refine` for tiles that are not here yet."""
+
+        def remembered(batch: Batch) -> np.ndarray:
+            started = time.perf_counter()
+            try:
+                keys = [digest("tile", self._identity, batch.part([i])) for i in range(len(batch.tiles))]
+            except Unhashable as error:
+                self.note = f"this run cannot be resumed: a tile holds what cannot be compared ({error})"
+                return refine(batch)
+            kept = [self._read(key, batch.images.shape[1:]) for key in keys]
+            missing = [i for i, result in enumerate(kept) if result is None]
+            self.found += len(kept) - len(missing)
+            self.seconds += time.perf_counter() - started
+            if missing:
+                results = refine(batch if len(missing) == len(kept) else batch.part(missing))
+                if results.shape != (len(missing), *batch.images.shape[1:]):
+                    return results  # the caller refuses it
+                started = time.perf_counter()
+                for i, result in zip(missing, results):
+                    kept[i] = result
+                    if result.dtype.kind in "ui" or np.isfinite(result).all():
+                        self._keep(keys[i], result)
+                self.seconds += time.perf_counter() - started
+                if len(missing) == len(kept):
+                    return results
+            return np.stack(kept)
+
+        return remembered
+
+    def canvas(self, key: Any, shape: tuple[int, ...], make: Callable[[], np.ndarray], keep: Callable[[], bool]) -> Any:
+        """The upscaled canvas of this key, made where it is not here yet, and kept if `keep` says so afterwards."""
+        name = digest("canvas", key, shape)
+        found = self._read(name, shape)
+        if found is None:
+            found = make()
+            if keep() and found.shape == shape:
+                self._keep(name, found)
+        return found
+
+    def close(self) -> None:
+        """Waits until everything is on disk."""
+        started = time.perf_counter()
+        while self._waiting:
+            self._waiting.popleft().result()
+        self._writer.shutdown()
+        self.seconds += time.perf_counter() - started
+
+    def forget(self) -> None:
+        """Removes the job: its picture is safe."""
+        self.close()
+        Job.at(self.folder).remove()
+
+    def _read(self, key: str, shape: tuple[int, ...]) -> np.ndarray | None:
+        return entries.read(self.folder / (key + _SUFFIX), key, shape)
+
+    def _keep(self, key: str, array: np.ndarray) -> None:
+        if self.note:
+            return
+        array = array.copy()  # the caller may go on working in it
+        self._waiting.append(self._writer.submit(self._write, key, array))
+        while len(self._waiting) > _MOST_WAITING:
+            self._waiting.popleft().result()
+
+    def _write(self, key: str, array: np.ndarray) -> None:
+        if self.note:
+            return
+        try:
+            if self._bytes > MOST_BYTES:
+                raise OSError(f"the journal has reached {MOST_BYTES // 2**30} GiB")
+            if shutil.disk_usage(self.folder).free < FREE_BYTES + array.nbytes:
+                raise OSError("the disk is full")
+            self._bytes += entries.write(self.folder / (key + _SUFFIX), key, array)
+        except OSError as error:
+            self.note = f"from here on this run cannot be resumed: {error.strerror or error}"
+
+
+def open_job(
+    folder: Path | None, identity: Any, source: np.ndarray, size: tuple[int, int], options: Options, tiles: int
+) -> tuple[Journal | None, str]:
+    """The journal of this job, and a note: (None, why) where it cannot be kept, (None, "") where nobody wants one."""
+    if folder is None or identity is None or not options.resume:
+        return None, ""
+    try:
+        known = digest(identity, __version__)
+        name = digest("job", known, source, size, options.upscaler, options.seed)
+    except Unhashable as error:
+        return None, f"this run cannot be resumed: the settings hold what cannot be compared ({error})"
+    job = folder / name
+    about = {
+        "version": __version__, "made": time.strftime("%Y-%m-%d %H:%M:%S"), "seed": options.seed, "tiles": tiles,
+        "source": f"{source.shape[1]}x{source.shape[0]}", "result": f"{size[0]}x{size[1]}",
+    }  # fmt: skip
+    try:
+        job.mkdir(mode=0o700, parents=True, exist_ok=True)
+        entries.replace(job / _JOB, json.dumps(about).encode())
+        prune(folder, spare=job)
+    except OSError as error:
+        return None, f"this run cannot be resumed: {job}: {error.strerror or error}"
+    return Journal(job, known), ""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a job's folder holds. `used`: seconds since the epoch."""
+
+    folder: Path
+    about: dict[str, Any]
+    entries: int
+    bytes: int
+    used: float
+
+    @classmethod
+    def at(cls, folder: Path) -> Job:
+        files = [path for path in _listed(folder) if _ours(path)]
+        sizes, times = [0], [0.0]
+        for path in files:
+            with suppress(OSError):
+                status = path.stat()
+                sizes.append(status.st_size)
+                times.append(status.st_mtime)
+        about = {}
+        with suppress(OSError, ValueError):
+            about = json.loads((folder / _JOB).read_bytes()[:10_000])
+        return cls(
+            folder, about if isinstance(about, dict) else {}, sum(path.suffix == _SUFFIX for path in files), sum(sizes),
+            max(times),
+        )  # fmt: skip
+
+    def remove(self) -> None:
+        """Only files of ours; a folder that holds anything else stays."""
+        for path in _listed(self.folder):
+            if _ours(path):
+                with suppress(OSError):
+                    path.unlink()
+        with suppress(OSError):
+            self.folder.rmdir()
+
+
+def jobs(folder: Path) -> list[Job]:
+    """Those in a journal folder, the one used last first."""
+    named = [path for path in _listed(folder) if len(path.name) == 40 and path.is_dir() and not path.is_symlink()]
+    return sorted(map(Job.at, named), key=lambda job: -job.used)
+
+
+def prune(folder: Path, *, spare: Path) -> None:
+    """Removes jobs that nobody has come back to, the oldest first, until the rest fits; not the one to spare."""
+    left = MOST_BYTES
+    for job in jobs(folder):
+        left -= job.bytes
+        old = job.used < time.time() - MOST_DAYS * 86400
+        if job.folder != spare and (old or left < 0):
+            job.remove()
+
+
+def _listed(folder: Path) -> Iterator[Path]:
+    try:
+        return iter(list(folder.iterdir()))
+    except OSError:
+        return iter(())
+
+
+def _ours(path: Path) -> bool:
+    return path.suffix == _SUFFIX or path.name == _JOB or (path.name.startswith(".") and path.suffix == ".tmp")

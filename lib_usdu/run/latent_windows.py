@@ -1,0 +1,135 @@
+"""All windows of a canvas take each sampler step together: what they predict is averaged where they overlap.
+
+MultiDiffusion (Bar-Tal et al., ICML 2023) averages the samples, which blurs with samplers that add noise; as in Mixture
+of Diffusers (Jimenez, 2023) it is the model's output that is averaged here, so that sampler, history and step noise are
+those of one picture. The weights are the ramps of the tiles' cores: they sum to 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from ..compose.blend import axis_weight
+from ..geometry import Region, Tile
+
+Conditions = Callable[[Any], Any]
+
+
+@dataclass(frozen=True)
+class Patch:
+    """A window in latents of a canvas. rows, columns: which of the canvas's it sees; share: its weight there, float32
+    (height, width)."""
+
+    rows: torch.Tensor
+    columns: torch.Tensor
+    share: torch.Tensor
+
+    def cut(self, canvas: torch.Tensor) -> torch.Tensor:
+        """The window of a canvas (n, channels, h, w)."""
+        return canvas[:, :, self.rows[:, None], self.columns[None, :]]
+
+    def add(self, part: torch.Tensor, canvas: torch.Tensor) -> None:
+        """Adds the window's share of `part` (n, channels, height, width) to a float32 canvas."""
+        places = (self.rows[:, None] * canvas.shape[3] + self.columns[None, :]).flatten().to(canvas.device)
+        weighed = part.float() * self.share.to(part.device)
+        canvas.flatten(2).index_add_(2, places, weighed.flatten(2))  # a wrapped window may see a place twice
+
+
+def patches(
+    tiles: Sequence[Tile], width: int, height: int, scale: int, reach: tuple[int, int], *, wrap: bool = False
+) -> list[Patch]:
+    """A patch for each tile. width, height: of the canvas in latents; reach: of a core past its end, in pixels."""
+    found = []
+    for tile in tiles:
+        window, core = _latents(tile.window, scale), _latents(tile.core, scale)
+        columns, across = _axis(window.x, window.right, core.x, core.right, width, reach[0] // scale, wrap)
+        rows, down = _axis(window.y, window.bottom, core.y, core.bottom, height, reach[1] // scale, wrap)
+        found.append(Patch(rows, columns, down[:, None] * across[None, :]))
+    return found
+
+
+def _axis(
+    start: int, end: int, core: int, core_end: int, length: int, reach: int, wrap: bool
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Along one axis: where a window lies on the canvas, and its weight there."""
+    weight = torch.zeros(end - start)
+    if wrap:
+        seen = axis_weight(reach, reach + core_end - core, core_end - core + 2 * reach, reach, wrap=True)
+        first = core - reach - start
+    else:
+        seen = axis_weight(core, min(core_end, length), length, reach)
+        first = max(core - reach, 0) - start
+    weight[first : first + len(seen)] = torch.from_numpy(seen)
+    return torch.arange(start, end) % length, weight
+
+
+def _latents(region: Region, scale: int) -> Region:
+    """Rounded outward at the canvas's right and lower edge, the only ones that may lie between latents."""
+    return Region.between(region.x // scale, region.y // scale, -(-region.right // scale), -(-region.bottom // scale))
+
+
+def assemble(parts: Iterable[torch.Tensor], places: Sequence[Patch], like: torch.Tensor) -> torch.Tensor:
+    """The canvas, as `like`, of windows (n, channels, h, w) that come in the order of `places`."""
+    total = torch.zeros(like.shape, dtype=torch.float32, device=like.device)
+    for part, place in zip(parts, places):
+        place.add(part, total)
+    return total.to(like.dtype)
+
+
+def over_windows(
+    sample: torch.Tensor,
+    places: Sequence[Patch],
+    limit: int,
+    stop: Callable[[], None],
+    predict: Callable[[torch.Tensor, Conditions], torch.Tensor],
+) -> torch.Tensor:
+    """What `predict` says of a canvas (n, channels, h, w) that it sees in at most `limit` windows at a time.
+
+    It is given the windows, each with all n entries of the canvas (under CFG one without and one with the prompt), and
+    a function that makes conditions of the canvas those of the windows. stop: called before each group; may raise.
+    """
+
+    def windows() -> Iterator[torch.Tensor]:
+        for start in range(0, len(places), limit):
+            stop()
+            group = places[start : start + limit]
+            cut = torch.cat([place.cut(sample) for place in group])
+
+            def conditions(value: Any, group: Sequence[Patch] = group) -> Any:
+                return _for_windows(value, sample, group)
+
+            yield from predict(cut, conditions).split(len(sample))
+
+    return assemble(windows(), places, sample)
+
+
+def unet_in_windows(
+    model: Callable[..., Any], places: Sequence[Patch], limit: int, stop: Callable[[], None]
+) -> Callable[..., tuple[torch.Tensor]]:
+    """`forward` of diffusers' UNet for the whole canvas; `model` is its own."""
+
+    def forward(sample: torch.Tensor, timestep: Any, encoder_hidden_states: Any, **others: Any) -> tuple[torch.Tensor]:
+        def predict(cut: torch.Tensor, conditions: Conditions) -> torch.Tensor:
+            told = {**conditions(others), "return_dict": False}
+            return model(cut, timestep, encoder_hidden_states=conditions(encoder_hidden_states), **told)[0]
+
+        return (over_windows(sample, places, limit, stop, predict),)
+
+    return forward
+
+
+def _for_windows(value: Any, sample: torch.Tensor, group: Sequence[Patch]) -> Any:
+    """Tensors with a row for each entry of the canvas are repeated, those of its size cut; anything else stays."""
+    if isinstance(value, dict):
+        return {name: _for_windows(inner, sample, group) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_for_windows(inner, sample, group) for inner in value]
+    if not isinstance(value, torch.Tensor) or value.ndim == 0 or len(value) != len(sample):
+        return value
+    if value.ndim == 4 and value.shape[2:] == sample.shape[2:]:
+        return torch.cat([place.cut(value) for place in group])
+    return value.repeat(len(group), *[1] * (value.ndim - 1))

@@ -1,0 +1,157 @@
+"""What goes wrong in a tile ends there: memory, broken numbers, a model that raises."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import Any
+
+import numpy as np
+
+from ..errors import ModelError, NotANumber, OptionError, Skipped, Stopped
+from ..host import Batch
+from .memory import give_back, out_of_memory
+
+FAILURES_AT_THE_START = 3
+"""So many tiles failing before any has succeeded: the model does not work at all, and the run ends with the error."""
+
+FAILURES_IN_A_ROW = 5
+"""So many failing in a row later on: the run ends as if stopped, and what is done is kept."""
+
+
+class Faults:
+    """Calls `refine`, handles what it raises, and remembers what could not be helped.
+
+    refine: tiles to windows, as `Host.refine`. host: asked for `save_memory` and `more_precise` where it has them.
+    total: tiles of the whole run. ran_out: told (height, width) of the windows and how many are tried from then on
+    whenever memory did not hold a batch. `stage` names the pass, for what is said of a tile.
+
+    Out of memory: the batch is halved, for the rest of the run and this size of window; then the host saves memory
+    where it can; then once more. Broken numbers: once more, more precisely where the host can. Anything else: each
+    tile of the batch once more, alone. A tile that still fails stays as it was (`left`), unless none has succeeded:
+    then ModelError.
+    """
+
+    def __init__(
+        self,
+        refine: Callable[[Batch], np.ndarray],
+        host: Any,
+        total: int,
+        ran_out: Callable[[tuple[int, int], int], None] = lambda shape, left: None,
+    ):
+        self._refine, self._host, self._total, self._ran_out = refine, host, total, ran_out
+        self._limits: dict[tuple[int, ...], int] = {}
+        self._succeeded = self._in_a_row = 0
+        self.stage = "redraw"
+        self.left: dict[str, list[int]] = {}
+        """Numbers of the tiles that stay as upscaled, by stage."""
+        self.notes: dict[str, None] = {}
+        """What the person should know, a line each, in order."""
+
+    def refine(self, batch: Batch) -> np.ndarray:
+        count, done, start = len(batch.tiles), [], 0
+        while start < count:
+            size = self._limits.get(batch.images.shape[1:3], count)  # may have become less
+            part = batch if size >= count else batch.part(range(start, min(start + size, count)))
+            done.append(self._attempt(part))
+            start += len(part.tiles)
+        return done[0] if len(done) == 1 else np.concatenate(done)
+
+    def _attempt(self, batch: Batch) -> np.ndarray:
+        found, problem = self._call(batch)
+        if problem is None:
+            return self._mended(batch, found)
+        if out_of_memory(problem):
+            return self._with_less_memory(batch, problem)
+        return np.concatenate([self._again(batch.part([i]), problem) for i in range(len(batch.tiles))])
+
+    def _call(self, batch: Batch) -> tuple[np.ndarray, BaseException | None]:
+        """The windows, or what went wrong; by then what the failed call held is free."""
+        try:
+            found = self._refine(batch)
+            if found.shape != batch.images.shape:
+                raise ModelError(f"the model returned {found.shape} for windows of {batch.images.shape}")
+            return found, None
+        except (Stopped, OptionError):
+            raise
+        except Skipped as error:
+            self._keep(batch, str(error))
+            return batch.images, None
+        except Exception as error:
+            return batch.images, error.with_traceback(None)
+
+    def _mended(self, batch: Batch, found: np.ndarray) -> np.ndarray:
+        """`found` with every tile of broken numbers done again."""
+        broken = [] if found.dtype.kind in "ui" else [i for i, one in enumerate(found) if not np.isfinite(one).all()]
+        self._succeeded += len(found) - len(broken)
+        self._in_a_row = 0 if len(broken) < len(found) else self._in_a_row
+        if broken:
+            found = found.copy()
+        for i in broken:
+            found[i] = self._again(batch.part([i]), NotANumber("the model's result holds NaN or infinite values"))[0]
+        return found
+
+    def _again(self, alone: Batch, problem: BaseException) -> np.ndarray:
+        """One tile, once more."""
+        precise = getattr(self._host, "more_precise", None) if isinstance(problem, NotANumber) else None
+        with precise() if precise is not None else nullcontext():
+            found, problem = self._call(alone)
+        if problem is None and not np.isfinite(found).all():
+            problem = NotANumber("the model's result holds NaN or infinite values")
+        if problem is None:
+            self._succeeded += 1
+            self._in_a_row = 0
+            return found
+        if out_of_memory(problem):
+            return self._with_less_memory(alone, problem)
+        return self._give_up(alone, problem)
+
+    def _with_less_memory(self, batch: Batch, problem: BaseException) -> np.ndarray:
+        give_back()
+        height, width = batch.images.shape[1:3]
+        if len(batch.tiles) > 1:
+            half = len(batch.tiles) // 2
+            self._limits[height, width] = half
+            self._ran_out((height, width), half)
+            self.notes[f"out of memory: {half} tiles of {width}x{height} at once from here on"] = None
+            return self.refine(batch)
+        save_memory = getattr(self._host, "save_memory", None)
+        if save_memory is not None and save_memory():
+            self.notes["out of memory: the autoencoder works in pieces from here on"] = None
+            return self._attempt(batch)
+        found, again = self._call(batch)  # something else may have had the memory
+        if again is None:
+            return self._mended(batch, found)
+        if not self._succeeded and out_of_memory(again):
+            raise ModelError(
+                f"not enough memory for a tile of {width}x{height} px (with its padding), one at a time; choose "
+                "smaller tiles or less padding, or close what else uses the memory"
+            ) from again
+        return self._give_up(batch, again)
+
+    def _give_up(self, alone: Batch, problem: BaseException) -> np.ndarray:
+        """A tile that stays as it was."""
+        self._in_a_row += 1
+        said = describe(problem)
+        if not self._succeeded and self._in_a_row >= min(FAILURES_AT_THE_START, self._total):
+            if isinstance(problem, ModelError):
+                raise problem
+            raise ModelError(f"the model fails: {said}") from problem
+        self._keep(alone, said)
+        if self._succeeded and self._in_a_row >= FAILURES_IN_A_ROW:
+            self.notes[f"ended early: {FAILURES_IN_A_ROW} tiles in a row failed ({said})"] = None
+            raise Stopped("the model fails")
+        return alone.images
+
+    def _keep(self, batch: Batch, reason: str) -> None:
+        numbers = [tile.index + 1 for tile in batch.tiles]
+        self.left.setdefault(self.stage, []).extend(numbers)
+        for number in numbers:
+            self.notes[f"tile {number} of the {self.stage} stays as upscaled: {reason}"] = None
+
+
+def describe(error: BaseException) -> str:
+    """One line of an error of any kind."""
+    lines = str(error).strip().splitlines()
+    said = (lines[0] if lines else "")[:200]
+    return said if isinstance(error, (ModelError, NotANumber)) and said else f"{type(error).__name__}: {said}"

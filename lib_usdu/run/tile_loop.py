@@ -1,0 +1,178 @@
+"""The tile loop: crop, refine, compose, batch after batch."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ..batch_size import BatchSize
+from ..compose.blend import Cut, Feather
+from ..compose.tone import low_frequency_lock
+from ..errors import Stopped
+from ..geometry import Region, Tile, crop
+from ..host import Batch, Fusion, Host, Progress
+from ..noise import tile_noise
+from ..options import Options
+from ..options.tile_prompts import TilePrompts, joined
+from ..passes import Pass
+from ..pictures.canvas import RELEASE_EVERY, copy_canvas, release
+from ..schedule import INDEPENDENT
+from .stats import Stats
+
+
+def run_pass(
+    work: Pass,
+    groups: list[list[Tile]],
+    size: BatchSize,
+    number: int,
+    base: np.ndarray,
+    options: Options,
+    host: Host,
+    stats: Stats,
+    prompts: TilePrompts,
+) -> tuple[np.ndarray, bool]:
+    """One pass over a picture: the new picture, and whether every tile was done. The host gives windows of the size it
+    was given (`faults`).
+
+    size: of the parts in which the tiles of a group are refined. Where the model has a device of its own and no tile
+    waits for another, a thread composes the batch before and cuts the next one out while the device works.
+    """
+    height, width = base.shape[:2]
+    out = copy_canvas(base)
+    compose = _composer(work, base, out)
+    source = base if work.context in INDEPENDENT else compose.view
+    canvas = Region(0, 0, width, height)
+
+    def cut_out(tiles: list[Tile]) -> Batch:
+        noises = tuple(
+            # The pass's number: a second pass must not add the same noise again.
+            tile_noise(
+                options.seed, options.noise, tile.window, tile.index, width, height, host.latent_scale, offset=number
+            )
+            for tile in tiles
+        )
+        texts = tuple(prompts.of(tile) for tile in tiles)
+        return Batch(tuple(tiles), _crops(source, tiles, work), noises, work.denoise, canvas, texts)
+
+    def put_in(batch: Batch, refined: np.ndarray) -> None:
+        for tile, before, after in zip(batch.tiles, batch.images, refined):
+            reference = before if work.context in INDEPENDENT else crop(base, tile.window, wrap=work.wrap)
+            compose.add(tile, low_frequency_lock(after, reference, options.tone_lock))
+
+    finished, composing = True, None
+    ahead = work.context in INDEPENDENT and getattr(host, "works_apart", False)
+    with ThreadPoolExecutor(1, "usdu-compose") if ahead else _AtOnce() as worker:
+        counted = time.perf_counter()
+        for batch in _one_ahead(_parts(groups, size), cut_out, worker) if ahead else map(cut_out, _parts(groups, size)):
+            if host.stop_requested():
+                finished = False
+                break
+            refining = time.perf_counter()
+            try:
+                refined = host.refine(_described(batch, host, options))
+            except Stopped:
+                finished = False
+                break
+            refine_seconds = time.perf_counter() - refining
+            if composing is not None:
+                composing.result()  # no more than two batches are under way
+            composing = worker.submit(put_in, batch, refined)
+            now = time.perf_counter()
+            stats.count(len(batch.tiles), refine_seconds, now - counted - refine_seconds)
+            counted = now
+            if stats.tiles_done % RELEASE_EVERY < len(batch.tiles):
+                release(base)
+                release(out)
+            host.progress(Progress(work.name, stats.tiles_done, stats.tiles, stats.seconds_left), out)
+        if composing is not None:
+            composing.result()
+    compose.finish()
+    return out, finished
+
+
+class _AtOnce(Executor):
+    """Does what it is given before it goes on."""
+
+    def submit(self, work: Callable[..., Any], *arguments: Any) -> Future:
+        done: Future = Future()
+        done.set_result(work(*arguments))
+        return done
+
+
+def _parts(groups: list[list[Tile]], size: BatchSize) -> Iterator[list[Tile]]:
+    """The groups in parts of as many tiles as `size` says by then. A group's tiles may be refined one after another
+    (`schedule.batches`)."""
+    for group in groups:
+        start = 0
+        while start < len(group):
+            part = group[start : start + size.now]
+            start += len(part)
+            yield part
+
+
+def _one_ahead(
+    parts: Iterator[list[Tile]], cut_out: Callable[[list[Tile]], Batch], worker: Executor
+) -> Iterator[Batch]:
+    """Each part cut out by the worker, while the one before is refined."""
+    coming: Future | None = None
+    for tiles in parts:
+        following = worker.submit(cut_out, tiles)
+        if coming is not None:
+            yield coming.result()
+        coming = following
+    if coming is not None:
+        yield coming.result()
+
+
+def _described(batch: Batch, host: Host, options: Options) -> Batch:
+    """With what the interrogator, where one is asked, sees in each window."""
+    if options.interrogator == "none":
+        return batch
+    seen = (host.interrogate(window, options.interrogator) for window in batch.images)
+    return replace(batch, prompts=tuple(joined(text, more) for text, more in zip(batch.prompts, seen)))
+
+
+def _crops(source: np.ndarray, tiles: list[Tile], work: Pass) -> np.ndarray:
+    return np.stack([crop(source, tile.window, wrap=work.wrap) for tile in tiles])
+
+
+def _composer(work: Pass, base: np.ndarray, out: np.ndarray) -> Cut | Feather:
+    if work.blend == "cut":
+        return Cut(base, out, work.tiles, work.reach, context=work.context, wrap=work.wrap)
+    return Feather(base, out, work.tiles, work.reach, wrap=work.wrap)
+
+
+def run_fused(
+    work: Pass, groups: list[list[Tile]], number: int, base: np.ndarray, options: Options, host: Host, stats: Stats
+) -> tuple[np.ndarray, bool]:
+    """As `run_pass`, for the mode in which all windows take each sampler step together."""
+    height, width = base.shape[:2]
+    out = copy_canvas(base)
+    compose = _composer(work, base, out)
+    canvas = Region(0, 0, width, height)
+    noise = tile_noise(options.seed, "canvas", canvas, 0, width, height, host.latent_scale, offset=number)
+    # Half as far as pixels are mixed: towards its rim a window knows less, and the steps even out what is left.
+    reach = work.reach[0] // 2, work.reach[1] // 2
+    windows = (Batch(tuple(tiles), _crops(base, tiles, work), (noise,), work.denoise, canvas) for tiles in groups)
+    fusion = Fusion(tuple(windows), reach, work.wrap)
+
+    def step_done(step: int, steps: int) -> None:
+        done = stats.tiles_done + len(work.tiles) * step // (steps + 1)
+        host.progress(Progress(work.name, done, stats.tiles), out)
+
+    started = time.perf_counter()
+    try:
+        for batch, refined in zip(fusion.batches, host.fuse(fusion, step_done)):
+            for tile, reference, after in zip(batch.tiles, batch.images, refined):
+                compose.add(tile, low_frequency_lock(after, reference, options.tone_lock))
+    except Stopped:
+        return base, False
+    compose.finish()
+    stats.count(len(work.tiles), time.perf_counter() - started, 0.0)
+    host.progress(Progress(work.name, stats.tiles_done, stats.tiles, stats.seconds_left), out)
+    return out, True

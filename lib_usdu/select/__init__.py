@@ -1,0 +1,4 @@
+"""Which tiles of a pass are refined: those a mask touches, those that are not flat, those asked for by number.
+
+Each module takes passes and gives passes with fewer tiles.
+"""

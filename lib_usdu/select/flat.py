@@ -1,0 +1,45 @@
+"""Tiles with nothing to redraw: clear sky, blank background."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..geometry import Region, crop
+from ..passes import Pass
+from ..schedule import FUSED
+
+_CELL = 16
+"""Pixels a side of the cells in which a picture is measured: small beside a tile, so that one bird in the sky counts,
+large enough that a smooth sky changes by less than a level within."""
+
+
+def variation(picture: np.ndarray) -> float:
+    """Of the liveliest cell of a picture, uint8 (h, w, 3), h and w multiples of 16: the standard deviation of its
+    liveliest channel, in levels."""
+    height, width, channels = picture.shape
+    cells = picture.reshape(height // _CELL, _CELL, width // _CELL, _CELL, channels)
+    sums = cells.sum(axis=(1, 3), dtype=np.int64)
+    squares = np.square(cells, dtype=np.int32).sum(axis=(1, 3), dtype=np.int64)
+    # n * sum(x^2) - sum(x)^2 is exact in whole numbers, and never below 0.
+    return float(np.sqrt((_CELL**2 * squares - sums**2).max())) / _CELL**2
+
+
+def without_flat(passes: Sequence[Pass], canvas: np.ndarray, threshold: float) -> tuple[Pass, ...]:
+    """The passes without those tiles that vary by no more than `threshold` levels wherever they are seen.
+
+    canvas: uint8 (h, w, 3), as upscaled. Fused windows need each other: they all stay.
+    """
+    return tuple(work if work.context == FUSED else _lively(work, canvas, threshold) for work in passes)
+
+
+def _lively(work: Pass, canvas: np.ndarray, threshold: float) -> Pass:
+    def seen(core: Region) -> np.ndarray:
+        region = core.grow(*work.reach)
+        if not work.wrap:
+            region = region.intersect(Region(0, 0, canvas.shape[1], canvas.shape[0]))
+        whole = Region(region.x, region.y, *(-(-side // _CELL) * _CELL for side in (region.width, region.height)))
+        return crop(canvas, whole, wrap=work.wrap)
+
+    return work.only(tuple(tile for tile in work.tiles if variation(seen(tile.core)) > threshold))

@@ -1,0 +1,150 @@
+"""Loads diffusion models: diffusers folders, hub ids, single files, and the embedded default."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..enlarge.torchvision_operators import declare_missing_operators
+from ..errors import ModelError, OptionError
+
+EMBEDDED = "embedded"
+SINGLE_FILES = (".safetensors", ".ckpt")
+_ALLOWED = (
+    f"{EMBEDDED}, a diffusers folder, a hub id such as owner/name, or a Stable Diffusion 1, 2 or XL file "
+    f"({' or '.join(SINGLE_FILES)})"
+)
+_XL_KEY = "conditioner.embedders.1.model.ln_final.weight"
+_SD_KEY = "model.diffusion_model.input_blocks.0.0.weight"
+
+
+def best_device() -> torch.device:
+    """CUDA, else Apple's MPS, else the CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    if torch.backends.mps.is_available():
+        return torch.device("mps")
+    return torch.device("cpu")
+
+
+def load_checkpoint(source: str, device: torch.device, *, config: str | None = None) -> tuple[Any, str]:
+    """An img2img pipeline on the device, in half precision where that is faster, and the model's name.
+
+    source: EMBEDDED, a folder, a hub id or a file. config: for a file, the folder or hub id of a diffusers model of
+    the same kind (its configuration and tokenizer); without it diffusers looks on the hub.
+
+    Raises OptionError when there is nothing of that name, ModelError when it is no model this host can run.
+    """
+    declare_missing_operators()
+    from diffusers.utils import logging
+
+    logging.set_verbosity_error()  # what it warns of is not for the person at the command line
+    logging.disable_progress_bar()
+    dtype = torch.float32 if device.type == "cpu" else torch.float16
+    if source == EMBEDDED:
+        from ..embedded import load_pipeline
+
+        # Its low frequencies are large numbers: half precision would round them.
+        return load_pipeline(device, torch.float32), EMBEDDED
+    path = Path(source).expanduser()
+    if path.is_file():
+        pipeline = _from_file(path, dtype, config)
+    elif path.is_dir() or _is_hub_id(source):
+        pipeline = _from_pretrained(source if not path.is_dir() else str(path), dtype)
+    else:
+        raise OptionError("checkpoint", source, _ALLOWED)
+    return pipeline.to(device), path.stem if path.is_file() else path.name
+
+
+def add_loras(pipeline: Any, loras: Sequence[str]) -> None:
+    """Merges LoRA files into the pipeline; each is PATH or PATH:STRENGTH.
+
+    Raises OptionError for a missing file or a strength that is no number, ModelError for a file that does not fit.
+    """
+    for number, entry in enumerate(loras):
+        path, strength = _split_strength(entry)
+        name = f"lora{number}"
+        try:
+            pipeline.load_lora_weights(str(path.parent), weight_name=path.name, adapter_name=name)
+            pipeline.set_adapters([name], [strength])
+            pipeline.fuse_lora()
+            pipeline.unload_lora_weights()
+        except Exception as error:  # peft and diffusers raise many kinds
+            raise ModelError(f"lora: {path}: cannot be used with this model ({_first_line(error)})") from error
+
+
+def _split_strength(entry: str) -> tuple[Path, float]:
+    path = Path(entry).expanduser()
+    strength = 1.0
+    if not path.is_file() and ":" in entry:
+        before, after = entry.rsplit(":", 1)
+        path = Path(before).expanduser()
+        try:
+            strength = float(after)
+        except ValueError:
+            raise OptionError("lora", entry, "PATH or PATH:STRENGTH, such as detail.safetensors:0.6") from None
+    if not path.is_file() or abs(strength) > 100:
+        raise OptionError("lora", entry, "an existing .safetensors file, PATH or PATH:STRENGTH")
+    return path, strength
+
+
+def _is_hub_id(source: str) -> bool:
+    parts = source.split("/")
+    return len(parts) == 2 and all(parts) and not source.startswith((".", "~")) and not source.endswith(SINGLE_FILES)
+
+
+def _from_pretrained(source: str, dtype: torch.dtype) -> Any:
+    from diffusers import AutoPipelineForImage2Image
+
+    try:
+        pipeline = AutoPipelineForImage2Image.from_pretrained(source, torch_dtype=dtype, safety_checker=None)
+    except Exception as error:  # diffusers and huggingface_hub raise many kinds
+        raise ModelError(f"checkpoint: {source}: not a model diffusers can load ({_first_line(error)})") from error
+    return _checked(pipeline, source)
+
+
+def _from_file(path: Path, dtype: torch.dtype, config: str | None) -> Any:
+    from diffusers import StableDiffusionImg2ImgPipeline, StableDiffusionXLImg2ImgPipeline
+
+    try:
+        keys = _keys(path)
+    except Exception as error:
+        raise ModelError(f"checkpoint: {path}: not a {path.suffix or 'model'} file ({_first_line(error)})") from error
+    if _SD_KEY not in keys:
+        raise ModelError(f"checkpoint: {path}: not a Stable Diffusion 1, 2 or XL checkpoint")
+    kind = StableDiffusionXLImg2ImgPipeline if _XL_KEY in keys else StableDiffusionImg2ImgPipeline
+    extra = {} if kind is StableDiffusionXLImg2ImgPipeline else {"safety_checker": None}
+    if config is not None:
+        extra["config"] = config
+    try:
+        return kind.from_single_file(str(path), torch_dtype=dtype, **extra)
+    except Exception as error:
+        hint = "" if config else "; without a network, give --checkpoint-config FOLDER"
+        raise ModelError(f"checkpoint: {path}: could not be loaded ({_first_line(error)}{hint})") from error
+
+
+def _keys(path: Path) -> set[str]:
+    """Names of a checkpoint's tensors, read without running anything in the file."""
+    if path.suffix.lower() == ".safetensors":
+        from safetensors import safe_open
+
+        with safe_open(path, framework="pt") as file:
+            return set(file.keys())
+    state = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
+    return set(state.get("state_dict", state))
+
+
+def _checked(pipeline: Any, source: str) -> Any:
+    from diffusers import StableDiffusionImg2ImgPipeline, StableDiffusionXLImg2ImgPipeline
+
+    if type(pipeline) not in (StableDiffusionImg2ImgPipeline, StableDiffusionXLImg2ImgPipeline):
+        raise ModelError(f"checkpoint: {source}: {type(pipeline).__name__} is not Stable Diffusion 1, 2 or XL")
+    return pipeline
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return (lines[0] if lines else type(error).__name__)[:200]

@@ -1,0 +1,143 @@
+"""Tiles refined by workers on several GPUs or machines, through Ray: it finds them, moves the data and starts a lost
+worker and its tiles again. Tiles are pure functions, so the picture is the same whoever refined which."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..batch_size import BatchLimits
+from ..errors import OptionError, UsduError
+from ..host import Batch
+from .host import Refiner
+
+ROUNDS = 2
+"""Parts of a batch for each worker: a faster one takes what a slower one has not begun."""
+
+
+class Worker:
+    """Holds a refiner, loaded when first asked for: again after Ray has started a lost worker anew."""
+
+    def __init__(self, load: Callable[[], Refiner]):
+        self._load = load
+
+    @cached_property
+    def refiner(self) -> Refiner:
+        return self._load()
+
+    def about(self) -> tuple[int, int, int]:
+        return self.refiner.alignment, self.refiner.latent_scale, self.refiner.default_tile
+
+    def batch_limits(self, width: int, height: int) -> BatchLimits:
+        return self.refiner.batch_limits(width, height)
+
+    def infotext(self, parameters: dict[str, str]) -> str:
+        return self.refiner.infotext(parameters)
+
+    def identity(self) -> Any:
+        return self.refiner.identity()
+
+    def refine(self, batch: Batch) -> np.ndarray:
+        return self.refiner.refine(batch, lambda: False)
+
+    def process(self) -> int:
+        """The number of the process it runs in."""
+        return os.getpid()
+
+
+class RayRefiner:
+    """A refiner whose work is spread over Ray actors, each with a refiner of its own from `load`.
+
+    address: "local" starts Ray on this machine; others as `ray.init` takes them ("auto", "ray://HOST:10001"), where
+    the package is sent along. workers: how many; 0: one for each GPU of the cluster, without GPUs one for each CPU.
+    What `load` reads must lie at the same place on every machine. Raises OptionError when Ray is missing or not found.
+    """
+
+    def __init__(self, load: Callable[[], Refiner], address: str = "local", workers: int = 0):
+        try:
+            import ray
+        except ImportError:
+            raise OptionError("--ray", address, "with Ray installed: pip install ray") from None
+        self._ray = ray
+        if not ray.is_initialized():
+            _connect(ray, address)
+        have = ray.cluster_resources()
+        gpus = int(have.get("GPU", 0))
+        most = gpus or max(1, int(have.get("CPU", 1)))
+        if not 0 <= workers <= most:
+            raise OptionError("--ray-workers", workers, f"0 to {most}: what the cluster has")
+        count = workers or most
+        actor = ray.remote(Worker).options(num_cpus=1, num_gpus=1 if gpus else 0, max_restarts=-1, max_task_retries=-1)
+        self._turns = itertools.count()
+        self.workers = [actor.remote(load) for _ in range(count)]
+        self.alignment, self.latent_scale, self.default_tile = self._ask("about")
+
+    works_apart = True
+
+    @property
+    def pictures_at_once(self) -> int:
+        """So that small pictures, of fewer tiles than there are workers, keep all of them busy."""
+        return len(self.workers)
+
+    def batch_limits(self, width: int, height: int) -> BatchLimits:
+        """A worker's, for all of them; it does not grow, since a larger batch here means more rounds."""
+        count = self._ask("batch_limits", width, height).first * len(self.workers) * ROUNDS
+        return BatchLimits(count, count)
+
+    def refine(self, batch: Batch, stop: Callable[[], bool]) -> np.ndarray:
+        """The windows after the model, refined in parts, in their order. A stop waits for the whole batch."""
+        from ray.util import ActorPool
+
+        size = max(1, -(-len(batch.tiles) // (len(self.workers) * ROUNDS)))
+        count = len(batch.tiles)
+        parts = [batch.part(range(start, min(start + size, count))) for start in range(0, count, size)]
+        turn = next(self._turns) % len(self.workers)  # a batch for few of them goes to others than the one before
+        workers = self.workers[turn:] + self.workers[:turn]
+        with _plain_errors(self._ray):
+            return np.concatenate(list(ActorPool(workers).map(lambda worker, part: worker.refine.remote(part), parts)))
+
+    def infotext(self, parameters: dict[str, str]) -> str:
+        return self._ask("infotext", parameters)
+
+    def identity(self) -> Any:
+        """The workers', so that a run can be resumed, by one machine or many."""
+        return self._ask("identity")
+
+    def _ask(self, method: str, *arguments: Any) -> Any:
+        with _plain_errors(self._ray):
+            return self._ray.get(getattr(self.workers[0], method).remote(*arguments))
+
+
+class _plain_errors:
+    """A worker's own error instead of Ray's account of it."""
+
+    def __init__(self, ray: Any):
+        self._ray = ray
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        if isinstance(error, self._ray.exceptions.RayTaskError) and isinstance(error.cause, Exception):
+            raise error.cause from None
+        if isinstance(error, self._ray.exceptions.RayError):
+            raise UsduError(f"--ray: {next(iter(str(error).splitlines()), repr(error))}") from None
+
+
+def _connect(ray: Any, address: str) -> None:
+    settings: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+    if address == "local":
+        settings["include_dashboard"] = False
+    else:
+        settings["runtime_env"] = {"py_modules": [str(Path(__file__).parents[1])]}
+    try:
+        ray.init(address=address, **settings)
+    except (ConnectionError, ValueError, RuntimeError, OSError, AssertionError) as error:
+        reason = next(iter(str(error).splitlines()), repr(error))
+        raise OptionError("--ray", address, f"local, auto, ray://HOST:PORT ({reason})") from None

@@ -1,0 +1,138 @@
+"""A tile as a processing object of the webui: a copy of the person's `p`, made fit for one batch of windows.
+
+File:line references are to AUTOMATIC1111 v1.10.1.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import types
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from PIL import Image
+
+from ..host import Batch
+from ..run.noise_draws import CanvasDraws
+from .guidance import without_idle_guidance
+
+# What a tile's call must not inherit from the person's settings: a tile is no picture of its own.
+_RESET = {
+    "image_mask": None, "mask": None, "nmask": None, "latent_mask": None, "mask_for_overlay": None,
+    # Only a masked call resets these two (processing.py:1662): stale ones would be pasted onto the tile.
+    "overlay_images": None, "paste_to": None,
+    "inpainting_mask_invert": 0, "inpaint_full_res": False, "color_corrections": None, "init_latent": None,
+    "image_conditioning": None, "sampler": None, "rng": None, "iteration": 0, "n_iter": 1, "resize_mode": 0,
+    "restore_faces": False,
+    "tiling": False,  # would make each tile seamless with itself
+    "seed_resize_from_h": 0, "seed_resize_from_w": 0,
+    "do_not_save_samples": True, "do_not_save_grid": True,
+    "refiner_checkpoint": None, "refiner_switch_at": None,  # would swap checkpoints twice a tile
+    "_ad_disabled": True,  # ADetailer looks for this and leaves the call alone
+}  # fmt: skip
+# Lists that some forks append to in every call and reset only in a new p.
+_LEAKING_LISTS = ("latents_after_sampling", "pixels_after_sampling", "extra_result_images")
+
+
+def tile_processing(
+    p: Any,
+    batch: Batch,
+    seed: int,
+    parameters: Mapping[str, Any],
+    *,
+    device: Any,
+    seed_delta: int,
+    settings: dict[str, Any],
+    guidance_may_idle: bool = False,
+) -> Any:
+    """A copy of p that refines these windows and nothing else; p is not changed.
+
+    parameters: generation parameters added to p's own. device: where the noise goes. seed_delta: the host's "eta
+    noise seed delta". settings: the host's. guidance_may_idle: guidance is left out where it cancels out. The
+    copy's `usdu_tiles` says where its windows lie, for extensions that work by place: a tuple (x, y, width, height,
+    canvas width, canvas height) for each.
+    """
+    tile_p = copy.copy(p)
+    for name, value in _RESET.items():
+        setattr(tile_p, name, value)
+    for name in _LEAKING_LISTS:
+        if hasattr(tile_p, name):
+            setattr(tile_p, name, [])
+    count = len(batch.tiles)
+    tile_p.init_images = [Image.fromarray(pixels) for pixels in batch.images]
+    tile_p.height, tile_p.width = batch.images.shape[1:3]
+    tile_p.batch_size = count
+    tile_p.denoising_strength = batch.denoise
+    tile_p.seed = [seed] * count if count > 1 else seed  # some extensions calculate with it
+    if p.subseed_strength:
+        subseed = max(int(p.subseed), 0)
+        tile_p.subseed = [subseed] * count if count > 1 else subseed
+    tile_p.override_settings = {}  # in force around the whole run
+    tile_p.styles = list(p.styles or [])
+    tile_p.comments = {}
+    tile_p.extra_generation_params = {**p.extra_generation_params, **parameters}
+    tile_p.usdu_tiles = [
+        (t.window.x, t.window.y, t.window.width, t.window.height, batch.canvas.width, batch.canvas.height)
+        for t in batch.tiles
+    ]
+    sample = own_method(tile_p, p, "sample")
+    if guidance_may_idle:
+        sample = without_idle_guidance(sample, tile_p, settings)
+    tile_p.sample = _with_canvas_noise(sample, tile_p, batch, device, seed_delta, settings)
+    return tile_p
+
+
+def forget_pictures(tile_p: Any) -> None:
+    """Empties the lists a fork has filled during a call."""
+    for name in _LEAKING_LISTS:
+        if getattr(tile_p, name, None):
+            setattr(tile_p, name, [])
+
+
+def own_method(tile_p: Any, p: Any, name: str) -> Callable[..., Any]:
+    """The copy's method. Another extension may have replaced it in p: a method bound to p would act on p."""
+    replaced = p.__dict__.get(name)
+    if replaced is None:
+        return types.MethodType(getattr(type(tile_p), name), tile_p)
+    if getattr(replaced, "__self__", None) is p:
+        return types.MethodType(replaced.__func__, tile_p)
+    return replaced
+
+
+def _with_canvas_noise(
+    sample: Callable[..., Any], tile_p: Any, batch: Batch, device: Any, seed_delta: int, settings: Mapping[str, Any]
+) -> Callable[..., Any]:
+    """`sample` with the canvas's noise in place of the host's.
+
+    By then the host has made `p.rng` and encoded the windows, and nothing was drawn yet (processing.py:949, 988).
+    """
+
+    def sample_with_canvas_noise(*args: Any, **kwargs: Any) -> Any:
+        latent, region = tile_p.init_latent, batch.noises[0].region
+        if latent.ndim == 4 and tuple(latent.shape[2:]) == (region.height, region.width):
+            draws = CanvasDraws(
+                batch.noises, latent.shape[1], device,
+                subseed=tile_p.all_subseeds[0], subseed_strength=float(tile_p.subseed_strength or 0),
+                seed_delta=seed_delta, first_only=_only_churns(tile_p, settings),
+            )  # fmt: skip
+            innermost = tile_p.rng
+            while hasattr(innermost, "rng"):  # ControlNet wraps it
+                innermost = innermost.rng
+            innermost.next = draws.next
+            # The Brownian tree of the SDE samplers spans the sigmas of one picture and ignores p.rng.
+            tile_p.sampler.create_noise_sampler = lambda x, sigmas, p: draws.next
+        else:
+            tile_p.comments["Ultimate SD Upscale: this model's latents have another shape; tiles share no noise."] = 1
+        return sample(*args, **kwargs)
+
+    return sample_with_canvas_noise
+
+
+def _only_churns(tile_p: Any, settings: Mapping[str, Any]) -> bool:
+    """Whether the sampler's steps draw noise for its churn alone, and that is off: Euler and Heun do (k-diffusion's
+    sampling.py:124), and a draw costs more than the rest of such a step outside the model."""
+    sampler = getattr(tile_p.sampler, "func", None)
+    if not callable(sampler) or settings.get("s_churn") or getattr(tile_p, "s_churn", 0):
+        return False
+    return "s_churn" in inspect.signature(sampler).parameters
