@@ -21,7 +21,7 @@ import torch
 from PIL import Image
 
 from lib_usdu.batch_size import BatchLimits
-from lib_usdu.compose.blend import to_uint8
+from lib_usdu.compose.weights import to_uint8
 from lib_usdu.engine import upscale
 from lib_usdu.host import Batch
 from lib_usdu.options import Options

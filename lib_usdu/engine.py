@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .batch_size import BatchSize
+from .compose.mask import through
 from .enlarge.seamless import resizer, upscale_wrapped
 from .errors import OptionError, Stopped
 from .geometry import Tile, plan_tiles
@@ -18,13 +19,14 @@ from .options import INFOTEXT_PREFIX, Options
 from .options.tile_numbers import ALL
 from .options.tile_prompts import TilePrompts
 from .passes import Pass, plan_passes
+from .pictures.number_sheet import numbered
 from .run.guard import GuardedHost
 from .run.stats import Stats
 from .run.tile_loop import run_fused, run_pass
 from .schedule import FUSED, batches
 from .select.flat import without_flat
-from .select.mask import over_canvas, through, touched
-from .select.numbers import chosen_passes, numbered
+from .select.mask import over_canvas, touched
+from .select.numbers import chosen_passes
 from .select.visible import only_along, visible_seams
 
 

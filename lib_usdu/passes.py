@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from .compose.blend import Blend, Reach, reach_of
+from .compose.weights import Blend, Reach, reach_of
 from .geometry import Region, Tile, place_windows, plan_tiles
 from .options import Options
 from .schedule import FUSED, PARALLEL, Context

@@ -5,7 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib_usdu.compose.blend import CUT_FADE, Cut, Feather, _join, axis_weight, minimum_cut, reach_of, to_uint8
+from lib_usdu.compose.cut import CUT_FADE, Cut, _join, minimum_cut
+from lib_usdu.compose.feather import Feather
+from lib_usdu.compose.weights import axis_weight, reach_of, to_uint8
 from lib_usdu.geometry import Region, crop, plan_tiles
 from lib_usdu.schedule import ordered
 

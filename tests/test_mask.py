@@ -6,10 +6,11 @@ from hosts import NoisyRefiner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lib_usdu.compose.mask import soften, through
 from lib_usdu.engine import upscale
 from lib_usdu.errors import OptionError
 from lib_usdu.options import Options
-from lib_usdu.select.mask import over_canvas, soften, through
+from lib_usdu.select.mask import over_canvas
 from lib_usdu.standalone.host import LocalHost
 
 OPTIONS = Options(tile_width=64, padding=16, custom_scale=1, denoise=0.5, tone_lock=0)

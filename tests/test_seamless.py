@@ -8,7 +8,9 @@ from hosts import NoisyRefiner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib_usdu.compose.blend import Cut, Feather, closed_minimum_cut, reach_of
+from lib_usdu.compose.cut import Cut, closed_minimum_cut
+from lib_usdu.compose.feather import Feather
+from lib_usdu.compose.weights import reach_of
 from lib_usdu.engine import upscale
 from lib_usdu.enlarge.seamless import resize_wrapped, upscale_wrapped
 from lib_usdu.enlarge.windows import resize

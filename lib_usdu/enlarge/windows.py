@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 from PIL import Image
 
-from ..compose.blend import to_uint8
+from ..compose.weights import to_uint8
 from ..errors import Stopped
 from ..geometry import Region, Tile, crop, plan_tiles
 from ..pictures.canvas import RELEASE_EVERY, copy_canvas, new_canvas, release

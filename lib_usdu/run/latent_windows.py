@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from ..compose.blend import axis_weight
+from ..compose.weights import axis_weight
 from ..geometry import Region, Tile
 
 Conditions = Callable[[Any], Any]

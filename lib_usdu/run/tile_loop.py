@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from ..batch_size import BatchSize
-from ..compose.blend import Cut, Feather
+from ..compose.cut import Cut
+from ..compose.feather import Feather
 from ..compose.tone import low_frequency_lock
 from ..errors import Stopped
 from ..geometry import Region, Tile, crop

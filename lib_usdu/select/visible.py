@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..compose.blend import Reach
+from ..compose.weights import Reach
 from ..geometry import Region, crop, shifts_onto
 from ..passes import Pass
 

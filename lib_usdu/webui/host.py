@@ -23,6 +23,7 @@ from modules import devices, errors, images, processing, shared
 from PIL import Image
 
 from ..batch_size import BatchLimits, BatchSize
+from ..compose.mask import painted, soften
 from ..engine import Result
 from ..engine import upscale as run_engine
 from ..enlarge.resize_mode import check_whole, fit, fit_plane
@@ -34,7 +35,6 @@ from ..host import Batch, Fusion, Progress
 from ..options import INFOTEXT_PREFIX, Options, listed
 from ..options.tile_prompts import has_extra_networks
 from ..run.memory import give_back, short, upscaler_windows, windows_that_fit
-from ..select.mask import painted, soften
 from ..standalone.host import EMBEDDED_UPSCALER
 from . import gallery as results
 from . import other_extensions as neighbours

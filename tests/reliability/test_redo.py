@@ -12,7 +12,7 @@ from lib_usdu.engine import upscale
 from lib_usdu.errors import OptionError
 from lib_usdu.options import Options
 from lib_usdu.passes import plan_passes
-from lib_usdu.select.numbers import numbered
+from lib_usdu.pictures.number_sheet import numbered
 from lib_usdu.standalone.host import LocalHost
 
 OPTIONS = Options(tile_width=64, padding=16, mask_blur=4, custom_scale=1, denoise=0.5)

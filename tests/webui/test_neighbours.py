@@ -11,7 +11,7 @@ from modules import img2img, processing, scripts, shared, standin
 from PIL import Image
 from probes.harness import make
 
-from lib_usdu.select.mask import soften, through
+from lib_usdu.compose.mask import soften, through
 from lib_usdu.webui import host as webui
 from lib_usdu.webui.controlnet import over_canvas
 

@@ -1,171 +1,21 @@
-"""Puts refined tiles together: overlaps are mixed in float and rounded once."""
+"""Overlapping tiles are joined along the path where they differ least.
+
+Efros and Freeman, "Image Quilting for Texture Synthesis and Transfer", SIGGRAPH 2001.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 
-from ..geometry import Region, Tile, shifts_onto
+from ..geometry import Region, Tile
 from ..pictures.canvas import copy_canvas
 from ..schedule import INDEPENDENT, PARALLEL, Context, ordered
-
-Blend = Literal["feather", "cut"]
-"""feather: overlapping tiles fade linearly into each other; cut: each seam follows the path along which the two
-tiles differ least (Efros and Freeman, "Image Quilting", SIGGRAPH 2001)."""
+from .weights import Reach, to_uint8
 
 CUT_FADE = 4
 """A cut is softened over this many pixels to each side."""
-
-
-Reach = tuple[int, int]
-"""How far past its core a tile is seen, in px along x and y."""
-
-
-def reach_of(tiles: Sequence[Tile], canvas: Region, wanted: Reach, *, wrap: bool = False) -> Reach:
-    """The reach wanted, less where a window or core of this pass is too small for it.
-
-    Two ramps of one core must not meet, so no more than half of the smallest core; the window must hold it. Nothing
-    is seen past an edge of the canvas, unless it wraps.
-    """
-    x, y = wanted
-    for tile in tiles:
-        core, window = tile.core, tile.window
-        if wrap or core.x > canvas.x:
-            x = min(x, core.x - window.x, core.width // 2)
-        if wrap or core.right < canvas.right:
-            x = min(x, window.right - core.right, core.width // 2)
-        if wrap or core.y > canvas.y:
-            y = min(y, core.y - window.y, core.height // 2)
-        if wrap or core.bottom < canvas.bottom:
-            y = min(y, window.bottom - core.bottom, core.height // 2)
-    return x, y
-
-
-def axis_weight(start: int, end: int, length: int, reach: int, *, wrap: bool = False) -> np.ndarray:
-    """Weight of a core [start, end) along one axis, for those of the pixels start - reach to end + reach on the canvas.
-
-    It rises linearly over 2 * reach px centred on each end that is not an edge of the canvas (0 or length; one that
-    wraps has none), so the weights of cores that share an end sum to 1 there. float32, between 0 and 1.
-    """
-    low, high = start - reach, end + reach
-    weight = np.ones(high - low, np.float32)
-    if reach > 0:
-        ramp = ((np.arange(2 * reach) + 0.5) / (2 * reach)).astype(np.float32)
-        if wrap or start > 0:
-            weight[: 2 * reach] = ramp
-        if wrap or end < length:
-            weight[-2 * reach :] = np.minimum(weight[-2 * reach :], 1 - ramp)
-    return weight[max(low, 0) - low : min(high, length) - low]
-
-
-def to_uint8(values: np.ndarray) -> np.ndarray:
-    """Rounded to the nearest level and clipped to 0-255."""
-    if values.dtype == np.uint8:
-        return values
-    rounded = np.rint(values)
-    return np.clip(rounded, 0, 255, out=rounded).astype(np.uint8)
-
-
-@dataclass
-class _Cell:
-    """A piece of the canvas under the same tiles everywhere; `parts` holds what has come in so far."""
-
-    awaited: int
-    parts: list[tuple[tuple[int, int], np.ndarray, np.ndarray]]
-
-
-class Feather:
-    """Composes a pass on `out` with linear ramps.
-
-    A pixel is base * (1 - sum w) + sum w * tile over the tiles that have come in, so the picture is whole at any time,
-    and what it is at the end does not depend on their order. Only overlaps still waiting for a tile are kept in
-    float. `base` and `out` are uint8 (h, w, 3), equal at the start; `out` is changed in place. wrap: tiles fade into
-    each other across the canvas's edges too.
-    """
-
-    def __init__(self, base: np.ndarray, out: np.ndarray, tiles: Sequence[Tile], reach: Reach, *, wrap: bool = False):
-        self.base, self.out, self.reach, self.wrap = base, out, reach, wrap
-        self.canvas = Region(0, 0, base.shape[1], base.shape[0])
-        placed = [place for tile in tiles for place in self._placed(tile)]
-        supports = [self._support(tile) for tile in placed]
-        cores = [tile.core for tile in placed]
-        self._xs = _breaks([(core.x, core.right) for core in cores], self.canvas.width, reach[0])
-        self._ys = _breaks([(core.y, core.bottom) for core in cores], self.canvas.height, reach[1])
-        self._column = {x: i for i, x in enumerate(self._xs)}
-        self._row = {y: i for i, y in enumerate(self._ys)}
-        self._awaited = np.zeros((len(self._ys), len(self._xs)), np.int32)
-        for support in supports:
-            self._awaited[self._cells(support)] += 1
-        self._open: dict[tuple[int, int], _Cell] = {}
-
-    @property
-    def view(self) -> np.ndarray:
-        """The picture so far: what later tiles of a linear or chess pass see."""
-        return self.out
-
-    def add(self, tile: Tile, result: np.ndarray) -> None:
-        """Takes in a tile: (window height, window width, 3), levels 0-255, float or uint8."""
-        for number, placed in enumerate(self._placed(tile)):
-            self._add(placed, (tile.index, number), result)
-
-    def _placed(self, tile: Tile) -> list[Tile]:
-        """The tile, or where it reaches around the canvas's edges: one for each place it is seen in."""
-        if not self.wrap:
-            return [tile]
-        shifts = shifts_onto(self.canvas, tile.core.grow(*self.reach))
-        return [replace(tile, core=tile.core.shift(*by), window=tile.window.shift(*by)) for by in shifts]
-
-    def _add(self, tile: Tile, rank: tuple[int, int], result: np.ndarray) -> None:
-        support = self._support(tile)
-        weight_x = axis_weight(tile.core.x, tile.core.right, self.canvas.width, self.reach[0], wrap=self.wrap)
-        weight_y = axis_weight(tile.core.y, tile.core.bottom, self.canvas.height, self.reach[1], wrap=self.wrap)
-        rows, columns = self._cells(support)
-        for row in range(rows.start, rows.stop):
-            for column in range(columns.start, columns.stop):
-                region = Region.between(self._xs[column], self._ys[row], self._xs[column + 1], self._ys[row + 1])
-                part = result[region.relative_to(tile.window).slices]
-                place = region.relative_to(support)
-                along_y, along_x = weight_y[place.slices[0]], weight_x[place.slices[1]]
-                if self._awaited[row, column] == 1 and along_x.min() == 1 and along_y.min() == 1:
-                    self.out[region.slices] = to_uint8(part)
-                else:
-                    self._mix((row, column), region, rank, along_y[:, None, None] * along_x[None, :, None], part)
-
-    def finish(self) -> None:
-        """Drops what is still waiting (a pass that was stopped): the picture stays as it is."""
-        self._open.clear()
-
-    def _mix(
-        self, key: tuple[int, int], region: Region, rank: tuple[int, int], weight: np.ndarray, part: np.ndarray
-    ) -> None:
-        cell = self._open.setdefault(key, _Cell(int(self._awaited[key]), []))
-        cell.parts.append((rank, weight, part.astype(np.float32)))
-        # Summed in the tiles' order, whatever order they came in: the same picture to the last bit.
-        cell.parts.sort(key=lambda entry: entry[0])
-        base = self.base[region.slices].astype(np.float32)
-        total = base.copy()
-        for _, share, pixels in cell.parts:
-            total += share * (pixels - base)
-        self.out[region.slices] = to_uint8(total)
-        if len(cell.parts) == cell.awaited:
-            del self._open[key]
-
-    def _support(self, tile: Tile) -> Region:
-        return tile.core.grow(*self.reach).intersect(self.canvas)
-
-    def _cells(self, support: Region) -> tuple[slice, slice]:
-        return (
-            slice(self._row[support.y], self._row[support.bottom]),
-            slice(self._column[support.x], self._column[support.right]),
-        )
-
-
-def _breaks(cores: list[tuple[int, int]], length: int, reach: int) -> list[int]:
-    """Where along an axis the weight of any of these cores changes its course."""
-    return sorted({min(max(end + step, 0), length) for core in cores for end in core for step in (-reach, reach)})
 
 
 class Cut:
