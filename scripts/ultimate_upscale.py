@@ -3,7 +3,9 @@
 import modules.scripts as scripts
 
 from lib_usdu.panel import build as panel
-from lib_usdu.webui import host as webui
+from lib_usdu.webui import script as webui
+from lib_usdu.webui.environment import max_megapixels
+from lib_usdu.webui.panel_host import PanelHost
 
 
 class Script(scripts.Script):
@@ -14,7 +16,7 @@ class Script(scripts.Script):
         return is_img2img
 
     def ui(self, is_img2img):
-        built = panel.build(webui.PanelHost(), max_megapixels=webui.max_megapixels())
+        built = panel.build(PanelHost(), max_megapixels=max_megapixels())
         self.infotext_fields = built.infotext_fields
         self.paste_field_names = built.paste_field_names
         return built.inputs

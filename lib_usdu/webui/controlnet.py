@@ -22,7 +22,7 @@ from PIL import Image
 from ..enlarge.resize_mode import CROP, FILL, STRETCH, fit
 from ..enlarge.windows import resize
 from ..geometry import Region, crop
-from .alwayson import alwayson, title
+from .other_extensions import alwayson, title
 
 PICTURES = ("image", "input_image", "image_fg", "generated_image")
 """Fields that hold what is preprocessed, in one host or another."""

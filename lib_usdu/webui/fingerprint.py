@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .alwayson import alwayson
+from .other_extensions import alwayson
 
 # What of p reaches a tile (hosts/tile_processing.py resets the rest); a fork may lack some and have others.
 _FIELDS = (

@@ -88,3 +88,17 @@ class FusedCall:
         scrap = self.processing.DecodedSamples()
         scrap.append(torch.zeros(3, 8, 8))
         return scrap
+
+
+def cannot_fuse(processing: Any, sd_model: Any, *, controlnet: bool) -> str | None:
+    """Why windows cannot take each step together here; None where they can.
+
+    processing: the host's module. controlnet: whether a unit is on.
+    """
+    if not hasattr(processing, "DecodedSamples") or hasattr(sd_model, "forge_objects"):
+        return "this webui's samplers call the model in another way"
+    if controlnet:
+        return "with a ControlNet unit on"
+    if getattr(getattr(sd_model, "model", None), "conditioning_key", "crossattn") != "crossattn":
+        return "with an inpainting, edit or depth checkpoint"
+    return None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from PIL import Image
 
@@ -9,6 +11,7 @@ from ..engine import Result
 from ..enlarge.resize_mode import Enlarge, fit_plane
 from ..options import Options
 from ..pictures.compare import side_by_side
+from .environment import images, shared
 
 
 def pictures(
@@ -34,6 +37,23 @@ def pictures(
 def compared(options: Options, result: Result) -> Image.Image | None:
     """The upscaled picture beside the final one, where it is asked for. To be looked at, never saved."""
     return Image.fromarray(side_by_side(result.upscaled, result.image)) if options.compare else None
+
+
+def save(
+    p: Any, options: Options, info: Any, seed: int, result: Result, final: Image.Image, redrawn: Image.Image | None
+) -> None:
+    """Writes files, as far as the host and the panel's two flags want them. A partial picture is saved too: it is hours
+    of somebody's GPU.
+
+    info: a copy of p that describes the run.
+    """
+    if p.do_not_save_samples or not shared.opts.samples_save:
+        return
+    for picture, suffix in to_save(options, final, redrawn):
+        images.save_image(
+            picture, p.outpath_samples, "", seed, info.all_prompts[0], shared.opts.samples_format,
+            info=result.infotext, p=info, suffix=suffix,
+        )  # fmt: skip
 
 
 def to_save(options: Options, final: Image.Image, redrawn: Image.Image | None) -> list[tuple[Image.Image, str]]:

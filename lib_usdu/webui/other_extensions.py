@@ -1,4 +1,5 @@
-"""Other extensions at work in a person's `p`: what does not go together, and ADetailer once on the final picture."""
+"""Other extensions in a person's `p`: where their values stand, which ones do not go together with tiles, and ADetailer
+once on the final picture."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ from typing import Any
 
 from PIL import Image
 
-from .alwayson import alwayson, title
+from .environment import shared
 
 # Extensions whose first argument says whether they are on, by the start of their title.
 _NOTES = {
@@ -16,6 +17,27 @@ _NOTES = {
     "forge couple": "Forge Couple is on: it divides each tile, not the picture. Use Prompts of tiles.",
     "latent couple": "Latent Couple is on: it divides each tile, not the picture. Use Prompts of tiles.",
 }
+
+
+def alwayson(p: Any) -> list[tuple[Any, range]]:
+    """Each with the positions of its values in `p.script_args`."""
+    args = getattr(p, "script_args", None)
+    if not isinstance(args, (list, tuple)):
+        return []
+    scripts = getattr(getattr(p, "scripts", None), "alwayson_scripts", None) or []
+    return [
+        (script, range(script.args_from, min(script.args_to, len(args))))
+        for script in scripts
+        if script.args_from is not None and script.args_to is not None
+    ]
+
+
+def title(script: Any) -> str:
+    """Its title in lower case; "" where it has none."""
+    try:
+        return script.title().casefold()
+    except Exception:  # a script without a title
+        return ""
 
 
 def notes(p: Any) -> list[str]:
@@ -50,3 +72,9 @@ def run_adetailer(p: Any, picture: Image.Image, arguments: type) -> Image.Image:
     script.process(p, *args)
     script.postprocess_image(p, given, *args)
     return given.image
+
+
+def finishes(p: Any) -> list[str]:
+    """Values of the option `finish` that work in this run."""
+    faces = ["faces"] * bool(getattr(shared, "face_restorers", None))
+    return ["none", *faces, *["adetailer"] * (adetailer(p) is not None)]

@@ -1,7 +1,9 @@
-"""The webui's progress bar, counted in tiles."""
+"""The webui's progress bar, counted in tiles, and its state during a run."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 
@@ -51,3 +53,27 @@ class Jobs:
 def _whole(number: float) -> int | float:
     """As a whole number where it is one."""
     return int(number) if number == int(number) else number
+
+
+def say(state: Any, doing: str) -> None:
+    """In the page's progress bar. In a folder the host keeps in `state.job` which picture it is (img2img.py:51)."""
+    picture = str(state.job or "")
+    state.textinfo = f"Picture {picture}: {doing}" if " out of " in picture else doing
+
+
+def interrupted_or_skipped(state: Any) -> bool:
+    return bool(state.interrupted or getattr(state, "skipped", False))
+
+
+@contextmanager
+def state_kept(state: Any) -> Iterator[None]:
+    """The interrogator begins and ends a job of its own (interrogate.py:187, 220): ours continues afterwards."""
+    before = dict(vars(state))
+    try:
+        yield
+    finally:
+        asked = {name: getattr(state, name, False) for name in ("interrupted", "skipped", "stopping_generation")}
+        vars(state).update(before)
+        for name, value in asked.items():
+            if value:
+                setattr(state, name, value)

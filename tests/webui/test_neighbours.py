@@ -12,7 +12,7 @@ from PIL import Image
 from probes.harness import make
 
 from lib_usdu.compose.mask import soften, through
-from lib_usdu.webui import host as webui
+from lib_usdu.webui import script as webui
 from lib_usdu.webui.controlnet import over_canvas
 
 TILES = {"tile_width": 64, "padding": 16, "upscaler": "Nearest", "tone_lock": 0, "tile_batch": 4}

@@ -12,8 +12,11 @@ from PIL import Image
 from probes.harness import options
 from test_extension import ask, extension, person, photo, refused, snapshot  # noqa: F401
 
+from lib_usdu.options import Options
 from lib_usdu.resume import journal
-from lib_usdu.webui import host as webui
+from lib_usdu.webui import script as webui
+from lib_usdu.webui.environment import journal_folder
+from lib_usdu.webui.host import WebuiHost
 
 sys.path.append(str(Path(__file__).parents[1] / "reliability"))
 from counts import count, wanted  # noqa: E402
@@ -31,7 +34,7 @@ def picture(done):
 
 
 def folder():
-    return webui.journal_folder()
+    return journal_folder()
 
 
 def killed_at(call, monkeypatch, args=TILES, **values):
@@ -161,7 +164,7 @@ def test_per_call_scripts_are_part_of_it_and_what_cannot_be_compared_switches_it
     def comments(*units):
         p = person()
         p.scripts, p.script_args = runner, [0, *units, *[0] * 60]
-        host = webui.WebuiHost(p, 3, "t", None, 0, webui.Options())
+        host = WebuiHost(p, 3, "t", None, 0, Options())
         return journal.digest(host.identity())
 
     assert comments(Unit(1.0)) == comments(Unit(1.0)) != comments(Unit(0.5))
