@@ -1,6 +1,6 @@
 """Trains the embedded denoiser from a folder of photos, on one CPU core.
 
-    python -m lib_usdu.embedded.train --photos DIR --scratch DIR --minutes 60
+    python -m tools.train_embedded.train --photos DIR --scratch DIR --minutes 60
 
 Data     data.py: every photo except HELD_BACK (those are for evaluation only), as it is (the copies were shrunk from
          camera size, so they are sharp) and at half size, and two random drawings of shapes, lines and letters:
@@ -17,7 +17,7 @@ Loss     Most of what upscaling lost cannot be known, so a squared error would b
          pseudo-Huber, on errors in units of what each channel can know, channels weighted by their error in pixels.
          Adam, cosine decay by wall clock, averaged weights (EMA). Fixed seed; the state is saved every few minutes
          and a rerun continues from it.
-Writes   vae/config.json and unet/ beside this file: replaced as a whole, also while training runs.
+Writes   vae/config.json and unet/ in lib_usdu/embedded: replaced as a whole, also while training runs.
 
 The shipped weights are the averaged weights after 2700 steps of the defaults below, planned for 43 minutes of one core:
 1817 steps, then, after detours that were thrown away (a weight on the local energy of detail gave texture at factor 4
@@ -40,10 +40,10 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
-from . import HERE
-from .autoencoder import LappedAutoencoder
+from lib_usdu.embedded import HERE
+from lib_usdu.embedded.autoencoder import LappedAutoencoder
 from .data import DRAWINGS, RECIPES, Crops, prepare
-from .denoiser import Denoiser
+from lib_usdu.embedded.denoiser import Denoiser
 
 FLOOR = 0.0025  # a third of an 8-bit level in [-1, 1]: below it an error is rounding, not upscaling
 

@@ -1,0 +1,173 @@
+"""Fine-tunes the embedded SPAN x4 for what people bring: JPEGs, noise, soft photos.
+
+    python -m tools.train_embedded.upscaler --photos DIR --out span_x4_photo.safetensors --seconds 200
+
+Data     Folder of sharp photos (any size from 256 px; `photos.py` collects openly licensed ones). Random crops, flips
+         and turns, busier photos more often; `degrade.py` makes the small picture of each on the fly.
+Method   Starts from lib_usdu/embedded/span_x4.safetensors. SPAN's three-branch convolutions are fused into one kernel
+         each, which is what runs at inference, and that kernel is trained. Afterwards the kernel is written back into
+         the branches' form, so that spandrel loads the file as any SPAN.
+Loss     Charbonnier at full size plus at half size: most people enlarge twice, where the network's picture is halved.
+         AdamW, cosine decay by the clock, averaged weights (EMA).
+Budget   The shipped file: see LICENSES.md beside it (steps, seconds, card).
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from lib_usdu.embedded import HERE
+from lib_usdu.enlarge.torchvision_operators import declare_missing_operators
+
+from .degrade import degraded
+
+START = HERE / "span_x4.safetensors"
+
+
+def network(weights: Path = START) -> nn.Module:
+    """SPAN as spandrel builds it, float32, each three-branch convolution replaced by its fused kernel."""
+    declare_missing_operators()
+    from spandrel import ModelLoader
+    from spandrel.architectures.SPAN.__arch.span import Conv3XC
+
+    model = ModelLoader(device="cpu").load_from_file(str(weights)).model.float().eval()
+    for parent in list(model.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, Conv3XC):
+                child.update_params()
+                fused = nn.Conv2d(child.eval_conv.in_channels, child.eval_conv.out_channels, 3, padding=1)
+                fused.load_state_dict(child.eval_conv.state_dict())
+                setattr(parent, name, fused)
+    return model.requires_grad_(True)
+
+
+def in_branches(model: nn.Module) -> dict[str, torch.Tensor]:
+    """The fused kernels as the tensors of a SPAN file: half precision, the middle branch holds the kernel."""
+    template, tensors = load_file(START), {}
+    for name, tensor in model.state_dict().items():
+        base, kind = name.rsplit(".", 1)
+        if f"{base}.eval_conv.weight" not in template:
+            tensors[name] = tensor
+            continue
+        tensors[f"{base}.eval_conv.{kind}"] = tensor
+        if kind == "bias":
+            continue
+        bias = model.state_dict()[f"{base}.bias"]
+        out_channels, in_channels = tensor.shape[:2]
+        first = torch.zeros_like(template[f"{base}.conv.0.weight"], dtype=torch.float32)
+        first[:in_channels, :, 0, 0] = torch.eye(in_channels)
+        middle = torch.zeros_like(template[f"{base}.conv.1.weight"], dtype=torch.float32)
+        middle[:out_channels, :in_channels] = tensor
+        last = torch.zeros_like(template[f"{base}.conv.2.weight"], dtype=torch.float32)
+        last[:, :out_channels, 0, 0] = torch.eye(out_channels)
+        made = {"conv.0.weight": first, "conv.1.weight": middle, "conv.2.weight": last, "conv.2.bias": bias}
+        for part in ("sk.weight", "sk.bias", "conv.0.bias", "conv.1.bias"):
+            made[part] = torch.zeros_like(template[f"{base}.{part}"])
+        tensors |= {f"{base}.{part}": value for part, value in made.items()}
+    missing = set(template) - set(tensors)
+    assert not missing, missing
+    return {name: tensors[name].half().contiguous() for name in template}
+
+
+class Photos:
+    """All photos on the device; `crops(n, side)` are random square patches, float (n, 3, side, side), 0-1."""
+
+    def __init__(self, folder: Path, device: torch.device, generator: torch.Generator):
+        self.pictures, detail = [], []
+        for path in sorted(folder.glob("*.jpg")):
+            with Image.open(path) as image:
+                picture = np.asarray(image.convert("RGB"))
+            self.pictures.append(torch.from_numpy(picture.copy()).permute(2, 0, 1).contiguous().to(device))
+            steps = np.abs(np.diff(picture.astype(np.float32), axis=1)).mean()
+            detail.append(min(max(float(steps), 0.7), 8.0) * min(picture.shape[0] * picture.shape[1] / 1e6, 1) ** 0.5)
+        self.share = torch.tensor(detail) / sum(detail)
+        self.device, self.generator = device, generator
+
+    def crops(self, count: int, side: int) -> torch.Tensor:
+        chosen = torch.multinomial(self.share, count, replacement=True, generator=self.generator).tolist()
+        patches = []
+        for index in chosen:
+            picture = self.pictures[index]
+            _, height, width = picture.shape
+            y, x, turn, flip = (
+                int(torch.randint(0, most, (), generator=self.generator))
+                for most in (height - side + 1, width - side + 1, 4, 2)
+            )
+            patch = torch.rot90(picture[:, y : y + side, x : x + side], turn, (1, 2))
+            patches.append(patch.flip(2) if flip else patch)
+        return torch.stack(patches).float() / 255
+
+
+def charbonnier(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+    return torch.sqrt((first - second).square() + 1e-6).mean()
+
+
+def train(args: argparse.Namespace) -> None:
+    torch.manual_seed(0)
+    device = torch.device(args.device)
+    on_card = device.type == "cuda"
+    random, generator = torch.Generator().manual_seed(1), torch.Generator(device).manual_seed(2)
+    photos = Photos(args.photos, device, random)
+    model = network(args.start).to(device, memory_format=torch.channels_last)
+    average = {name: value.detach().clone() for name, value in model.state_dict().items()}
+    optimiser = torch.optim.AdamW(model.parameters(), lr=args.rate, betas=(0.9, 0.99), weight_decay=0, fused=on_card)
+    if on_card:
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+        torch.backends.cudnn.benchmark = True
+    started, step, losses = time.perf_counter(), 0, []
+    while (share := (time.perf_counter() - started) / args.seconds) < 1:
+        rate = args.rate * min(1, (step + 1) / 200) * (0.01 + 0.99 * (1 + math.cos(math.pi * share)) / 2)
+        for group in optimiser.param_groups:
+            group["lr"] = rate
+        sharp = photos.crops(args.batch, args.side)
+        small = degraded(sharp, generator, random).contiguous(memory_format=torch.channels_last)
+        made = model(small)
+        inside = slice(16, -16)  # the rim sees rolled blocks and zero padding
+        made, sharp = made[:, :, inside, inside], sharp[:, :, inside, inside]
+        halves = [F.interpolate(one, scale_factor=0.5, mode="bicubic", antialias=True) for one in (made, sharp)]
+        loss = charbonnier(made, sharp) + charbonnier(*halves)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 0.5)
+        optimiser.step()
+        keep = min(0.999, (step + 1) / (step + 10))
+        with torch.no_grad():
+            state = [value for value in model.state_dict().values()]
+            torch._foreach_lerp_(list(average.values()), state, 1 - keep)
+        losses.append(loss.detach())
+        step += 1
+        if step % args.say == 0:
+            print(f"{time.perf_counter() - started:6.1f} s  step {step}  loss {float(torch.stack(losses).mean()):.5f}", flush=True)
+            losses = []
+    model.load_state_dict(average)
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    save_file(in_branches(model.cpu()), args.out, {"steps": str(step), "seconds": str(args.seconds)})
+    print(f"{step} steps in {time.perf_counter() - started:.0f} s: {args.out}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--photos", type=Path, required=True, help="folder of sharp .jpg photos")
+    parser.add_argument("--out", type=Path, required=True, help="the file to write, .safetensors")
+    parser.add_argument("--start", type=Path, default=START, help="weights to begin with")
+    parser.add_argument("--seconds", type=float, default=200)
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--batch", type=int, default=48)
+    parser.add_argument("--side", type=int, default=256, help="of a sharp patch, px, a multiple of 64")
+    parser.add_argument("--rate", type=float, default=4e-4)
+    parser.add_argument("--say", type=int, default=250, help="print the loss every so many steps")
+    train(parser.parse_args())
+
+
+if __name__ == "__main__":
+    main()
