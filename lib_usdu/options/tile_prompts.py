@@ -5,31 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from ..errors import OptionError
 from ..geometry import Tile
 
 _PLACE = re.compile(r"\s*(\d{1,9})\s*(?:([,-])\s*(\d{1,9})\s*)?:(.*)", re.DOTALL)
 _EXTRA_NETWORK = re.compile(r"<[^<>:\s]+:[^<>]*>")
-
-
-@dataclass(frozen=True)
-class Lines:
-    """The rule of an option that is text of several lines, perhaps none."""
-
-    most: int = 20_000
-
-    @property
-    def allowed(self) -> str:
-        return f"lines of text, at most {self.most} characters"
-
-    def read(self, option: str, value: Any) -> str:
-        if isinstance(value, str):
-            text = "\n".join(value.splitlines()).rstrip()
-            if len(text) <= self.most and all(line.isprintable() for line in text.replace("\t", " ").split("\n")):
-                return text
-        raise OptionError(option, value if not isinstance(value, str) else value[:60], self.allowed)
 
 
 def has_extra_networks(text: str) -> bool:

@@ -1,0 +1,94 @@
+"""The forms in which options come and go: the webui's list of arguments, a dict by name, generation parameters.
+
+Each function turns one form into option values by name, or back; `Options` checks the values. Errors name what is wrong
+with the form itself: OptionError.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..errors import OptionError
+from .rules import is_integer, listed, plain
+
+VERSION_MARKER = "usdu:1"
+"""Stands in position 18 of `script_args`: what follows are this extension's own options."""
+LEGACY_ARGUMENTS: tuple[str, ...] = (
+    "tile_width", "tile_height", "mask_blur", "padding", "seams_fix_width", "seams_fix_denoise", "seams_fix_padding",
+    "upscaler_index", "save_upscaled_image", "redraw_mode", "save_seams_fix_image", "seams_fix_mask_blur",
+    "seams_fix_type", "target_size_type", "custom_width", "custom_height", "custom_scale",
+)  # fmt: skip
+"""Positions 1-17 of `script_args`; position 0 is the panel's text."""
+OWN_ARGUMENTS: tuple[str, ...] = (
+    "tile_batch", "noise", "blend", "tone_lock", "seamless", "seams_fix_only_visible",
+    "auto_padding", "resume", "redo_tiles", "number_tiles", "tile_prompts", "interrogator",
+    "finish", "compare", "skip_flat",
+)  # fmt: skip
+"""Positions 19 and on. Only ever appended to."""
+SCRIPT_OPTIONS: tuple[str, ...] = tuple(
+    "upscaler" if name == "upscaler_index" else name for name in (*LEGACY_ARGUMENTS, *OWN_ARGUMENTS)
+)
+"""What the script itself decides, in the order of its positions; the rest (denoise, seed ...) is the host's."""
+
+INFOTEXT_PREFIX = "Ultimate SD upscale "
+"""ControlNet recognises an upscale script by the word "upscale" in these keys; the spelling is the original's."""
+FIRST_KEYS = ("upscaler", "tile_width", "tile_height", "mask_blur", "padding")
+"""What the original writes, in its order."""
+_EMPTY = '""'  # a text of no letters
+
+
+def of_dict(values: Mapping[str, Any], upscalers: Sequence[str]) -> dict[str, Any]:
+    """The script's options by name. `upscaler_index`, a number that counts in `upscalers`, becomes `upscaler`.
+
+    Raises OptionError for a name that is no option.
+    """
+    if len(values) > 100:
+        raise OptionError("options", f"{len(values)} of them", f"at most {len(SCRIPT_OPTIONS)}")
+    given = dict(values)
+    if "upscaler_index" in given:
+        given["upscaler"] = _upscaler_name(given.pop("upscaler_index"), upscalers)
+    unknown = [name for name in given if name not in SCRIPT_OPTIONS]
+    if unknown:
+        raise OptionError("option", unknown[0], ", ".join(SCRIPT_OPTIONS))
+    return given
+
+
+def of_script_args(args: Sequence[Any], upscalers: Sequence[str]) -> dict[str, Any]:
+    """The script's options by name from the webui's positional list, or from one dict in position 0.
+
+    Raises OptionError for a dict that is followed by more, and for what `of_dict` does.
+    """
+    if args and isinstance(args[0], Mapping):
+        if any(value is not None for value in args[1:]):
+            raise OptionError("script_args", f"a dict and {len(args) - 1} more", "one dict, or a list of values")
+        return of_dict(args[0], upscalers)
+    given = dict(zip(LEGACY_ARGUMENTS, args[1:18]))
+    if len(args) > 18 and args[18] == VERSION_MARKER:
+        given.update(zip(OWN_ARGUMENTS, args[19:]))
+    return of_dict(given, upscalers)
+
+
+def to_infotext(values: Mapping[str, Any]) -> dict[str, str]:
+    """Generation parameters for these options."""
+    names = dict.fromkeys([*FIRST_KEYS, *SCRIPT_OPTIONS])
+    return {INFOTEXT_PREFIX + name: _written(values[name]) for name in names}
+
+
+def of_infotext(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The options in generation parameters; other keys are passed over."""
+    found = {name: parameters.get(INFOTEXT_PREFIX + name) for name in SCRIPT_OPTIONS}
+    return {name: "" if value == _EMPTY else value for name, value in found.items() if value is not None}
+
+
+def _upscaler_name(value: Any, upscalers: Sequence[str]) -> Any:
+    if not is_integer(value):
+        return value
+    if not 0 <= int(value) < len(upscalers):
+        raise OptionError("upscaler_index", value, listed(f"{i}: {name}" for i, name in enumerate(upscalers)))
+    return upscalers[int(value)]
+
+
+def _written(value: Any) -> str:
+    """An empty text in quotes: webuis cannot read back a name without a value."""
+    return plain(value) if isinstance(value, float) else str(value) or _EMPTY

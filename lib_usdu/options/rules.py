@@ -1,0 +1,164 @@
+"""The rules of options: each reads a value in any of the forms it comes in, or says what is allowed.
+
+`read(option, value)` returns the value as Options holds it. For any other it raises OptionError, which names the
+option. `allowed` says in words what the rule takes.
+"""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..errors import OptionError
+from .tile_numbers import ALL, span
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A closed set: names in the order of their index, each with the label the panel shows."""
+
+    labels: Mapping[str, str]
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    """Other spellings, by name."""
+
+    allowed = property(lambda self: ", ".join(f"{name} ({i})" for i, name in enumerate(self.labels)))
+
+    def read(self, option: str, value: Any) -> str:
+        names = list(self.labels)
+        if isinstance(value, str):
+            folded = value.strip().casefold()
+            for name, label in self.labels.items():
+                if folded in (name.casefold(), label.casefold(), self.aliases.get(name, name).casefold()):
+                    return name
+        elif is_integer(value) and 0 <= int(value) < len(names):
+            return names[int(value)]
+        raise OptionError(option, value, self.allowed)
+
+
+@dataclass(frozen=True)
+class Number:
+    """A range; `step` 1 means whole numbers."""
+
+    low: float
+    high: float
+    step: float = 1
+    unit: str = ""
+
+    @property
+    def allowed(self) -> str:
+        kind = "a whole number" if self.step == 1 else "a number"
+        return f"{kind} from {plain(self.low)} to {plain(self.high)}{self.unit and ' ' + self.unit}"
+
+    def read(self, option: str, value: Any) -> int | float:
+        if isinstance(value, str):  # infotext, the command line
+            value = self._number(option, value)
+        whole = is_integer(value)
+        if not whole and not (isinstance(value, float) and math.isfinite(value)):
+            raise OptionError(option, value, self.allowed)
+        if not self.low <= value <= self.high or (self.step == 1 and value != int(value)):
+            raise OptionError(option, value, self.allowed)
+        return int(value) if self.step == 1 else float(value)
+
+    def _number(self, option: str, text: str) -> int | float:
+        """Whole where the rule asks for whole numbers: a float would round a seed of 64 bits."""
+        if len(text) < 40 and "_" not in text:
+            for kind in (int, float) if self.step == 1 else (float,):
+                with suppress(ValueError):
+                    return kind(text)
+        raise OptionError(option, text, self.allowed)
+
+
+@dataclass(frozen=True)
+class Flag:
+    allowed = "true or false"
+
+    def read(self, option: str, value: Any) -> bool:
+        if isinstance(value, bool):
+            return value
+        if isinstance(value, str) and value in ("True", "true", "False", "false"):  # infotext
+            return value in ("True", "true")
+        if is_integer(value) and value in (0, 1):
+            return bool(value)
+        raise OptionError(option, value, self.allowed)
+
+
+@dataclass(frozen=True)
+class Text:
+    allowed = "a name of at most 300 characters"
+
+    def read(self, option: str, value: Any) -> str:
+        if isinstance(value, str) and 0 < len(value) <= 300 and value.isprintable():
+            return value
+        raise OptionError(option, value, self.allowed)
+
+
+@dataclass(frozen=True)
+class TileNumbers:
+    """Which tiles: numbers and spans of numbers, or all."""
+
+    allowed = "numbers of tiles such as 3, 7-9, or all"
+
+    def read(self, option: str, value: Any) -> str:
+        """Written with blanks ("3 7-9"): no infotext needs quotes around that."""
+        if isinstance(value, str) and len(value) <= 1000:
+            words = value.replace(",", " ").split()
+            if not words or [word.casefold() for word in words] == [ALL]:
+                return ALL
+            if all(map(span, words)):
+                return " ".join(words)
+        raise OptionError(option, value, self.allowed)
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Text of several lines, perhaps none."""
+
+    most: int = 20_000
+
+    @property
+    def allowed(self) -> str:
+        return f"lines of text, at most {self.most} characters"
+
+    def read(self, option: str, value: Any) -> str:
+        if isinstance(value, str):
+            text = "\n".join(value.splitlines()).rstrip()
+            if len(text) <= self.most and all(line.isprintable() for line in text.replace("\t", " ").split("\n")):
+                return text
+        raise OptionError(option, value if not isinstance(value, str) else value[:60], self.allowed)
+
+
+def is_integer(value: Any) -> bool:
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
+def plain(value: float) -> str:
+    return str(int(value)) if value == int(value) else str(value)
+
+def listed(names: Iterable[str]) -> str:
+    """Names for an error message, "none" when there are none."""
+    return ", ".join(names) or "none"
+
+
+REDRAW_MODES = Choice({"linear": "Linear", "chess": "Chess", "none": "None", "parallel": "Parallel", "fused": "Fused"})
+SEAMS_FIX_TYPES = Choice(
+    {
+        "none": "None",
+        "band": "Band pass",
+        "half": "Half tile offset pass",
+        "half+intersections": "Half tile offset pass + intersections",
+    }
+)
+TARGET_SIZE_TYPES = Choice(
+    {"img2img": "From img2img settings", "custom": "Custom size", "scale": "Scale from image size"},
+    aliases={"img2img": "From img2img2 settings"},  # the original's spelling
+)
+NOISE_MODES = Choice(
+    {"canvas": "Canvas: tiles share one noise", "tile": "Tile: each its own", "same": "Same in every tile"}
+)
+BLENDS = Choice({"feather": "Feather", "cut": "Minimum-error cut"})
+INTERROGATORS = Choice({"none": "None", "clip": "CLIP", "deepbooru": "DeepBooru"})
+FINISHES = Choice({"none": "None", "faces": "Restore faces", "adetailer": "ADetailer"})
