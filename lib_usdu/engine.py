@@ -12,21 +12,20 @@ import numpy as np
 from .batch_size import BatchSize
 from .compose.mask import through
 from .enlarge.seamless import resizer, upscale_wrapped
-from .errors import OptionError, Stopped
-from .geometry import Tile, plan_tiles
+from .errors import Stopped
+from .geometry import Tile
 from .host import Host
 from .options import INFOTEXT_PREFIX, Options
 from .options.tile_numbers import ALL
 from .options.tile_prompts import TilePrompts
-from .passes import Pass, plan_passes
+from .passes import Pass
 from .pictures.number_sheet import numbered
+from .plan import grouped, make_plan
 from .run.guard import GuardedHost
 from .run.stats import Stats
 from .run.tile_loop import run_fused, run_pass
-from .schedule import FUSED, batches
+from .schedule import FUSED
 from .select.flat import without_flat
-from .select.mask import over_canvas, touched
-from .select.numbers import chosen_passes
 from .select.visible import only_along, visible_seams
 
 
@@ -70,16 +69,9 @@ def upscale(
     """
     started = time.perf_counter()
     rgb = image if isinstance(image, np.ndarray) else np.asarray(image.convert("RGB"))
-    options = options.with_tile(host.default_tile)
-    width, height = options.target_size(rgb.shape[1], rgb.shape[0], img2img_size)
-    _check_host(options, host)
-    planned = plan_passes(options, width, height, host.alignment)
-    passes = chosen_passes(planned, options.redo_tiles)
-    prompts = _tile_prompts(options, width, height, host.alignment)
-    if mask is not None:
-        mask = over_canvas(mask, width, height)
-        passes = touched(passes, mask)
-    stats = Stats(tiles=sum(len(work.tiles) for work in passes))
+    plan = make_plan(options, rgb.shape[1::-1], host.abilities(), img2img_size=img2img_size, mask=mask)
+    options, width, height, passes, mask = plan.options, plan.width, plan.height, plan.passes, plan.mask
+    stats = Stats(tiles=plan.tiles)
     guarded = GuardedHost(host, options, rgb, (width, height), stats.tiles)
     scheduled = [_schedule(work, guarded) for work in passes]
     parameters = options.to_infotext()
@@ -93,7 +85,7 @@ def upscale(
         scheduled = [_schedule(work, guarded) for work in kept]
     canvas, redrawn = upscaled, None
     if finished:
-        canvas, redrawn, finished = _refined(scheduled, upscaled, mask, options, prompts, guarded, stats)
+        canvas, redrawn, finished = _refined(scheduled, upscaled, mask, options, plan.prompts, guarded, stats)
     if finished and options.finish != "none":
         with stats.stage("finish"):
             canvas = _masked(mask, host.finish(canvas, options.finish), upscaled)
@@ -103,7 +95,7 @@ def upscale(
     parameters.update({**_left_out(stats), **guarded.parameters})
     if not finished:
         parameters[INFOTEXT_PREFIX + "unfinished"] = f"{stats.tiles_done} of {stats.tiles} tiles"
-    sheet = numbered(canvas, planned[0].tiles) if options.number_tiles and planned else None
+    sheet = numbered(canvas, plan.numbered) if options.number_tiles and plan.numbered else None
     text = host.infotext(parameters)
     return Result(
         canvas, text, parameters, stats, upscaled, redrawn, finished, sheet, (*guarded.notes, *_saved(stats)),
@@ -161,27 +153,6 @@ def _masked(mask: np.ndarray | None, inside: np.ndarray, outside: np.ndarray) ->
     return inside if mask is None else through(mask, inside, outside)
 
 
-def _check_host(options: Options, host: Host) -> None:
-    """Raises OptionError for what this host has not, or not together."""
-    if options.redraw_mode == FUSED:
-        together = {"noise": "canvas", "interrogator": "none", "tile_prompts": ""}
-        for name, allowed in together.items():
-            if getattr(options, name) != allowed:
-                raise OptionError(name, getattr(options, name), f"{allowed or 'none'}, with the redraw mode fused")
-        if not getattr(host, "fuses", False):
-            raise OptionError("redraw_mode", "fused", "linear, chess, none, parallel: this host has no fused")
-    for name, allowed in (("interrogator", host.interrogators), ("finish", host.finishes)):
-        if getattr(options, name) not in allowed:
-            raise OptionError(name, getattr(options, name), f"{', '.join(allowed)}: what there is here")
-
-
-def _tile_prompts(options: Options, width: int, height: int, align: int) -> TilePrompts:
-    if not options.tile_prompts:
-        return TilePrompts((), ())
-    plan = plan_tiles(width, height, options.tile_width, options.tile_height, options.padding, align=align)
-    return TilePrompts.read(options.tile_prompts, plan)
-
-
 @dataclass(frozen=True)
 class _Scheduled:
     """A pass, its tiles in groups that may be refined together, and into how large parts a group is divided."""
@@ -196,8 +167,7 @@ def _schedule(work: Pass, host: GuardedHost) -> _Scheduled:
         return _Scheduled(work, [], None)
     window = work.tiles[0].window
     size = host.batch_size(window.width, window.height)
-    most = size.limits.most
-    return _Scheduled(work, batches(work.tiles, work.context, most, reach=work.reach, around=work.around), size)
+    return _Scheduled(work, grouped(work, size.limits), size)
 
 
 def _leave_out(passes: Sequence[Pass], kept: Sequence[Pass], host: Host, stats: Stats) -> int:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields, replace
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -88,58 +90,103 @@ class Progress:
     seconds_left: float | None = None
 
 
-class Host(Protocol):
-    """A place that refines tiles: a webui, diffusers, or nothing at all.
+def no_fused() -> str:
+    """Why a host without `fuse` does not fuse."""
+    return "this host has no fused"
 
-    A host may also have, and the engine looks for:
-    journal_folder: Path | None, where finished tiles are kept so that a run can be resumed;
-    identity() -> Mapping | None: what `refine` depends on besides the batch, None where it cannot be told;
-    upscaler_identity(name) -> Any: the same of `upscale`, None where keeping its result is not worth it;
-    upscale_skipped: bool, True once the person has skipped the upscaling;
-    save_memory() -> bool: takes a slower way that needs less memory, False where there is none (left);
-    more_precise(): a context in which `refine` calculates more precisely.
+
+def one_at_a_time(width: int, height: int) -> BatchLimits:
+    """The batch limits of a host that knows nothing of its memory."""
+    return BatchLimits(1, 1)
+
+
+@dataclass(frozen=True)
+class Abilities:
+    """What a plan must know of a host. A model need not be loaded for it.
+
+    alignment: window sizes are multiples of this, px. default_tile: side of an automatic tile, px. upscalers: the
+    names it knows; upscaler_suffixes: the path of a file with one of these is an upscaler too. interrogators,
+    finishes: values of these options that work here. batch_cap: the most windows in one call, whatever the person asks
+    for; None: no such limit. Two are functions, since they look at the model or the device, and are called only where
+    the answer counts: why_not_fused says why the redraw mode "fused" does not work here, "" where it does;
+    batch_limits makes of a window's width and height, px, the number of windows to begin with and the most to try.
     """
 
-    alignment: int
+    alignment: int = 64
+    default_tile: int = 512
+    upscalers: tuple[str, ...] = ("None", "Lanczos", "Nearest")
+    upscaler_suffixes: tuple[str, ...] = ()
+    interrogators: tuple[str, ...] = ("none",)
+    finishes: tuple[str, ...] = ("none",)
+    batch_cap: int | None = None
+    why_not_fused: Callable[[], str] = no_fused
+    batch_limits: Callable[[int, int], BatchLimits] = one_at_a_time
+
+
+class Host:
+    """A place that refines tiles: a webui, diffusers, or nothing at all.
+
+    A host overrides what it can do better. What is here is the truth of a host that can do nothing but `refine`.
+    """
+
+    alignment: int = 64
     """Window sizes are multiples of this, in pixels."""
-    latent_scale: int
+    latent_scale: int = 8
     """Pixels per latent along each axis."""
-    default_tile: int
+    default_tile: int = 512
     """Side of a tile, in pixels, that the model likes best."""
-
-    batch_cap: int | None
+    batch_cap: int | None = None
     """The most windows one call may hold, whatever the person asked for; None: no such limit."""
-
-    interrogators: Sequence[str]
+    interrogators: Sequence[str] = ("none",)
     """Values of the option `interrogator` that work here; "none" always."""
-    finishes: Sequence[str]
+    finishes: Sequence[str] = ("none",)
     """The same of the option `finish`."""
-
-    batch_sizes: dict[Any, BatchSize]
-    """What was learned of batches; kept from picture to picture, as long as the model is the same."""
-
-    works_apart: bool
+    upscaler_suffixes: Sequence[str] = ()
+    """The path of a file with one of these suffixes is an upscaler too."""
+    works_apart: bool = False
     """Whether the model has a device of its own, so that the processor has time while `refine` waits for it."""
+    journal_folder: Path | None = None
+    """Where finished tiles are kept, so that a run can be resumed; None: nowhere."""
+    upscale_skipped: bool = False
+    """True once the person has skipped the upscaling."""
+
+    def why_not_fused(self) -> str:
+        """Why `fuse` does not work here and now; "" where it does."""
+        return no_fused()
+
+    @property
+    def batch_sizes(self) -> dict[Any, BatchSize]:
+        """What was learned of batches; kept from picture to picture, as long as the model is the same."""
+        return vars(self).setdefault("_batch_sizes", {})
+
+    def abilities(self) -> Abilities:
+        """What a plan must know."""
+        return Abilities(
+            self.alignment, self.default_tile, tuple(self.upscalers()), tuple(self.upscaler_suffixes),
+            tuple(self.interrogators), tuple(self.finishes), self.batch_cap, self.why_not_fused, self.batch_limits,
+        )  # fmt: skip
 
     def announce(self, parameters: dict[str, str], tiles: int) -> None:
         """Told before the first tile: the run's generation parameters and how many tiles there are."""
-        ...
 
     def leave_out(self, tiles: int) -> None:
-        """Told during a run: so many of the tiles announced will not be refined after all."""
-        ...
+        """Told during a run that so many of the tiles announced will not be refined after all."""
 
     def upscalers(self) -> list[str]:
         """Names `upscale` takes, in the order of their index."""
-        ...
+        raise NotImplementedError
 
     def upscale(self, rgb: np.ndarray, name: str, width: int, height: int) -> np.ndarray:
         """The picture, uint8 (h, w, 3), at exactly this size. Raises OptionError for an unknown name, Stopped."""
-        ...
+        raise NotImplementedError
+
+    def upscaler_identity(self, name: str) -> Any:
+        """What `upscale` depends on besides the picture and the size; None where its result is not worth keeping."""
+        return None
 
     def batch_limits(self, width: int, height: int) -> BatchLimits:
-        """How many windows of this size to refine together when the person leaves it open."""
-        ...
+        """How many windows of this size, px, to refine together when the person leaves it open."""
+        return one_at_a_time(width, height)
 
     def refine(self, batch: Batch) -> np.ndarray:
         """Each window after the model: (n, window height, window width, 3), levels 0-255, float or uint8.
@@ -147,32 +194,43 @@ class Host(Protocol):
         Raises Stopped when the person asked to stop before it was complete, Skipped when these tiles should be left,
         NotANumber when the numbers broke down.
         """
-        ...
+        raise NotImplementedError
 
-    fuses: bool
-    """Whether `fuse` is there; a host without this attribute has it not."""
+    def identity(self) -> Mapping[str, Any] | None:
+        """What `refine` depends on besides the batch: a tile is taken from the journal only where this is equal. None
+        where it cannot be told."""
+        return None
+
+    def save_memory(self) -> bool:
+        """Takes a slower way that needs less memory from here on; False where there is none (left)."""
+        return False
+
+    def more_precise(self) -> AbstractContextManager[None]:
+        """A context in which `refine` calculates more precisely, where it can."""
+        return nullcontext()
 
     def fuse(self, fusion: Fusion, step_done: Callable[[int, int], None]) -> Iterable[np.ndarray]:
         """As `refine` for each batch, but all windows take each sampler step together and agree on it.
 
         step_done is told (steps done, steps). Raises Stopped before anything was given back.
         """
-        ...
+        raise NotImplementedError
 
     def interrogate(self, window: np.ndarray, name: str) -> str:
-        """What a tile's window shows, in words for a prompt; asked only for a name in `interrogators`."""
-        ...
+        """What a tile's window, uint8 (h, w, 3), shows, in words for a prompt; asked for names in `interrogators`."""
+        raise NotImplementedError
 
     def finish(self, picture: np.ndarray, name: str) -> np.ndarray:
         """The final picture, uint8 (h, w, 3), after a pass over the whole; asked only for a name in `finishes`."""
-        ...
+        raise NotImplementedError
 
     def progress(self, progress: Progress, canvas: np.ndarray | None) -> None:
         """Told after each step; canvas is the picture so far (not to be kept or changed)."""
-        ...
 
-    def stop_requested(self) -> bool: ...
+    def stop_requested(self) -> bool:
+        """Whether the person asked to stop."""
+        return False
 
     def infotext(self, parameters: dict[str, str]) -> str:
         """Generation parameters in the webui's form, these among them."""
-        ...
+        raise NotImplementedError

@@ -150,7 +150,8 @@ def test_seams_are_fixed_after_it(photo):
 
 def test_where_it_cannot_be():
     class Plain(LocalHost):
-        fuses = False
+        def why_not_fused(self):
+            return "this host has no fused"
 
     with pytest.raises(OptionError, match="redraw_mode.*fused.*linear, chess, none, parallel"):
         upscale(np.zeros((64, 64, 3), np.uint8), FUSED, Plain(NoisyRefiner()))

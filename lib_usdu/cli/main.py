@@ -16,9 +16,14 @@ from typing import Any
 import numpy as np
 
 from .. import __version__
+from ..enlarge.spandrel_model import MODEL_FILES
+from ..enlarge.windows import RESAMPLERS
 from ..errors import InputError, ModelError, OptionError, TooLarge, UsduError
+from ..host import Abilities
 from ..options import Options
 from ..pictures import imagefile
+from ..plan import check_options, make_plan
+from ..standalone.host import EMBEDDED_UPSCALER
 from . import journal_command
 from .flags import parser
 from .jobs import Job, check_writable, jobs_of
@@ -66,10 +71,7 @@ def _run(args: argparse.Namespace) -> int:
     jobs = jobs_of(args)
     for target in (*(job.target for job in jobs), args.compare, args.json, args.number_tiles):
         check_writable(target, args.overwrite)
-    if len(jobs) == 1:  # before a model is loaded; a folder's pictures are looked at in turn
-        picture = imagefile.read(jobs[0].source, max_pixels=_max_pixels(args))
-        options.target_size(picture.rgb.shape[1], picture.rgb.shape[0])
-        del picture
+    _check(args, options, jobs)
     host = _host(args, options)
     _stop_on_interrupt(host)
     failed: list[tuple[Path, str]] = []
@@ -106,6 +108,19 @@ def _run(args: argparse.Namespace) -> int:
         for source, reason in failed:
             _say(f"  {source}: {reason}")
     return 130 if host.stop else 1 if failed else 0
+
+
+def _check(args: argparse.Namespace, options: Options, jobs: list[Job]) -> None:
+    """Raises, before a model is loaded, what the run would refuse. A folder's pictures are looked at in turn."""
+    abilities = Abilities(
+        upscalers=(*RESAMPLERS, EMBEDDED_UPSCALER), upscaler_suffixes=MODEL_FILES,
+        why_not_fused=lambda: "with --ray there is no fused" if args.ray else "",
+    )  # fmt: skip
+    check_options(options, abilities)
+    if len(jobs) == 1:
+        mask = _mask(args)
+        picture = imagefile.read(jobs[0].source, max_pixels=_max_pixels(args))
+        make_plan(options, picture.rgb.shape[1::-1], abilities, mask=mask)
 
 
 def _upscale_file(
@@ -203,7 +218,7 @@ def _options(args: argparse.Namespace) -> Options:
 def _host(args: argparse.Namespace, options: Options) -> Any:
     from ..embedded import DEFAULT_UPSCALER
     from ..standalone.checkpoints import best_device
-    from ..standalone.host import EMBEDDED_UPSCALER, LocalHost
+    from ..standalone.host import LocalHost
 
     device = _device(args.device, best_device)
     load = partial(_refiner, args, options.seed)

@@ -58,8 +58,8 @@ class Panel:
     paste_field_names: list[str]
 
 
-def build(host: PanelHost, *, on: ModuleType = gradio, align: int = 64, max_megapixels: float = 1000.0) -> Panel:
-    """Lays the panel out where gradio stands. `align`: what a window's size is a multiple of for the host's model."""
+def build(host: PanelHost, *, on: ModuleType = gradio, max_megapixels: float = 1000.0) -> Panel:
+    """Lays the panel out where gradio stands. max_megapixels: the largest result the webui allows."""
     made: dict[str, Any] = {}
     legacy = ["upscaler" if name == "upscaler_index" else name for name in LEGACY_ARGUMENTS]
     groups_laid = groups([*legacy, *OWN_ARGUMENTS])
@@ -97,7 +97,7 @@ def build(host: PanelHost, *, on: ModuleType = gradio, align: int = 64, max_mega
         run = partial(_preset_chosen, on, preset)
         outputs = [said, *(made[name] for name in preset.values())]
         _listen(on, button, "click", run, [], outputs, js=set_denoise(preset.denoise))
-    describing = partial(describe, host, align, max_megapixels)
+    describing = partial(describe, host, max_megapixels)
     _listen(on, update, "click", describing, [page, *inputs], plan, js=READ_PAGE)
     for component in inputs:
         _listen(on, component, "change", None, [], [], js=_OPTION_CHANGED)

@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
-from ..batch_size import BatchLimits
 from ..errors import OptionError
+from ..host import Abilities
 from ..options import LEGACY_ARGUMENTS, VERSION_MARKER, Options
-from ..passes import Pass, plan_passes
-from ..schedule import FUSED, PARALLEL, batches
+from ..plan import Plan, batch_limits, count_batches, grouped, make_plan
+from ..schedule import FUSED, PARALLEL
 from .text import DRIFT, NO_PICTURE, NOTHING_REDRAWN, PREFIX, SMALL_FOR_XL
 
-MOST_TILES, MOST_CHAINED_TILES = 20_000, 4_000  # beyond these the live line would take more than a second
+MOST_CHAINED_TILES = 4_000
+"""Of more tiles that wait for each other the line does not count the batches: it would take more than a second."""
 
 
 class PlanHost(Protocol):
     """What the live line asks of the webui."""
 
-    def default_tile(self) -> int: ...
+    def abilities(self) -> Abilities: ...
     def is_xl(self) -> bool: ...
     def has_controlnet(self) -> bool: ...
-    def batch_limits(self, width: int, height: int) -> BatchLimits: ...
 
 
 def read_page(text: str) -> tuple[tuple[int, int], tuple[int, int], float]:
@@ -36,21 +35,19 @@ def read_page(text: str) -> tuple[tuple[int, int], tuple[int, int], float]:
     return (0, 0), (0, 0), 0.0
 
 
-def describe(host: PlanHost, align: int, max_megapixels: float, page: str, *values: Any) -> str:
-    """The live line: what a run would do with these values of LEGACY_ARGUMENTS and OWN_ARGUMENTS, and warnings."""
+def describe(host: PlanHost, max_megapixels: float, page: str, *values: Any) -> str:
+    """The live line, HTML: what a run would do with these values of LEGACY_ARGUMENTS and OWN_ARGUMENTS, or why it would
+    refuse them, and warnings. page: as `read_page` takes it."""
     picture, tab, denoise = read_page(page)
     args = [None, *values[: len(LEGACY_ARGUMENTS)], VERSION_MARKER, *values[len(LEGACY_ARGUMENTS) :]]
     try:
         options = Options.from_script_args(args).with_(denoise=denoise, max_megapixels=max_megapixels)
-        options = options.with_tile(host.default_tile())
+        abilities = host.abilities()
         if not all({"scale": picture, "img2img": tab}.get(options.target_size_type, ())):
-            return line(NO_PICTURE, *_warnings(options, host))
-        width, height = options.target_size(*picture, tab)
-        sizes = f"{picture[0]}x{picture[1]} → " * all(picture) + f"<b>{width}x{height}</b>"
-        if width * height > MOST_TILES * options.tile_width * options.tile_height:
-            return line(sizes, f"More than {MOST_TILES} tiles: choose larger ones.")
-        sizes += ": " + _work(options, plan_passes(options, width, height, align), host)
-        return line(sizes, *_warnings(options, host))
+            return line(NO_PICTURE, *_warnings(options.with_tile(abilities.default_tile), host))
+        plan = make_plan(options, picture, abilities, img2img_size=tab)
+        sizes = f"{picture[0]}x{picture[1]} → " * all(picture) + f"<b>{plan.width}x{plan.height}</b>"
+        return line(f"{sizes}: {_work(plan, abilities)}", *_warnings(plan.options, host))
     except OptionError as error:
         above = f"{error.value} px is above the limit of {max_megapixels:.10g} megapixels."
         return line("", above if error.option == "size" else str(error))
@@ -64,33 +61,32 @@ def line(text: str, *warnings: str) -> str:
     return f"<div role='status' style='{style}'>{''.join(spans)}</div>"
 
 
-def _work(options: Options, passes: Sequence[Pass], host: PlanHost) -> str:
+def _work(plan: Plan, abilities: Abilities) -> str:
     """Tiles and batches of the redraw and of the seams fix."""
     parts = []
-    for name in dict.fromkeys(found.name for found in passes):
-        same = [found for found in passes if found.name == name]
-        count, last = sum(len(found.tiles) for found in same), same[0].tiles[-1]
+    for name in dict.fromkeys(work.name for work in plan.passes):
+        same = [work for work in plan.passes if work.name == name]
+        count, last = sum(len(work.tiles) for work in same), same[0].tiles[-1]
         together = same[0].context == FUSED  # no batches one after another
         text = f"{count} {'window' if together else 'tile'}{'s' * (count != 1)}"
         if name == "redraw":
-            text = f"{last.column + 1}×{last.row + 1} = {text} of {last.window.width}x{last.window.height}"
+            text += f" of {last.window.width}x{last.window.height}"
+            if count == len(plan.numbered):
+                text = f"{last.column + 1}×{last.row + 1} = {text}"
         if together:
             text += ", all together" * (count > 1)
         elif count <= MOST_CHAINED_TILES or same[0].context == PARALLEL:
-            windows = [found.tiles[0].window for found in same]
-            limits = [options.tile_batch or host.batch_limits(w.width, w.height).first for w in windows]
-            groups = sum(
-                len(batches(f.tiles, f.context, n, reach=f.reach, around=f.around)) for f, n in zip(same, limits)
-            )
-            text += f", {groups} batch{'es' * (groups != 1)}"
+            limits = [batch_limits(plan.options, abilities, work) for work in same]
+            number = sum(count_batches(grouped(work, limit), limit.first) for work, limit in zip(same, limits))
+            text += f", {number} batch{'es' * (number != 1)}"
         parts.append(text if name == "redraw" else f"{name}: {text}")
     return "; ".join(parts) or NOTHING_REDRAWN
 
 
 def _warnings(options: Options, host: PlanHost) -> list[str]:
-    found = []
+    warnings = []
     if options.redraw_mode not in ("none", FUSED) and options.denoise > 0.5 and not host.has_controlnet():
-        found.append(DRIFT)
+        warnings.append(DRIFT)
     if options.redraw_mode != "none" and min(options.tile_width, options.tile_height) < 768 and host.is_xl():
-        found.append(SMALL_FOR_XL)
-    return found
+        warnings.append(SMALL_FOR_XL)
+    return warnings

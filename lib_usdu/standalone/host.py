@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from ..enlarge.precision import multiplies_bfloat16
 from ..enlarge.spandrel_model import MODEL_FILES, SpandrelModel
 from ..enlarge.windows import OVERLAP, RESAMPLERS, WINDOW, known_name, resize, upscale
 from ..errors import OptionError
-from ..host import Batch, Fusion, Progress
+from ..host import Batch, Fusion, Host, Progress, no_fused, one_at_a_time
 from ..options import listed
 from ..pictures import infotext
 from ..resume.digest import digest
@@ -24,29 +25,50 @@ from ..run.memory import give_back, short, upscaler_windows
 EMBEDDED_UPSCALER = "SPAN x4"
 
 
-class Refiner(Protocol):
-    """The part of a host that a diffusion model is."""
-
-    alignment: int
-    latent_scale: int
-    default_tile: int
-
-    def batch_limits(self, width: int, height: int) -> BatchLimits: ...
-
-    def refine(self, batch: Batch, stop: Callable[[], bool]) -> np.ndarray: ...
-
-    def infotext(self, parameters: dict[str, str]) -> str: ...
-
-
-class IdentityRefiner:
-    """Refines nothing: a dry run, and the yardstick of tests and benchmarks."""
+class Refiner:
+    """The part of a host that a diffusion model is: what each means stands in `Host`."""
 
     alignment = 64
     latent_scale = 8
     default_tile = 512
+    works_apart = False
+    pictures_at_once = 1
+    """How many pictures of a folder to work on at the same time."""
 
     def batch_limits(self, width: int, height: int) -> BatchLimits:
-        return BatchLimits(1, 1)
+        return one_at_a_time(width, height)
+
+    def refine(self, batch: Batch, stop: Callable[[], bool]) -> np.ndarray:
+        """As `Host.refine`; `stop` is asked between steps."""
+        raise NotImplementedError
+
+    def fuse(
+        self, fusion: Fusion, step_done: Callable[[int, int], None], stop: Callable[[], bool]
+    ) -> Iterable[np.ndarray]:
+        """As `Host.fuse`; asked only where `why_not_fused` says nothing."""
+        raise NotImplementedError
+
+    def why_not_fused(self) -> str:
+        return no_fused()
+
+    def infotext(self, parameters: dict[str, str]) -> str:
+        return infotext.write(parameters)
+
+    def identity(self) -> Mapping[str, Any] | None:
+        return None
+
+    def save_memory(self) -> bool:
+        return False
+
+    def more_precise(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+
+class IdentityRefiner(Refiner):
+    """Refines nothing: a dry run, and the yardstick of tests and benchmarks."""
+
+    def why_not_fused(self) -> str:
+        return ""
 
     def refine(self, batch: Batch, stop: Callable[[], bool]) -> np.ndarray:
         return batch.images
@@ -56,17 +78,13 @@ class IdentityRefiner:
     ) -> Iterable[np.ndarray]:
         return (batch.images for batch in fusion.batches)
 
-    def infotext(self, parameters: dict[str, str]) -> str:
-        return infotext.write(parameters)
-
     def identity(self) -> dict[str, str]:
         return {"engine": "identity"}
 
 
 @dataclass
-class LocalHost:
-    """on_progress is told every step; `stop` may be set from a signal handler or another thread. A refiner may have
-    `identity`, `save_memory`, `more_precise` and `works_apart` as a host may."""
+class LocalHost(Host):
+    """on_progress is told every step; `stop` may be set from a signal handler or another thread."""
 
     refiner: Refiner
     upscaler_files: Mapping[str, Path] = field(default_factory=dict)
@@ -76,21 +94,18 @@ class LocalHost:
     journal_folder: Path | None = None
 
     def __post_init__(self):
-        self.alignment, self.latent_scale = self.refiner.alignment, self.refiner.latent_scale
-        self.default_tile = self.refiner.default_tile
-        self.batch_limits, self.infotext = self.refiner.batch_limits, self.refiner.infotext
-        self.works_apart = getattr(self.refiner, "works_apart", False)
-        self.batch_sizes: dict[Any, BatchSize] = {}
+        refiner = self.refiner
+        self.alignment, self.latent_scale = refiner.alignment, refiner.latent_scale
+        self.default_tile, self.works_apart = refiner.default_tile, refiner.works_apart
+        self.batch_limits, self.infotext, self.identity = refiner.batch_limits, refiner.infotext, refiner.identity
+        self.save_memory, self.more_precise = refiner.save_memory, refiner.more_precise
+        self.pictures_at_once = refiner.pictures_at_once
+        self._learned: dict[Any, BatchSize] = {}
         self._models: dict[str, SpandrelModel] = {}  # kept for the next picture
 
-        for hook in ("identity", "save_memory", "more_precise"):
-            if hasattr(self.refiner, hook):
-                setattr(self, hook, getattr(self.refiner, hook))
-
     @property
-    def pictures_at_once(self) -> int:
-        """How many pictures of a folder to work on at the same time."""
-        return getattr(self.refiner, "pictures_at_once", 1)
+    def batch_sizes(self) -> dict[Any, BatchSize]:
+        return self._learned
 
     def with_progress(self, on_progress: Callable[[Progress], None]) -> LocalHost:
         """This host for one picture, which others may stand beside; it stops when this one does."""
@@ -98,14 +113,7 @@ class LocalHost:
         other.on_progress, other.stop_requested = on_progress, self.stop_requested
         return other
 
-    batch_cap = None
-    interrogators = finishes = ("none",)
-
-    def announce(self, parameters: dict[str, str], tiles: int) -> None:
-        pass
-
-    def leave_out(self, tiles: int) -> None:
-        pass
+    upscaler_suffixes = tuple(MODEL_FILES)
 
     def upscalers(self) -> list[str]:
         return [*RESAMPLERS, *self.upscaler_files]
@@ -142,9 +150,8 @@ class LocalHost:
     def refine(self, batch: Batch) -> np.ndarray:
         return self.refiner.refine(batch, self.stop_requested)
 
-    @property
-    def fuses(self) -> bool:
-        return hasattr(self.refiner, "fuse")
+    def why_not_fused(self) -> str:
+        return self.refiner.why_not_fused()
 
     def fuse(self, fusion: Fusion, step_done: Callable[[int, int], None]) -> Iterable[np.ndarray]:
         return self.refiner.fuse(fusion, step_done, self.stop_requested)

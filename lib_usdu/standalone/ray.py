@@ -51,7 +51,7 @@ class Worker:
         return os.getpid()
 
 
-class RayRefiner:
+class RayRefiner(Refiner):
     """A refiner whose work is spread over Ray actors, each with a refiner of its own from `load`.
 
     address: "local" starts Ray on this machine; others as `ray.init` takes them ("auto", "ray://HOST:10001"), where

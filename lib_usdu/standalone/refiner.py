@@ -23,6 +23,7 @@ from ..resume.digest import digest
 from ..run.latent_windows import assemble, patches, unet_in_windows
 from ..run.memory import windows_that_fit
 from ..run.noise_draws import CanvasDraws
+from .host import Refiner
 from .samplers import SAMPLERS, replace_brownian_tree, scheduler_for, step_noise
 
 WHOLE_DECODE = 1536
@@ -49,14 +50,12 @@ class Sampling:
             raise OptionError("cfg", self.cfg_scale, "a number from 0 to 100")
 
 
-class DiffusersRefiner:
+class DiffusersRefiner(Refiner):
     """Refines tiles with an img2img pipeline (Stable Diffusion 1, 2, XL, or the embedded model).
 
     `model_name` goes into the infotext. A pipeline without a text encoder has no text input: prompts and CFG are left
     out. Several tiles go through the model at once, each with its own noise.
     """
-
-    alignment = 64
 
     def __init__(self, pipeline: Any, sampling: Sampling, model_name: str):
         self.pipeline, self.sampling, self.model_name = pipeline, sampling, model_name
@@ -97,6 +96,9 @@ class DiffusersRefiner:
         )
         images = _levels(result.images)
         return images[:, : batch.images.shape[1], : batch.images.shape[2]]
+
+    def why_not_fused(self) -> str:
+        return ""
 
     def fuse(
         self, fusion: Fusion, step_done: Callable[[int, int], None], stop: Callable[[], bool]

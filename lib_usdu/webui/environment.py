@@ -23,12 +23,19 @@ def max_megapixels() -> float:
     return float(getattr(shared.cmd_opts, "usdu_max_megapixels", None) or 1000.0)
 
 
-def default_tile() -> int:
-    """512 for Stable Diffusion 1 and 2, 1024 for SDXL and later; does not load a model that is not loaded yet."""
+def loaded_model() -> Any:
+    """The checkpoint in memory; None where none is loaded yet, or the host keeps it elsewhere."""
     with suppress(Exception):
         from modules import sd_models
 
-        model = sd_models.model_data.sd_model
+        return sd_models.model_data.sd_model
+    return None
+
+
+def default_tile() -> int:
+    """512 for Stable Diffusion 1 and 2, 1024 for SDXL and later; does not load a model that is not loaded yet."""
+    with suppress(Exception):
+        model = loaded_model()
         small = getattr(model, "is_sd1", False) or getattr(model, "is_sd2", False)
         large = getattr(model, "is_sdxl", False) or getattr(model, "is_sd3", False)
         if not small and (large or getattr(model, "latent_channels", 4) == 16):

@@ -90,8 +90,8 @@ class FusedCall:
         return scrap
 
 
-def cannot_fuse(processing: Any, sd_model: Any, *, controlnet: bool) -> str | None:
-    """Why windows cannot take each step together here; None where they can.
+def cannot_fuse(processing: Any, sd_model: Any, *, controlnet: bool) -> str:
+    """Why windows cannot take each step together here; "" where they can.
 
     processing: the host's module. controlnet: whether a unit is on.
     """
@@ -101,4 +101,4 @@ def cannot_fuse(processing: Any, sd_model: Any, *, controlnet: bool) -> str | No
         return "with a ControlNet unit on"
     if getattr(getattr(sd_model, "model", None), "conditioning_key", "crossattn") != "crossattn":
         return "with an inpainting, edit or depth checkpoint"
-    return None
+    return ""

@@ -19,8 +19,8 @@ from PIL import Image
 from ..batch_size import BatchLimits, BatchSize
 from ..enlarge.resize_mode import fit
 from ..enlarge.windows import RESAMPLERS, known_name
-from ..errors import ModelError, NotANumber, OptionError, Skipped, Stopped
-from ..host import Batch, Fusion, Progress
+from ..errors import ModelError, NotANumber, Skipped, Stopped
+from ..host import Batch, Fusion, Host, Progress
 from ..options import INFOTEXT_PREFIX, Options
 from ..options.tile_prompts import has_extra_networks
 from ..run.memory import give_back, short, windows_that_fit
@@ -39,10 +39,8 @@ _SHOWN_EVERY = 0.5  # seconds between two previews of the canvas; making one tak
 _batch_sizes: dict[Any, dict[Any, BatchSize]] = {}  # by checkpoint
 
 
-class WebuiHost:
+class WebuiHost(Host):
     """One run on a person's `p`: every call goes to a copy of it."""
-
-    alignment = 64
 
     def __init__(self, p: Any, seed: int, title: str, jobs: Jobs, resize_mode: int, options: Options, mask: Any = None):
         self.p, self.seed, self.title, self.jobs, self.resize_mode = p, seed, title, jobs, resize_mode
@@ -53,7 +51,8 @@ class WebuiHost:
         # The host takes the extra networks of a batch from its first prompt (extra_networks.py:194).
         alone = self.units.one_at_a_time or has_extra_networks(options.tile_prompts)
         self.batch_cap = 1 if alone else None
-        self.interrogators, self.finishes = environment.interrogators(), other_extensions.finishes(p)
+        self.interrogators = environment.interrogators()
+        self.finishes = other_extensions.finishes(script for script, _ in other_extensions.alwayson(p))
         if mask is not None and not mask.any():
             self.comments["The mask is empty: nothing was redrawn."] = 1
         if options.finish == "none" and (shared.opts.face_restoration if p.restore_faces is None else p.restore_faces):
@@ -155,13 +154,8 @@ class WebuiHost:
         plain = environment.needs_cross_attention_only()
         return plain and not environment.guidance_is_watched() and not self.units.places
 
-    @property
-    def fuses(self) -> bool:
-        """Raises OptionError, saying why, where windows cannot be fused."""
-        reason = cannot_fuse(processing, shared.sd_model, controlnet=bool(self.units.places))
-        if reason:
-            raise OptionError("redraw_mode", "fused", f"linear, chess, none, parallel {reason}")
-        return True
+    def why_not_fused(self) -> str:
+        return cannot_fuse(processing, shared.sd_model, controlnet=bool(self.units.places))
 
     def fuse(self, fusion: Fusion, step_done: Callable[[int, int], None]) -> list[np.ndarray]:
         sd_samplers, sd_samplers_common = environment.samplers()

@@ -3,6 +3,7 @@ once on the final picture."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from PIL import Image
@@ -74,7 +75,7 @@ def run_adetailer(p: Any, picture: Image.Image, arguments: type) -> Image.Image:
     return given.image
 
 
-def finishes(p: Any) -> list[str]:
-    """Values of the option `finish` that work in this run."""
+def finishes(scripts: Iterable[Any]) -> list[str]:
+    """Values of the option `finish` that work with these scripts, the alwayson ones of a run or of the img2img tab."""
     faces = ["faces"] * bool(getattr(shared, "face_restorers", None))
-    return ["none", *faces, *["adetailer"] * (adetailer(p) is not None)]
+    return ["none", *faces, *["adetailer"] * any(title(script) == "adetailer" for script in scripts)]

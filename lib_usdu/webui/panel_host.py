@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..batch_size import BatchLimits
+from ..host import Abilities
 from ..run.memory import windows_that_fit
 from .controlnet import is_controlnet
-from .environment import default_tile, devices, img2img_scripts, refresh_upscalers, shared
+from .environment import (
+    default_tile,
+    devices,
+    img2img_scripts,
+    interrogators,
+    loaded_model,
+    processing,
+    refresh_upscalers,
+    shared,
+)
+from .fused_call import cannot_fuse
+from .other_extensions import finishes
 from .upscaler_files import ready_names, upscaler_names
 
 
@@ -22,15 +36,26 @@ class PanelHost:
     def refresh_upscalers(self) -> None:
         refresh_upscalers()
 
-    def default_tile(self) -> int:
-        return default_tile()
+    def abilities(self) -> Abilities:
+        """What a plan must know. Loads no model; a ControlNet unit that is on cannot be seen from the panel."""
+        return Abilities(
+            default_tile=default_tile(), upscalers=tuple(upscaler_names()), interrogators=tuple(interrogators()),
+            finishes=tuple(finishes(_alwayson())), batch_limits=_batch_limits,
+            why_not_fused=lambda: cannot_fuse(processing, loaded_model(), controlnet=False),
+        )  # fmt: skip
 
     def is_xl(self) -> bool:
         return default_tile() > 512
 
     def has_controlnet(self) -> bool:
-        """Whether there is ControlNet at all: the panel cannot see whether a unit is on."""
-        return any(map(is_controlnet, img2img_scripts().scripts_img2img.alwayson_scripts))
+        """Whether there is ControlNet at all."""
+        return any(map(is_controlnet, _alwayson()))
 
-    def batch_limits(self, width: int, height: int) -> BatchLimits:
-        return windows_that_fit(devices.device, width, height, half=not shared.cmd_opts.no_half)
+
+def _alwayson() -> list[Any]:
+    """The scripts of the img2img tab that run without being chosen."""
+    return img2img_scripts().scripts_img2img.alwayson_scripts
+
+
+def _batch_limits(width: int, height: int) -> BatchLimits:
+    return windows_that_fit(devices.device, width, height, half=not shared.cmd_opts.no_half)

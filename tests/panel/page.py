@@ -17,6 +17,7 @@ import gradio as gr
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from lib_usdu.batch_size import BatchLimits  # noqa: E402
+from lib_usdu.host import Abilities  # noqa: E402
 from lib_usdu.panel.build import after_component, build  # noqa: E402
 
 
@@ -39,8 +40,9 @@ class StandInHost:
     def refresh_upscalers(self) -> None:
         self.names.append(f"New model {len(self.names)}")
 
-    def default_tile(self) -> int:
-        return 1024 if self.xl else 512
+    def abilities(self) -> Abilities:
+        names, tile = tuple(self.upscalers()), 1024 if self.xl else 512
+        return Abilities(default_tile=tile, upscalers=names, why_not_fused=str, batch_limits=self.batch_limits)
 
     def is_xl(self) -> bool:
         return self.xl

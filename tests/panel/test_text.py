@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 from lib_usdu.batch_size import BatchLimits
+from lib_usdu.host import Abilities
 from lib_usdu.options import LEGACY_ARGUMENTS, OPTION_NAMES, OWN_ARGUMENTS, Options, about, rule_of
 from lib_usdu.options.presets import DECIDED, PRESETS
 from lib_usdu.panel import live_line as panel_plan
 from lib_usdu.panel import text as panel_text
 from lib_usdu.panel.text import LOOKS, groups
 from lib_usdu.passes import plan_passes
+from lib_usdu.plan import make_plan
 
 LANGUAGES = sorted((Path(__file__).parents[2] / "localizations").glob("*.json"))
 NAMES = ["upscaler" if name == "upscaler_index" else name for name in (*LEGACY_ARGUMENTS, *OWN_ARGUMENTS)]
@@ -21,18 +23,7 @@ OF_THE_WEBUI = {"Upscaler", "Scale", "Mask blur", "Denoising strength", "None"}
 """Words on the webui's own controls: a main translation has them, and ours would change them everywhere."""
 
 
-class Small:
-    def default_tile(self) -> int:
-        return 512
-
-    def is_xl(self) -> bool:
-        return False
-
-    def has_controlnet(self) -> bool:
-        return False
-
-    def batch_limits(self, width: int, height: int) -> BatchLimits:
-        return BatchLimits(4, 4)
+SMALL = Abilities(batch_limits=lambda width, height: BatchLimits(4, 4), why_not_fused=str)
 
 
 def test_every_option_stands_in_one_group():
@@ -99,11 +90,11 @@ def test_there_are_translations():
 
 def test_windows_all_together():
     """In the redraw mode in which all tiles take each step together there are no batches to count."""
-    options = Options(redraw_mode="fused").with_tile(512)
-    assert panel_plan._work(options, plan_passes(options, 2560, 1440, 64), Small()) == (
+    options = Options(redraw_mode="fused", custom_scale=1)
+    assert panel_plan._work(make_plan(options, (2560, 1440), SMALL), SMALL) == (
         "5×3 = 15 windows of 576x576, all together"
     )
-    assert panel_plan._work(options, plan_passes(options, 512, 512, 64), Small()) == "1×1 = 1 window of 512x512"
+    assert panel_plan._work(make_plan(options, (512, 512), SMALL), SMALL) == "1×1 = 1 window of 512x512"
 
 
 def test_choices_have_names_that_no_translation_changes():

@@ -1,0 +1,142 @@
+"""What a run will do: decided once, from the options, the picture's size and the mask, before any model is loaded.
+
+The engine, the command line and the panel's live line all use it; nothing else decides anything about tiles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from .batch_size import BatchLimits
+from .errors import OptionError
+from .geometry import Tile, plan_tiles
+from .host import Abilities
+from .options import Options, listed
+from .options.tile_numbers import ALL
+from .options.tile_prompts import TilePrompts
+from .passes import Pass, plan_passes
+from .schedule import FUSED, batches
+from .select.mask import over_canvas, touched
+from .select.numbers import chosen_passes
+
+_WITH_FUSED = {"noise": "canvas", "interrogator": "none", "tile_prompts": ""}
+"""What these options must be where all tiles take each step together."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """options: with everything automatic decided. width, height: of the result, px. passes: the work in order, with
+    only those tiles that are refined, none of them empty. numbered: the tiles whose numbers a person uses
+    (redo_tiles, tile_prompts, the number sheet), none where nothing is redrawn. prompts: what each place adds to the
+    prompt. mask: at the result's size, uint8 (h, w), None where everything is redrawn.
+    """
+
+    options: Options
+    width: int
+    height: int
+    passes: tuple[Pass, ...]
+    numbered: tuple[Tile, ...]
+    prompts: TilePrompts
+    mask: np.ndarray | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def tiles(self) -> int:
+        """Tiles of all passes."""
+        return sum(len(work.tiles) for work in self.passes)
+
+
+def make_plan(
+    options: Options,
+    picture: tuple[int, int],
+    abilities: Abilities,
+    *,
+    img2img_size: tuple[int, int] | None = None,
+    mask: np.ndarray | None = None,
+) -> Plan:
+    """Decides everything about a run that can be known before its picture is enlarged.
+
+    picture: (width, height), px. img2img_size: (width, height) set in the webui's tab, for target_size_type
+    "img2img". mask: what is redrawn, (h, w) of the shape of the picture or of the result, uint8 0-255, bool or float
+    0-1.
+
+    Raises OptionError for every option that this picture, this mask or this host does not allow. Reads no file but
+    that it looks whether an upscaler given by its path is there.
+    """
+    options = options.with_tile(abilities.default_tile)
+    width, height = options.target_size(*picture, img2img_size)
+    check_options(options, abilities)
+    planned = plan_passes(options, width, height, abilities.alignment)
+    numbered = _numbered(options, width, height) if planned else ()
+    passes = chosen_passes(planned, options.redo_tiles)
+    prompts = TilePrompts.read(options.tile_prompts, numbered) if numbered else TilePrompts((), ())
+    if mask is not None:
+        _check_shape(mask, picture, (width, height))
+        mask = over_canvas(mask, width, height)
+        passes = touched(passes, mask)
+    return Plan(options, width, height, passes, numbered, prompts, mask)
+
+
+def check_options(options: Options, abilities: Abilities) -> None:
+    """Raises OptionError for options that no picture can have here: they do not go together, or this host has not what
+    they need."""
+    if options.redraw_mode == FUSED:
+        for name, allowed in _WITH_FUSED.items():
+            if getattr(options, name) != allowed:
+                raise OptionError(name, getattr(options, name), f"{allowed or 'none'}, with the redraw mode fused")
+        reason = abilities.why_not_fused()
+        if reason:
+            raise OptionError("redraw_mode", "fused", f"linear, chess, none, parallel: {reason}")
+    for name, allowed in (("interrogator", abilities.interrogators), ("finish", abilities.finishes)):
+        if getattr(options, name) not in allowed:
+            raise OptionError(name, getattr(options, name), f"{', '.join(allowed)}: what there is here")
+    if options.redo_tiles == ALL:  # over a finished picture no upscaler runs
+        _check_upscaler(options.upscaler, abilities)
+
+
+def batch_limits(options: Options, abilities: Abilities, work: Pass) -> BatchLimits:
+    """How many windows of a pass are refined together at first, and the most that may be tried."""
+    window = work.tiles[0].window
+    asked = options.tile_batch
+    limits = BatchLimits(asked, asked) if asked else abilities.batch_limits(window.width, window.height)
+    return limits if abilities.batch_cap is None else limits.within(abilities.batch_cap)
+
+
+def grouped(work: Pass, limits: BatchLimits) -> list[list[Tile]]:
+    """The tiles of a pass in groups of at most `limits.most`, one group after another; any part of a group may be
+    refined together."""
+    return batches(work.tiles, work.context, limits.most, reach=work.reach, around=work.around)
+
+
+def count_batches(groups: Sequence[Sequence[Tile]], size: int) -> int:
+    """How many batches of at most `size` tiles these groups make."""
+    return sum(-(-len(group) // size) for group in groups)
+
+
+def _check_upscaler(name: str, abilities: Abilities) -> None:
+    known = {upscaler.casefold() for upscaler in abilities.upscalers}
+    path, suffixes = Path(name).expanduser(), abilities.upscaler_suffixes
+    if name.casefold() in known or (path.suffix.lower() in suffixes and path.is_file()):
+        return
+    files = f", or the path of a {' '.join(suffixes)} file" if suffixes else ""
+    raise OptionError("upscaler", name, listed(abilities.upscalers) + files)
+
+
+def _numbered(options: Options, width: int, height: int) -> tuple[Tile, ...]:
+    """The redraw's grid, also where only seams are redrawn."""
+    return plan_tiles(width, height, options.tile_width, options.tile_height, options.padding)
+
+
+def _check_shape(mask: np.ndarray, *sizes: tuple[int, int]) -> None:
+    """Raises OptionError for a mask that would have to be squashed: it must have the shape of one of these pictures,
+    (width, height), to a pixel."""
+    if mask.ndim != 2 or 0 in mask.shape:
+        return  # said by `over_canvas`
+    height, width = mask.shape
+    if any(abs(width * h - height * w) <= max(width + height, w + h) for w, h in sizes):
+        return
+    allowed = " or ".join(f"{w}x{h}" for w, h in dict.fromkeys(sizes))
+    raise OptionError("mask", f"{width}x{height}", f"a picture of the shape of {allowed}")
