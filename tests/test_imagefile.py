@@ -199,9 +199,9 @@ def test_damaged_exif_does_not_cost_the_picture(tmp_path):
 @pytest.mark.parametrize(
     ("mode", "extension", "note"),
     [
-        ("1", ".png", "1-bit"),
-        ("L", ".png", "greyscale"),
-        ("L", ".jpg", "greyscale"),
+        ("1", ".png", ""),
+        ("L", ".png", ""),
+        ("L", ".jpg", ""),
         ("P", ".gif", "palette"),
         ("P", ".png", "palette"),
         ("CMYK", ".jpg", "CMYK"),
@@ -258,7 +258,8 @@ def test_deep_grey_png(tmp_path):
     (tmp_path / "a.png").write_bytes(deep_png(values, 0))
     picture = read(tmp_path / "a.png")
     np.testing.assert_array_equal(picture.rgb[0, :, 1], np.arange(256))
-    assert picture.notes == ("16-bit greyscale was converted to 8-bit RGB",)
+    np.testing.assert_array_equal(picture.pixels.deep, values[..., 0])
+    assert picture.notes == () and picture.pixels.grey
 
 
 @pytest.mark.parametrize(("channels", "colour_type"), [(3, 2), (4, 6), (2, 4)])
@@ -266,7 +267,11 @@ def test_deep_colour_png(tmp_path, channels, colour_type):
     values = np.linspace(0, 65535, 64 * channels).astype(np.uint16).reshape(8, 8, channels)
     (tmp_path / "a.png").write_bytes(deep_png(values, colour_type))
     picture = read(tmp_path / "a.png")
-    assert "16-bit colour was reduced to 8-bit" in picture.notes
+    if channels == 2:  # Pillow has no way to the low bytes
+        assert picture.notes == ("16-bit colour was reduced to 8 bits",) and picture.pixels.deep is None
+    else:
+        assert picture.notes == ()
+        np.testing.assert_array_equal(picture.pixels.deep, values[..., :3])
     assert (picture.alpha is None) == (channels == 3)
     assert np.abs(picture.rgb[..., 0] - values[..., 0] / 257).max() <= 1
 
@@ -275,10 +280,10 @@ def test_deep_colour_png(tmp_path, channels, colour_type):
 @pytest.mark.parametrize(
     ("dtype", "top", "note"),
     [
-        ("u2", 65535, "16-bit greyscale"),
-        ("f4", 1, "32-bit float greyscale"),
-        ("f4", 255, "32-bit float greyscale"),
-        ("i4", 65535, "32-bit greyscale"),
+        ("u2", 65535, None),
+        ("f4", 1, "32-bit float"),
+        ("f4", 255, "32-bit float"),
+        ("i4", 65535, "32-bit"),
     ],
 )
 def test_deep_grey_tiff(tmp_path, byteorder, dtype, top, note):
@@ -287,7 +292,8 @@ def test_deep_grey_tiff(tmp_path, byteorder, dtype, top, note):
     tifffile.imwrite(tmp_path / "a.tif", values, byteorder=byteorder)
     picture = read(tmp_path / "a.tif")
     assert np.abs(picture.rgb[0, :, 0].astype(int) - np.arange(256)).max() <= 1
-    assert picture.notes == (f"{note} was converted to 8-bit RGB",)
+    assert picture.pixels.grey and np.abs(picture.pixels.deep[0] / 257.0 - np.arange(256)).max() <= 1
+    assert picture.notes == ((f"{note} greyscale was reduced to 16 bits",) if note else ())
 
 
 def test_float_tiff_is_clipped(tmp_path):
@@ -300,7 +306,8 @@ def test_deep_colour_tiff(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", smooth().astype(np.uint16) * 257, photometric="rgb")
     picture = read(tmp_path / "a.tif")
     np.testing.assert_array_equal(picture.rgb, smooth())
-    assert picture.notes == ("16-bit colour was reduced to 8-bit",)
+    np.testing.assert_array_equal(picture.pixels.deep, smooth().astype(np.uint16) * 257)
+    assert picture.notes == ()
 
 
 def test_lab_tiff(tmp_path):

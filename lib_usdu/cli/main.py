@@ -129,12 +129,14 @@ def _upscale_file(
     from ..engine import upscale
     from ..enlarge.seamless import resizer
     from ..enlarge.windows import resize
+    from ..pictures.cutout import carried_outward
 
     picture = imagefile.read(job.source, max_pixels=_max_pixels(args))
     for note in picture.notes:
         _say(f"{name}: {note}")
+    rgb = picture.rgb if picture.alpha is None else carried_outward(picture.rgb, picture.alpha)
     with bar:
-        result = upscale(picture.rgb, options, host, mask=_mask(args))
+        result = upscale(rgb, options, host, mask=_mask(args))
     height, width = result.image.shape[:2]
     target = job.target if result.finished else job.target.with_stem(job.target.stem + "-unfinished")
     alpha = None

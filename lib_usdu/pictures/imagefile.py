@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import secrets
 import threading
@@ -14,32 +13,34 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, ImageCms, PngImagePlugin, UnidentifiedImageError
+from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
 from ..errors import InputError, OutputError
-from . import largetiff
+from . import deep, largetiff
+from .modes import Pixels, pixels_of
 
 OUTPUT_FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF"}
 INPUT_EXTENSIONS = {*OUTPUT_FORMATS, ".jfif", ".bmp", ".gif", ".avif", ".jp2", ".ppm", ".pgm"}
 # Named ones only: Pillow would hand an EPS to Ghostscript, and takes noise for a TGA.
 _INPUT_FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "TIFF", "GIF", "BMP", "AVIF", "HEIF", "JPEG2000", "PPM", "ICO")
 _UPRIGHT = dict(enumerate(map(Image.Transpose, (0, 3, 1, 5, 4, 6, 2)), start=2))  # by EXIF orientation
-_KINDS = {"1": "1-bit grey", "L": "greyscale", "LA": "greyscale", "P": "palette colour", "PA": "palette colour"}
 _ORIENTATION, _DESCRIPTION, _EXIF, _USER_COMMENT, _BITS_PER_SAMPLE = 0x0112, 0x010E, 0x8769, 0x9286, 0x0102
 LARGE_TIFF = 2**26
 """Pixels beyond which a TIFF is written tile by tile."""
-_process_wide = threading.Lock()
+_process_wide = threading.RLock()
 
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """What was read: uint8, upright. `icc` is valid for `rgb`; `notes` says each conversion that was made."""
+    """What was read, upright. `pixels` as `modes` gives them; `notes` says each conversion that was made."""
 
-    rgb: np.ndarray
-    alpha: np.ndarray | None = None
-    icc: bytes | None = None
+    pixels: Pixels
     dpi: tuple[float, float] | None = None
     notes: tuple[str, ...] = ()
+
+    rgb = property(lambda self: self.pixels.rgb)
+    alpha = property(lambda self: self.pixels.alpha)
+    icc = property(lambda self: self.pixels.icc)
 
 
 def read(path: str | os.PathLike, *, max_pixels: int) -> Picture:
@@ -49,20 +50,35 @@ def read(path: str | os.PathLike, *, max_pixels: int) -> Picture:
         if not 0 < pixels <= max_pixels:
             raise InputError(f"{path}: {image.width} x {image.height} = {pixels} pixels; the limit is {max_pixels}")
         # Pillow opens 16-bit colour as 8-bit, and forgets on loading how the file had it.
-        deep = image.mode[0] == "I" or (image.format == "PNG" and ";16" in str(image.tile))
-        bits = max(getattr(image, "tag_v2", {}).get(_BITS_PER_SAMPLE, (16 if deep else 8,)))
-        image.load()
-        upright = image
-        if image.format != "TIFF":  # Pillow turns those while loading, and some versions leave the tag
-            with suppress(Exception):  # a damaged EXIF block must not cost the picture
-                upright = image.transpose(_UPRIGHT[image.getexif()[_ORIENTATION]])
-        rgb, alpha, icc, notes = _to_rgb(upright, bits)
+        deep_colour = deep.is_deep_colour(image)
+        sixteen = deep_colour or image.mode[0] == "I" or ";16" in str(image.tile)
+        bits = max(getattr(image, "tag_v2", {}).get(_BITS_PER_SAMPLE, (16 if sixteen else 8,)))
+        found = pixels_of(_upright(image), bits=bits, deep=_deep(path, image) if deep_colour else None)
+        notes = list(found.notes)
         dpi = tuple(map(float, image.info.get("dpi", (0, 0))))
         frames = getattr(image, "n_frames", 1)  # counting seeks through the file and so replaces the pixels: last
         if frames > 1:
             pages = image.format in ("TIFF", "MPO", "ICO")
             notes.append(f"first of {frames} pages used" if pages else f"animated: first of {frames} frames used")
-        return Picture(np.array(rgb), alpha, icc, dpi if all(1 <= v <= 65535 for v in dpi) else None, tuple(notes))
+        return Picture(found, dpi if all(1 <= v <= 65535 for v in dpi) else None, tuple(notes))
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """The image, loaded and turned as its EXIF orientation says."""
+    image.load()
+    if image.format != "TIFF":  # Pillow turns those while loading, and some versions leave the tag
+        with suppress(Exception):  # a damaged EXIF block must not cost the picture
+            return image.transpose(_UPRIGHT[image.getexif()[_ORIENTATION]])
+    return image
+
+
+def _deep(path: str | os.PathLike, image: Image.Image) -> np.ndarray | None:
+    """uint16 (h, w, 3) of a 16-bit colour picture; None where Pillow gives 8 bits only."""
+    with _opened(path) as again:
+        if not deep.swap_bytes(again):
+            return None
+        low = np.array(_upright(again))[..., :3]
+    return deep.joined(np.array(_upright(image))[..., :3], low)
 
 
 def read_infotext(path: str | os.PathLike) -> str | None:
@@ -184,44 +200,3 @@ def _opened(path: str | os.PathLike) -> Iterator[Image.Image]:
     except Exception as error:  # from SyntaxError to struct.error
         verdict = "cannot be read" if getattr(error, "errno", None) else "is damaged or incomplete"
         raise InputError(f"{path}: {verdict} ({_reason(error)})") from error
-
-
-def _to_rgb(image: Image.Image, bits: int) -> tuple[Image.Image, np.ndarray | None, bytes | None, list[str]]:
-    """RGB, alpha, the profile if it still holds, notes."""
-    icc, kind, alpha, notes = image.info.get("icc_profile"), _KINDS.get(image.mode, image.mode), None, []
-    if image.mode in ("La", "RGBa"):  # premultiplied
-        image = image.convert(image.mode.upper())
-    if image.mode in ("LA", "PA", "RGBA") or ("transparency" in image.info and bits <= 8):
-        alpha = np.array(image.convert("RGBA").getchannel("A"))
-    if image.mode[0] in "IF":
-        kind = "32-bit float greyscale" if image.mode == "F" else f"{bits}-bit greyscale"
-        image = _deep_to_grey(image, bits)
-    elif bits > 8:
-        notes.append("16-bit colour was reduced to 8-bit")
-    space = icc[16:20] if icc and icc[36:40] == b"acsp" else None
-    srgb = _to_srgb(image, icc, space)
-    if not kind.startswith("RGB"):
-        notes.append(f"{kind} was converted to {'sRGB' if srgb else '8-bit RGB'}")
-    if srgb:
-        return srgb, alpha, None, notes
-    if icc and (space != b"RGB " or image.mode == "CMYK"):
-        notes.append("the colour profile does not fit the colours and was dropped")
-        icc = None
-    return image.convert("RGB"), alpha, icc, notes
-
-
-def _to_srgb(image: Image.Image, icc: bytes | None, space: bytes | None) -> Image.Image | None:
-    """Colours that are not RGB, by the profile that describes them. LAB needs none, but the same machinery."""
-    mode = image.mode[:1] if image.mode == "LA" else image.mode
-    if mode == "LAB" or (mode, space) in (("L", b"GRAY"), ("CMYK", b"CMYK")):
-        with suppress(ImageCms.PyCMSError, OSError, ValueError, ImportError):
-            source = ImageCms.createProfile("LAB") if mode == "LAB" else ImageCms.ImageCmsProfile(io.BytesIO(icc))
-            srgb = ImageCms.createProfile("sRGB")
-            return ImageCms.profileToProfile(image.convert(mode), source, srgb, outputMode="RGB")
-    return None
-
-
-def _deep_to_grey(image: Image.Image, bits: int) -> Image.Image:
-    values = np.nan_to_num(np.asarray(image, dtype=np.float32))
-    white = (1.0 if values.max() <= 1 else 255.0) if image.mode == "F" else max(2.0 ** min(bits, 16) - 1, values.max())
-    return Image.fromarray(np.clip(values * (255 / white) + 0.5, 0, 255).astype(np.uint8))
