@@ -11,7 +11,7 @@ import time
 
 import numpy as np
 
-from lib_usdu.cli.main import peak_rss_mb
+from lib_usdu.cli.report import peak_rss_mb
 from lib_usdu.engine import upscale
 from lib_usdu.options import Options
 from lib_usdu.standalone.host import IdentityRefiner, LocalHost

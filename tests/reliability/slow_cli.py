@@ -9,6 +9,7 @@ sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1]), 
 from faulty import FaultyRefiner  # noqa: E402
 
 from lib_usdu.cli import main as cli  # noqa: E402
+from lib_usdu.cli import models  # noqa: E402
 from lib_usdu.standalone.host import LocalHost  # noqa: E402
 
 
@@ -19,5 +20,5 @@ class SlowRefiner(FaultyRefiner):
 
 
 if __name__ == "__main__":
-    cli._host = lambda args, options: LocalHost(SlowRefiner(), journal_folder=args.journal)
+    models.host_of = lambda args, options: LocalHost(SlowRefiner(), journal_folder=args.journal)
     sys.exit(cli.main())

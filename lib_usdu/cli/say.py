@@ -1,0 +1,22 @@
+"""What the command line prints, and the words of its errors."""
+
+from __future__ import annotations
+
+import sys
+
+from ..errors import OptionError, TooLarge
+from .given import FLAGS
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
+def message(error: BaseException) -> str:
+    if isinstance(error, OptionError) and error.option in FLAGS:
+        return str(error).replace(error.option, FLAGS[error.option], 1)
+    if isinstance(error, TooLarge):
+        return f"{error} (--allow-huge lifts it)"
+    if isinstance(error, MemoryError):
+        return "not enough memory; try a smaller --scale"
+    return str(error)
