@@ -6,7 +6,7 @@ TORCHVISION ?= torchvision==0.28.0
 PY := .venv/bin/python
 PIP := .venv/bin/pip --disable-pip-version-check
 
-.PHONY: demo test bench quality embedded reliability fuzz lint clean browser
+.PHONY: gpu demo test bench quality embedded reliability fuzz lint clean browser
 
 demo: .venv/ready
 	@mkdir -p out
@@ -35,6 +35,10 @@ reliability: .venv/ready
 	OMP_NUM_THREADS=2 USDU_COUNTS=out/reliability.json USDU_KILLS=50 USDU_SECONDS=3600 USDU_FAULT_STEP=1 USDU_FUZZ=20000 \
 		$(PY) -m pytest tests/reliability tests/webui/test_reliability.py
 	$(PY) -m bench.reliability out/reliability.json
+
+# On a machine with an accelerator; under six minutes. Writes gpu.json and gpu.md.
+gpu: .venv/ready
+	$(PY) -m bench.gpu --out out/gpu
 
 fuzz: .venv/ready
 	OMP_NUM_THREADS=2 USDU_FUZZ=20000 $(PY) -m pytest tests/reliability tests/webui/test_reliability.py -k fuzz
