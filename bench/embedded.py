@@ -20,10 +20,11 @@ from PIL import Image
 
 from lib_usdu.embedded import DEFAULT_UPSCALER
 from lib_usdu.engine import upscale
+from lib_usdu.enlarge.upscalers import EMBEDDED_UPSCALER
 from lib_usdu.enlarge.windows import resize
 from lib_usdu.options import Options
 from lib_usdu.standalone.checkpoints import EMBEDDED, load_checkpoint
-from lib_usdu.standalone.host import EMBEDDED_UPSCALER, LocalHost
+from lib_usdu.standalone.host import LocalHost
 from lib_usdu.standalone.refiner import DiffusersRefiner, Sampling
 
 from .measures import gmsd, psnr

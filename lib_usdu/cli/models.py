@@ -8,11 +8,11 @@ from functools import partial
 from typing import Any
 
 from ..enlarge.spandrel_model import MODEL_FILES
+from ..enlarge.upscalers import EMBEDDED_UPSCALER
 from ..enlarge.windows import RESAMPLERS
 from ..errors import OptionError
 from ..host import Abilities
 from ..options import Options
-from ..standalone.host import EMBEDDED_UPSCALER
 from .say import say
 
 EMBEDDED_HINT = (

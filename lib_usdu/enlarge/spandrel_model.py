@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,7 @@ class SpandrelModel:
         if not path.is_file():
             raise ModelError(f"upscaler: {path}: no such file")
         try:
-            descriptor = spandrel.ModelLoader().load_from_file(path)
+            descriptor = _descriptor(path)
         except Exception as error:  # spandrel passes on whatever torch, safetensors and zipfile raise
             reason = next(iter(str(error).strip().splitlines()), repr(error))
             raise ModelError(f"upscaler: {path}: not a model that spandrel knows ({reason})") from error
@@ -82,3 +83,19 @@ class SpandrelModel:
             else:
                 output = self.descriptor(pixels)
         return output.expand(-1, 3, -1, -1) if output.shape[1] == 1 else output[:, :3]
+
+
+def _descriptor(path: Path) -> Any:
+    """spandrel's descriptor of the network in a file.
+
+    A webui puts a stricter function in the place of `torch.load`. It refuses files that a recent torch has written (a
+    zip with a record `.format_version`) and returns None. Those are read with torch's own function, weights only.
+    """
+    import spandrel
+    import torch
+
+    own = torch.serialization.load
+    if torch.load is own or path.suffix.lower() == ".safetensors" or not zipfile.is_zipfile(path):
+        return spandrel.ModelLoader().load_from_file(path)
+    weights = own(path, map_location="cpu", weights_only=True)
+    return spandrel.ModelLoader().load_from_state_dict(spandrel.canonicalize_state_dict(weights))

@@ -34,8 +34,9 @@ SMALLEST_WINDOW = 64
 
 
 def known_name(name: str, names: Iterable[str]) -> str:
-    """The name as it is written among `names`, whatever its case; as it is where it is not among them."""
-    return next((known for known in names if known.casefold() == name.casefold()), name)
+    """The name as it is written among `names`: exactly, else whatever its case; as it is where it is not among them."""
+    names = list(names)
+    return name if name in names else next((known for known in names if known.casefold() == name.casefold()), name)
 
 
 WHOLE_RESIZE = 2**24

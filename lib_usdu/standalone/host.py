@@ -13,16 +13,12 @@ import numpy as np
 
 from ..batch_size import BatchLimits, BatchSize
 from ..enlarge.precision import multiplies_bfloat16
-from ..enlarge.spandrel_model import MODEL_FILES, SpandrelModel
-from ..enlarge.windows import OVERLAP, RESAMPLERS, WINDOW, known_name, resize, upscale
-from ..errors import OptionError
+from ..enlarge.spandrel_model import MODEL_FILES
+from ..enlarge.upscalers import Source, Upscalers, model_path
+from ..enlarge.windows import RESAMPLERS
 from ..host import Batch, Fusion, Host, Progress, no_fused, one_at_a_time
-from ..options import listed
 from ..pictures import infotext
 from ..resume.digest import digest
-from ..run.memory import give_back, short, upscaler_windows
-
-EMBEDDED_UPSCALER = "SPAN x4"
 
 
 class Refiner:
@@ -101,7 +97,8 @@ class LocalHost(Host):
         self.save_memory, self.more_precise = refiner.save_memory, refiner.more_precise
         self.pictures_at_once = refiner.pictures_at_once
         self._learned: dict[Any, BatchSize] = {}
-        self._models: dict[str, SpandrelModel] = {}  # kept for the next picture
+        also = f", or the path of a {' '.join(MODEL_FILES)} file"
+        self._upscalers = Upscalers(self.upscalers, self._source, also=also)
 
     @property
     def batch_sizes(self) -> dict[Any, BatchSize]:
@@ -119,33 +116,19 @@ class LocalHost(Host):
         return [*RESAMPLERS, *self.upscaler_files]
 
     def upscale(self, rgb: np.ndarray, name: str, width: int, height: int) -> np.ndarray:
-        name = known_name(name, self.upscalers())
-        if name in RESAMPLERS:
-            return resize(rgb, width, height, RESAMPLERS[name])
-        enlarged = upscale(
-            rgb,
-            self._model(name),
-            width,
-            height,
-            batch=upscaler_windows(self.device, WINDOW + 2 * OVERLAP),
-            progress=lambda done, total: self.on_progress(Progress("upscale", done, total)),
-            stop=self.stop_requested,
-        )
-        if short(self.device, self.default_tile, self.default_tile):
-            self._models.clear()
-            give_back()
-        return enlarged
+        return self._upscalers.enlarge(
+            rgb, name, width, height, device=self.device, tile=self.default_tile,
+            progress=lambda done, total: self.on_progress(Progress("upscale", done, total)), stop=self.stop_requested,
+        )  # fmt: skip
 
     def upscaler_identity(self, name: str) -> str | None:
         """The content of the model's file; None for plain resampling, which is quickly done again."""
-        name = known_name(name, self.upscalers())
-        path = None if name in RESAMPLERS else self.upscaler_files.get(name) or _model_path(name)
-        return digest(Path(path).read_bytes(), str(self.device), multiplies_bfloat16(self.device)) if path else None
+        path = self._upscalers.file(name)
+        return digest(path.read_bytes(), str(self.device), multiplies_bfloat16(self.device)) if path else None
 
     def check_upscaler(self, name: str) -> None:
         """Raises OptionError when there is no such upscaler, ModelError when its file is none."""
-        if known_name(name, RESAMPLERS) not in RESAMPLERS:
-            self._model(name)
+        self._upscalers.check(name, self.device)
 
     def refine(self, batch: Batch) -> np.ndarray:
         return self.refiner.refine(batch, self.stop_requested)
@@ -162,17 +145,6 @@ class LocalHost(Host):
     def stop_requested(self) -> bool:
         return self.stop
 
-    def _model(self, name: str) -> SpandrelModel:
-        if name not in self._models:
-            path = self.upscaler_files.get(name) or _model_path(name)
-            if path is None:
-                raise OptionError(
-                    "upscaler", name, f"{listed(self.upscalers())}, or the path of a {' '.join(MODEL_FILES)} file"
-                )
-            self._models[name] = SpandrelModel.load(path, self.device)
-        return self._models[name]
-
-
-def _model_path(name: str) -> Path | None:
-    path = Path(name).expanduser()
-    return path if path.suffix.lower() in MODEL_FILES and path.is_file() else None
+    def _source(self, name: str) -> Source | None:
+        path = self.upscaler_files.get(name) or model_path(name)
+        return None if path is None else Source(Path(path))

@@ -7,8 +7,9 @@ from here. File:line references are to AUTOMATIC1111 v1.10.1.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import suppress
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -143,3 +144,21 @@ def refresh_upscalers() -> None:
 def own_generators() -> Any:
     """A context in which torch's global generators may be used; they are put back afterwards."""
     return torch.random.fork_rng(devices=[devices.device] if torch.device(devices.device).type == "cuda" else [])
+
+
+@contextmanager
+def reports_heard() -> Iterator[list[str]]:
+    """The errors that the host reports on its console and then swallows, one line each with their reason."""
+    lines: list[str] = []
+    report = errors.report
+
+    def heard(message: Any, *args: Any, **kwargs: Any) -> None:
+        reason = sys.exc_info()[1]
+        lines.append(f"{message}" if reason is None else f"{message} ({type(reason).__name__}: {reason})")
+        report(message, *args, **kwargs)
+
+    errors.report = heard
+    try:
+        yield lines
+    finally:
+        errors.report = report

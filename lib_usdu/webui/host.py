@@ -18,22 +18,23 @@ from PIL import Image
 
 from ..batch_size import BatchLimits, BatchSize
 from ..enlarge.resize_mode import fit
-from ..enlarge.windows import RESAMPLERS, known_name
+from ..enlarge.windows import RESAMPLERS, resize
 from ..errors import ModelError, NotANumber, Skipped, Stopped
 from ..host import Batch, Fusion, Host, Progress
 from ..options import INFOTEXT_PREFIX, Options
 from ..options.tile_prompts import has_extra_networks
-from ..run.memory import give_back, short, windows_that_fit
-from . import environment, other_extensions, upscaler_files
+from ..run.memory import windows_that_fit
+from . import environment, other_extensions
 from .controlnet import ControlNetUnits
 from .encoding import encoding_alone
 from .environment import devices, errors, processing, shared
 from .fingerprint import stamp, webui_identity
 from .fused_call import FusedCall, cannot_fuse
 from .infotext import described
-from .progress_bar import Jobs, interrupted_or_skipped, say, state_kept
+from .progress_bar import Jobs, interrupted_or_skipped, leaves_upscaling, say, state_kept, stop_requested
 from .prompts import Prompts
 from .tile_call import forget_pictures, own_method, tile_processing
+from .upscaler_files import UPSCALERS, upscaler_names
 
 _SHOWN_EVERY = 0.5  # seconds between two previews of the canvas; making one takes 5 ms
 _batch_sizes: dict[Any, dict[Any, BatchSize]] = {}  # by checkpoint
@@ -69,7 +70,7 @@ class WebuiHost(Host):
             self.comments["Ultimate SD Upscale leaves the refiner out: it would swap checkpoints twice a tile."] = 1
 
     def upscalers(self) -> list[str]:
-        return upscaler_files.upscaler_names()
+        return upscaler_names()
 
     def announce(self, parameters: dict[str, str], tiles: int) -> None:
         """Before the first tile: ControlNet looks for our keys in the generation parameters of every call."""
@@ -88,15 +89,17 @@ class WebuiHost(Host):
 
     def upscale(self, rgb: np.ndarray, name: str, width: int, height: int) -> np.ndarray:
         """By spandrel where the upscaler is a file it knows, else by the host; honours the tab's resize mode."""
-        enlarge = upscaler_files.upscaler(
-            name, progress=self._upscale_progress, leave=self._leave_upscaling, skipped=self._upscaling_skipped
-        )
-        enlarged = fit(rgb, width, height, self.resize_mode, enlarge)
-        if short(devices.device, self.default_tile, self.default_tile):
-            del enlarge
-            upscaler_files.let_go()
-            give_back()
-        return enlarged
+        try:
+            return UPSCALERS.enlarge(
+                rgb, name, width, height, device=getattr(devices, "device_esrgan", None) or devices.device,
+                tile=self.default_tile, mode=self.resize_mode, progress=self._upscale_progress,
+                stop=lambda: leaves_upscaling(shared.state),
+            )  # fmt: skip
+        except Stopped:
+            if self.stop_requested():
+                raise
+        shared.state.skipped, self.upscale_skipped = False, True  # Skip ends this stage only
+        return fit(rgb, width, height, self.resize_mode, resize)
 
     @property
     def works_apart(self) -> bool:
@@ -197,15 +200,10 @@ class WebuiHost(Host):
         )  # fmt: skip
 
     def upscaler_identity(self, name: str) -> Any:
-        name = known_name(name, self.upscalers())
+        name = UPSCALERS.name(name)
         if name in RESAMPLERS:
             return None
-        return (
-            name,
-            stamp(upscaler_files.file_of(name)),
-            self.resize_mode,
-            dict(shared.opts.data),
-        )
+        return name, stamp(UPSCALERS.file(name)), self.resize_mode, dict(shared.opts.data)
 
     @contextmanager
     def more_precise(self) -> Iterator[None]:
@@ -263,7 +261,7 @@ class WebuiHost(Host):
             shared.state.assign_current_image(Image.fromarray(np.ascontiguousarray(canvas[::step, ::step])))
 
     def stop_requested(self) -> bool:
-        return bool(shared.state.interrupted or getattr(shared.state, "stopping_generation", False))
+        return stop_requested(shared.state)
 
     def infotext(self, parameters: dict[str, str]) -> str:
         p = self.describe(parameters)
@@ -277,15 +275,5 @@ class WebuiHost(Host):
             shared.sd_model,
         )  # fmt: skip
 
-    def _leave_upscaling(self) -> bool:
-        return self.stop_requested() or bool(getattr(shared.state, "skipped", False))
-
     def _upscale_progress(self, done: int, total: int) -> None:
         say(shared.state, f"Upscaling: window {done} of {total}")
-
-    def _upscaling_skipped(self) -> bool:
-        """Whether the person left the upscaling by Skip, and not the whole run; told once."""
-        if self.stop_requested():
-            return False
-        shared.state.skipped, self.upscale_skipped = False, True
-        return True

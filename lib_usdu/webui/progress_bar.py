@@ -61,6 +61,16 @@ def say(state: Any, doing: str) -> None:
     state.textinfo = f"Picture {picture}: {doing}" if " out of " in picture else doing
 
 
+def stop_requested(state: Any) -> bool:
+    """Whether the person wants the run to end, now or after the current tile."""
+    return bool(state.interrupted or getattr(state, "stopping_generation", False))
+
+
+def leaves_upscaling(state: Any) -> bool:
+    """Whether the person wants the run to end, or (Skip) the upscaling alone."""
+    return stop_requested(state) or bool(getattr(state, "skipped", False))
+
+
 def interrupted_or_skipped(state: Any) -> bool:
     return bool(state.interrupted or getattr(state, "skipped", False))
 

@@ -1,8 +1,13 @@
-"""The files of the webui's upscalers, and the model that was loaded last."""
+"""The webui's upscalers: their names and files, and its own code for those that we cannot load.
+
+File:line references are to AUTOMATIC1111 v1.10.1.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,49 +15,11 @@ import numpy as np
 from PIL import Image
 
 from ..embedded import DEFAULT_UPSCALER
-from ..enlarge.resize_mode import Enlarge
-from ..enlarge.spandrel_model import MODEL_FILES, SpandrelModel
-from ..enlarge.windows import OVERLAP, RESAMPLERS, WINDOW, known_name, resize
-from ..enlarge.windows import upscale as run_model
-from ..errors import ModelError, OptionError, Stopped
-from ..options import listed
-from ..run.memory import upscaler_windows
-from ..standalone.host import EMBEDDED_UPSCALER
-from .environment import devices, shared
-
-_last: tuple[tuple, SpandrelModel] | None = None  # for the next picture of a folder
-
-
-def of_this_name(upscalers: Iterable[Any], name: str) -> Any:
-    """The host's upscaler of this name; None for the one that comes with the extension."""
-    return next((known for known in upscalers if known.name == name), None)
-
-
-def model_file(upscaler: Any) -> Path:
-    """Where the model of an upscaler of the host is; perhaps an address it would download it from. None: ours."""
-    if upscaler is None:
-        return DEFAULT_UPSCALER
-    return Path(str(getattr(upscaler, "local_data_path", None) or upscaler.data_path or ""))
-
-
-def loaded(path: Path, device: Any) -> SpandrelModel | None:
-    """Our own loader's model, kept for the next picture; None for what it does not know (LDSR, a download)."""
-    global _last  # noqa: PLW0603
-    if path.suffix.lower() not in MODEL_FILES or not path.is_file():
-        return None
-    key = (str(path), path.stat().st_mtime_ns, str(device))
-    if _last is None or _last[0] != key:
-        try:
-            _last = key, SpandrelModel.load(path, device)
-        except ModelError:
-            return None
-    return _last[1]
-
-
-def let_go() -> None:
-    """The model's memory is needed."""
-    global _last  # noqa: PLW0603
-    _last = None
+from ..enlarge.upscalers import EMBEDDED_UPSCALER, Source, Upscalers
+from ..enlarge.windows import resize
+from ..errors import ModelError, Stopped
+from .environment import reports_heard, shared
+from .progress_bar import leaves_upscaling
 
 
 def upscaler_names() -> list[str]:
@@ -62,47 +29,65 @@ def upscaler_names() -> list[str]:
 
 def ready_names() -> list[str]:
     """Those whose file is there: others would be downloaded first."""
-    return [known.name for known in shared.sd_upscalers if model_file(known).is_file()] + [EMBEDDED_UPSCALER]
+    return [known.name for known in shared.sd_upscalers if _file(known).is_file()] + [EMBEDDED_UPSCALER]
 
 
-def file_of(name: str) -> Path:
-    """Where the model of the upscaler of this name is."""
-    return model_file(of_this_name(shared.sd_upscalers, name))
+def _source(name: str) -> Source | None:
+    found = next((known for known in shared.sd_upscalers if known.name == name), None)
+    if found is not None:
+        return Source(_file(found), partial(_by_host, found))
+    return Source(DEFAULT_UPSCALER) if name == EMBEDDED_UPSCALER else None
 
 
-def upscaler(
-    name: str, *, progress: Callable[[int, int], None], leave: Callable[[], bool], skipped: Callable[[], bool]
-) -> Enlarge:
-    """The upscaler of this name. Raises OptionError for an unknown one.
-
-    progress: told (windows done, windows). leave: whether the person wants to leave the upscaling. skipped: whether
-    only this stage, and not the whole run.
-    """
-    name = known_name(name, upscaler_names())
-    if name in RESAMPLERS:
-        return lambda rgb, width, height: resize(rgb, width, height, RESAMPLERS[name])
-    found = of_this_name(shared.sd_upscalers, name)
-    if found is None and name != EMBEDDED_UPSCALER:
-        raise OptionError("upscaler", name, listed(upscaler_names()))
-    model = loaded(model_file(found), getattr(devices, "device_esrgan", None) or devices.device)
-
-    def enlarge(rgb: np.ndarray, width: int, height: int) -> np.ndarray:
-        try:
-            if model is None:
-                return _by_host(found, rgb, width, height, leave)
-            windows = upscaler_windows(model.device, WINDOW + 2 * OVERLAP)
-            return run_model(rgb, model, width, height, batch=windows, progress=progress, stop=leave)
-        except Stopped:
-            if skipped():
-                return resize(rgb, width, height)
-            raise
-
-    return enlarge
+def _file(upscaler: Any) -> Path:
+    """Where the network of an upscaler of the host is; perhaps an address the host would download it from."""
+    return Path(str(getattr(upscaler, "local_data_path", None) or upscaler.data_path or ""))
 
 
-def _by_host(upscaler: Any, rgb: np.ndarray, width: int, height: int, leave: Callable[[], bool]) -> np.ndarray:
+UPSCALERS = Upscalers(upscaler_names, _source)
+
+
+def _by_host(upscaler: Any, rgb: np.ndarray, width: int, height: int, reason: str) -> np.ndarray:
+    """The host's `scaler.upscale`. Raises ModelError, with file and reason, where the host cannot run the network
+    either: it then reports the error on its console and returns the picture unchanged (esrgan_model.py:31)."""
     scale = max(width / rgb.shape[1], height / rgb.shape[0])
-    enlarged = upscaler.scaler.upscale(Image.fromarray(rgb), scale, upscaler.data_path)
-    if leave():  # the host then returns the picture as it was (upscaler_utils.py:72)
+    picture = Image.fromarray(rgb)
+    with reports_heard() as reports, _unchanged(upscaler.scaler, reports) as unchanged:
+        try:
+            enlarged = upscaler.scaler.upscale(picture, scale, upscaler.data_path)
+        except Exception as error:
+            raise _fails(upscaler, reason, f"{type(error).__name__}: {error}") from error
+    if leaves_upscaling(shared.state):  # the host then returns the picture as it was (upscaler_utils.py:72)
         raise Stopped("stopped while upscaling")
+    if unchanged or (enlarged is picture and scale > 1):
+        raise _fails(upscaler, reason, "; ".join(reports) or "the webui returned the picture unchanged")
     return resize(np.asarray(enlarged.convert("RGB")), width, height)
+
+
+def _fails(upscaler: Any, *reasons: str) -> ModelError:
+    lines = (line for reason in reasons if reason for line in [" ".join(reason.split())[:300]])
+    return ModelError(f"upscaler {upscaler.name} ({_file(upscaler)}) cannot be used: {'; '.join(lines)}")
+
+
+@contextmanager
+def _unchanged(scaler: Any, reports: list[str]) -> Iterator[list[bool]]:
+    """A list that is empty as long as every call of the scaler's network has made a new picture.
+
+    The host resizes whatever comes back with Lanczos (upscaler.py:73), so its result does not show it.
+    """
+    original, unchanged = getattr(scaler, "do_upscale", None), []
+    if original is None or "do_upscale" in vars(scaler):
+        yield unchanged
+        return
+
+    def watched(picture: Image.Image, *args: Any, **kwargs: Any) -> Image.Image:
+        result = original(picture, *args, **kwargs)
+        if result is picture or (reports and np.array_equal(np.asarray(result), np.asarray(picture))):
+            unchanged.append(True)
+        return result
+
+    scaler.do_upscale = watched
+    try:
+        yield unchanged
+    finally:
+        del scaler.do_upscale

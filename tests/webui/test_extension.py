@@ -15,6 +15,7 @@ from probes.harness import make, options
 
 from lib_usdu import noise
 from lib_usdu.embedded import DEFAULT_UPSCALER
+from lib_usdu.enlarge import spandrel_model
 from lib_usdu.geometry import Region
 from lib_usdu.options import OWN_ARGUMENTS, VERSION_MARKER, Options
 from lib_usdu.webui import script as webui
@@ -501,9 +502,9 @@ def test_the_upscaler_that_comes_with_the_extension(extension):
 
 def test_an_upscaler_is_loaded_once_for_a_folder(extension, monkeypatch):
     loads = []
-    original = upscaler_files.SpandrelModel.load
-    monkeypatch.setattr(upscaler_files, "_last", None)
-    monkeypatch.setattr(upscaler_files.SpandrelModel, "load", lambda *args: loads.append(1) or original(*args))
+    original = spandrel_model.SpandrelModel.load
+    monkeypatch.setattr(upscaler_files.UPSCALERS, "_last", None)
+    monkeypatch.setattr(spandrel_model.SpandrelModel, "load", lambda *args: loads.append(1) or original(*args))
     for _ in range(3):
         ask([{"upscaler": "SPAN", "redraw_mode": "none"}])
     assert len(loads) == 1

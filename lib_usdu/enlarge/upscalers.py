@@ -1,0 +1,133 @@
+"""Upscalers by name, for every host: a plain resampler, a network in a file, or code that only the host has."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import ModelError, OptionError
+from ..run.memory import give_back, short, upscaler_windows
+from .resize_mode import STRETCH, Enlarge, fit
+from .spandrel_model import MODEL_FILES, SpandrelModel
+from .windows import OVERLAP, RESAMPLERS, WINDOW, known_name, resize, upscale
+
+EMBEDDED_UPSCALER = "SPAN x4"
+"""The name of the upscaler that comes with the extension."""
+
+ByHost = Callable[[np.ndarray, int, int, str], np.ndarray]
+"""(rgb, width, height, reason) to the picture at this size, by the host's own code.
+
+reason: why we could not load the upscaler, "" where we did not try. It goes into the ModelError that the call raises
+when the host cannot run the upscaler either.
+"""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where an upscaler comes from.
+
+    file: the network's; it may be missing where the host would download it. by_host: None where the host has no code
+    of its own for it.
+    """
+
+    file: Path | None
+    by_host: ByHost | None = None
+
+
+class Upscalers:
+    """All upscalers of a host. Keeps the network that was loaded last, for the next picture of a folder.
+
+    names: those the host offers, in the order of their index. find: the source for a name; None for an unknown one.
+    """
+
+    def __init__(self, names: Callable[[], Iterable[str]], find: Callable[[str], Source | None], *, also: str = ""):
+        """also: what is allowed besides the names, for the message about an unknown one."""
+        self._names, self._find, self._also = names, find, also
+        self._last: tuple[tuple[str, int, str], SpandrelModel] | None = None
+        self._lock = threading.Lock()
+
+    def name(self, name: str) -> str:
+        """The name as the host writes it; letters' case does not matter. Raises OptionError for an unknown upscaler."""
+        known = known_name(name, [*self._names(), *RESAMPLERS])
+        if known not in RESAMPLERS and self._find(known) is None:
+            raise OptionError("upscaler", name, ", ".join(self._names()) + self._also)
+        return known
+
+    def file(self, name: str) -> Path | None:
+        """The network's file; None for plain resampling and where the file is not there yet."""
+        known = self.name(name)
+        file = None if known in RESAMPLERS else self._find(known).file
+        return file if file is not None and file.is_file() else None
+
+    def check(self, name: str, device: Any) -> None:
+        """Raises OptionError for an unknown upscaler, ModelError for a file that is no model for RGB pictures."""
+        known = self.name(name)
+        if known not in RESAMPLERS:
+            source = self._find(known)
+            if source.by_host is None:
+                self._load(source.file, device)
+
+    def enlarge(
+        self,
+        rgb: np.ndarray,
+        name: str,
+        width: int,
+        height: int,
+        *,
+        device: Any,
+        tile: int,
+        mode: int = STRETCH,
+        progress: Callable[[int, int], None] = lambda done, total: None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> np.ndarray:
+        """The picture, uint8 (h, w, 3), at exactly width x height.
+
+        device: where networks run. tile: side in px of the tiles that come next; the network is let go where its
+        memory is needed for them. mode: what to do with another shape (resize_mode). progress: told (windows done,
+        windows). stop: whether to leave. Raises OptionError, ModelError, and Stopped.
+        """
+        enlarged = fit(rgb, width, height, mode, self._enlarger(self.name(name), device, progress, stop))
+        if short(device, tile, tile):
+            self._last = None
+            give_back()
+        return enlarged
+
+    def _enlarger(
+        self, name: str, device: Any, progress: Callable[[int, int], None], stop: Callable[[], bool]
+    ) -> Enlarge:
+        if name in RESAMPLERS:
+            return lambda rgb, width, height: resize(rgb, width, height, RESAMPLERS[name])
+        source, reason = self._find(name), ""
+        ours = source.file is not None and source.file.suffix.lower() in MODEL_FILES and source.file.is_file()
+        if ours or source.by_host is None:
+            try:
+                model = self._load(source.file, device)
+            except ModelError as error:
+                if source.by_host is None:
+                    raise
+                reason = str(error)
+            else:
+                windows = upscaler_windows(model.device, WINDOW + 2 * OVERLAP)
+                return lambda rgb, width, height: upscale(
+                    rgb, model, width, height, batch=windows, progress=progress, stop=stop
+                )
+        return lambda rgb, width, height: source.by_host(rgb, width, height, reason)
+
+    def _load(self, file: Path | None, device: Any) -> SpandrelModel:
+        with self._lock:
+            key = str(file), file.stat().st_mtime_ns if file.is_file() else 0, str(device)
+            if self._last is None or self._last[0] != key:
+                self._last = None
+                self._last = key, SpandrelModel.load(file, device)
+            return self._last[1]
+
+
+def model_path(name: str) -> Path | None:
+    """A path as the name of an upscaler: that of a model file which exists; None for anything else."""
+    path = Path(name).expanduser()
+    return path if path.suffix.lower() in MODEL_FILES and path.is_file() else None
