@@ -10,9 +10,10 @@ from typing import Any
 from lib_usdu.cli.report import peak_rss_mb
 from lib_usdu.embedded import DEFAULT_UPSCALER
 from lib_usdu.engine import upscale
+from lib_usdu.enlarge.upscalers import EMBEDDED_UPSCALER
 from lib_usdu.options import Options
 from lib_usdu.pictures import imagefile
-from lib_usdu.standalone.host import EMBEDDED_UPSCALER, LocalHost
+from lib_usdu.standalone.host import LocalHost
 
 from .setting import Setting
 
