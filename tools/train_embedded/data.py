@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
-from lib_usdu.enlarge.torchvision_operators import declare_missing_operators
 from lib_usdu.embedded import DEFAULT_UPSCALER
+from lib_usdu.enlarge.torchvision_operators import declare_missing_operators
 
 HELD_BACK = {
     "lomiri_life",

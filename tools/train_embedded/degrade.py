@@ -115,6 +115,6 @@ def degraded(sharp: torch.Tensor, generator: torch.Generator, random: torch.Gene
     times = 0 if uniform(0, 1) < 0.12 else 2 if uniform(0, 1) < 0.25 else 1
     for _ in range(times):
         shift = int(uniform(0, 7.999)), int(uniform(0, 7.999))  # blocks do not start at the patch's corner
-        moved = torch.roll(small, shift, (2, 3))
-        small = torch.roll(jpeg(moved, each(30, 96).round(), subsampled=uniform(0, 1) < 0.7), (-shift[0], -shift[1]), (2, 3))
+        moved = jpeg(torch.roll(small, shift, (2, 3)), each(30, 96).round(), subsampled=uniform(0, 1) < 0.7)
+        small = torch.roll(moved, (-shift[0], -shift[1]), (2, 3))
     return (small * 255).round() / 255

@@ -42,8 +42,9 @@ from safetensors.torch import save_file
 
 from lib_usdu.embedded import HERE
 from lib_usdu.embedded.autoencoder import LappedAutoencoder
-from .data import DRAWINGS, RECIPES, Crops, prepare
 from lib_usdu.embedded.denoiser import Denoiser
+
+from .data import DRAWINGS, RECIPES, Crops, prepare
 
 FLOOR = 0.0025  # a third of an 8-bit level in [-1, 1]: below it an error is rounding, not upscaling
 

@@ -147,7 +147,8 @@ def train(args: argparse.Namespace) -> None:
         losses.append(loss.detach())
         step += 1
         if step % args.say == 0:
-            print(f"{time.perf_counter() - started:6.1f} s  step {step}  loss {float(torch.stack(losses).mean()):.5f}", flush=True)
+            seconds, loss = time.perf_counter() - started, float(torch.stack(losses).mean())
+            print(f"{seconds:6.1f} s  step {step}  loss {loss:.5f}", flush=True)
             losses = []
     model.load_state_dict(average)
     args.out.parent.mkdir(parents=True, exist_ok=True)
