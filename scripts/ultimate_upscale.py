@@ -21,8 +21,5 @@ class Script(scripts.Script):
         self.paste_field_names = built.paste_field_names
         return built.inputs
 
-    def after_component(self, component, **kwargs):
-        panel.after_component(component, kwargs.get("elem_id"))
-
     def run(self, p, *args):
         return webui.run(p, self, args)

@@ -1,6 +1,6 @@
 """The panel of the webui's img2img tab, built from Options. Works with gradio 3.41 and 4.40; knows no webui.
 
-Beside it: panel_text (labels, hints, groups), panel_plan (the live line), panel_page (what runs in the browser).
+Beside it: text.py (labels, hints, groups), live_line.py, page.py (what runs in the browser).
 """
 
 from __future__ import annotations
@@ -30,15 +30,14 @@ from ..options import (
 )
 from ..options.presets import PRESETS, Preset
 from .live_line import PlanHost, describe, line, read_page
-from .page import READ_PAGE, WATCHED, set_denoise, watch
+from .page import OPTION_CHANGED, READ_PAGE, bootstrap, set_denoise
 from .text import INTRODUCTION, LOOKS, NO_PICTURE, PREFIX, PRESETS_HINT, REFRESH, SHOWN, STYLE, groups
 
-__all__ = ["Panel", "PanelHost", "after_component", "build", "describe", "preferred_upscaler", "read_page"]
+__all__ = ["Panel", "PanelHost", "build", "describe", "preferred_upscaler", "read_page"]
 
 _TITLES = {f"{PREFIX}refresh_upscalers": REFRESH} | {
     f"{PREFIX}preset_{number}": preset.about for number, preset in enumerate(PRESETS)
 }
-_PAGE_CHANGED, _OPTION_CHANGED = watch(_TITLES, changed=False), watch(_TITLES, changed=True)
 
 
 class PanelHost(PlanHost, Protocol):
@@ -64,7 +63,7 @@ def build(host: PanelHost, *, on: ModuleType = gradio, max_megapixels: float = 1
     legacy = ["upscaler" if name == "upscaler_index" else name for name in LEGACY_ARGUMENTS]
     groups_laid = groups([*legacy, *OWN_ARGUMENTS])
     with on.Column(elem_id=f"{PREFIX}panel"):
-        info = on.HTML(STYLE + INTRODUCTION)
+        info = on.HTML(STYLE + INTRODUCTION + bootstrap(_TITLES))
         with on.Row(elem_id=f"{PREFIX}presets"):
             buttons = [on.Button(x.name, elem_id=f"{PREFIX}preset_{i}", size="sm") for i, x in enumerate(PRESETS)]
         said = on.HTML(_hint(PRESETS_HINT), elem_id=f"{PREFIX}preset")
@@ -100,16 +99,10 @@ def build(host: PanelHost, *, on: ModuleType = gradio, max_megapixels: float = 1
     describing = partial(describe, host, max_megapixels)
     _listen(on, update, "click", describing, [page, *inputs], plan, js=READ_PAGE)
     for component in inputs:
-        _listen(on, component, "change", None, [], [], js=_OPTION_CHANGED)
+        _listen(on, component, "change", None, [], [], js=OPTION_CHANGED)
     pasted = [(component, partial(_pasted, on, name, host)) for name, component in made.items()]
     in_order = [info, *(made[name] for name in legacy), marker, *(made[name] for name in OWN_ARGUMENTS)]
     return Panel(in_order, pasted, [INFOTEXT_PREFIX + name for name in made])
-
-
-def after_component(component: Any, elem_id: str | None, *, on: ModuleType = gradio) -> None:
-    """For the webui's hook of that name: the live line follows this component, in the browser, if it is WATCHED."""
-    if elem_id in WATCHED and hasattr(component, "change"):
-        _listen(on, component, "change", None, [], [], js=_PAGE_CHANGED)
 
 
 def preferred_upscaler(names: Sequence[str]) -> str:

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
+import html
 import json
 from collections.abc import Mapping
 
 from .text import PREFIX
-
-WATCHED = (
-    "img2img_image", "img2img_sketch", "img2maskimg", "inpaint_sketch", "img_inpaint_base", "script_list",
-    "img2img_width", "img2img_height", "img2img_scale", "img2img_denoising_strength",
-)  # fmt: skip
-"""elem_ids of the webui's components that decide what the live line says."""
 
 _PAGE = """
     const root = typeof gradioApp === 'function' ? gradioApp() : document;
@@ -27,44 +22,62 @@ _PAGE = """
     };"""
 
 READ_PAGE = f"(_, ...values) => {{{_PAGE} window.ultimateupscaleSeen = page(); return [page(), ...values]; }}"
-"""Puts what `panel_plan.read_page` reads in place of the first input."""
+"""Puts what `live_line.read_page` reads in place of the first input."""
+
+OPTION_CHANGED = "() => { window.ultimateupscaleTouched = Date.now(); window.ultimateupscaleSoon?.(); return []; }"
+"""Makes the live line be written anew after the pause, also where the page itself looks the same."""
+
+_PAUSE = 300  # ms from what a person does to a look at the page
+_TICK = 1500  # ms between two looks where nobody does anything: pasted values come without an event
 
 
-_AGAIN = "window.ultimateupscaleSeen = null;"
-# On Forge something watched says "changed" all the time: with a change of nothing the pause would never come.
-_NEW_PAGE = """const now = page();
-    if (window.ultimateupscaleWatch && window.ultimateupscalePage === now) return [];
-    window.ultimateupscalePage = now;"""
+def bootstrap(titles: Mapping[str, str]) -> str:
+    """HTML that starts the watch when the browser shows it: an image that cannot load runs its `onerror`.
 
+    No gradio event is used: in gradio 4 some of the webui's components say "changed" without end, and each one would
+    cost the page a round of events. Shortly after each of the browser's own events, and slowly without, the script
+    looks at the page while the panel is seen, and asks for a new live line once what it sees has stood still for a look.
 
-def watch(titles: Mapping[str, str], *, changed: bool) -> str:
-    """Looks after a pause, and again while the panel is seen: a picture has no size until it is loaded. `changed`:
-    an option did, so the line is to be written anew.
-
-    It also gives buttons their titles, in the page's language, and lets the keyboard reach the accordions, which
+    titles: elem_id of a button to the text shown over it. It also lets the keyboard reach the accordions, which
     gradio 3 forgets.
     """
-    return f"""() => {{{_PAGE}
+    script = f"""{_PAGE}
     const say = (head) => head.setAttribute('aria-expanded', head.classList.contains('open'));
-    for (const head of root.querySelectorAll('#{PREFIX}panel div.label-wrap')) {{
-        const press = (event) => {{
-            if (event.key === 'Enter' || event.key === ' ') {{ event.preventDefault(); head.click(); }}
-        }};
-        const click = () => setTimeout(say, 50, head);
-        Object.assign(head, {{tabIndex: 0, role: 'button', onkeydown: press, onclick: click}});
-        say(head);
-    }}
-    for (const [id, title] of Object.entries({json.dumps(dict(titles))})) {{
-        const button = root.querySelector('#' + id);
-        if (button) button.title = window.localization?.[title] || title;
-    }}
-    {_AGAIN if changed else _NEW_PAGE}
-    clearInterval(window.ultimateupscaleWatch);
-    window.ultimateupscaleWatch = setInterval(() => {{
-        if (root.querySelector('#{PREFIX}plan')?.offsetParent && page() !== window.ultimateupscaleSeen)
-            root.querySelector('#{PREFIX}update_plan')?.click();
-    }}, 300);
-    return []; }}"""
+    const press = (event) => {{
+        if (event.key === 'Enter' || event.key === ' ') {{ event.preventDefault(); event.currentTarget.click(); }}
+    }};
+    const titles = Object.entries({json.dumps(dict(titles))});
+    const help = () => {{
+        for (const head of root.querySelectorAll('#{PREFIX}panel div.label-wrap:not([aria-expanded])')) {{
+            Object.assign(head, {{tabIndex: 0, role: 'button', onkeydown: press}});
+            head.addEventListener('click', () => setTimeout(say, 50, head));
+            say(head);
+        }}
+        for (const [id, title] of titles) {{
+            const button = root.querySelector('#' + id);
+            if (button && !button.title) button.title = window.localization?.[title] || title;
+        }}
+    }};
+    let last = null, timer = 0;
+    const look = () => {{
+        timer = 0;
+        if (document.hidden || !root.querySelector('#{PREFIX}plan')?.offsetParent) return;
+        help();
+        const now = page(), still = now === last, touched = window.ultimateupscaleTouched || 0;
+        last = now;
+        if (!still || Date.now() - touched < {_PAUSE}) return soon();
+        if (now === window.ultimateupscaleSeen && touched <= (window.ultimateupscaleAsked || 0)) return;
+        window.ultimateupscaleAsked = Date.now();
+        root.querySelector('#{PREFIX}update_plan')?.click();
+    }};
+    const soon = () => {{ timer = timer || setTimeout(look, {_PAUSE}); }};
+    if (window.ultimateupscaleWatch) return;  // one watch a page, however often the panel is shown anew
+    window.ultimateupscaleSoon = soon;
+    for (const event of ['input', 'change', 'click', 'load']) root.addEventListener(event, soon, true);
+    window.ultimateupscaleWatch = setInterval(soon, {_TICK});
+    soon();"""
+    code = html.escape(f"(() => {{{script}}})()", quote=True)
+    return f'<img alt="" style="display:none" src="data:," onerror="{code}">'
 
 
 def set_denoise(strength: float) -> str:

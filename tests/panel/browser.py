@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tempfile
 import time
@@ -46,6 +47,25 @@ class Browser:
         self.driver.get(f"{url}/?__theme={theme}")
         self.until(lambda: self.find(PREFIX + "plan").is_displayed(), "the panel")
         time.sleep(0.5)
+
+    def renderer_seconds(self) -> float:
+        """CPU seconds that this browser's pages have used so far."""
+        parents, ticks = {}, {}
+        for status in Path("/proc").glob("[0-9]*/stat"):
+            with suppress(OSError):
+                fields = status.read_text().rsplit(")", 1)[1].split()
+                parents[int(status.parent.name)] = int(fields[1])
+                if b"--type=renderer" in (status.parent / "cmdline").read_bytes():
+                    ticks[int(status.parent.name)] = int(fields[11]) + int(fields[12])
+
+        def ours(process: int) -> bool:
+            while process > 1:
+                if process == self.driver.service.process.pid:
+                    return True
+                process = parents.get(process, 0)
+            return False
+
+        return sum(used for process, used in ticks.items() if ours(process)) / os.sysconf("SC_CLK_TCK")
 
     def find(self, css: str) -> WebElement:
         return self.driver.find_element(By.CSS_SELECTOR, css)

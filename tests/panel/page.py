@@ -18,7 +18,7 @@ import gradio as gr
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from lib_usdu.batch_size import BatchLimits  # noqa: E402
 from lib_usdu.host import Abilities  # noqa: E402
-from lib_usdu.panel.build import after_component, build  # noqa: E402
+from lib_usdu.panel.build import build  # noqa: E402
 
 
 class StandInHost:
@@ -57,15 +57,13 @@ class StandInHost:
 def tab() -> None:
     """The controls of the img2img tab that the panel reads, with the webui's elem_ids."""
     with gr.Row():
-        picture = gr.Image(elem_id="img2img_image", height=160, show_label=False)
+        gr.Image(elem_id="img2img_image", height=160, show_label=False)
     with gr.Row():
         live = {"interactive": True}
-        controls = [picture, gr.Slider(64, 4096, 512, step=8, label="Width", elem_id="img2img_width", **live)]
-        controls += [gr.Slider(64, 4096, 512, step=8, label="Height", elem_id="img2img_height", **live)]
+        gr.Slider(64, 4096, 512, step=8, label="Width", elem_id="img2img_width", **live)
+        gr.Slider(64, 4096, 512, step=8, label="Height", elem_id="img2img_height", **live)
         strength = "Denoising strength"
-        controls += [gr.Slider(0, 1, 0.3, step=0.01, label=strength, elem_id="img2img_denoising_strength", **live)]
-    for component in controls:
-        after_component(component, component.elem_id)
+        gr.Slider(0, 1, 0.3, step=0.01, label=strength, elem_id="img2img_denoising_strength", **live)
 
 
 def page(host: StandInHost) -> gr.Blocks:
