@@ -15,7 +15,7 @@ from scipy import ndimage
 
 from lib_usdu.geometry import Region, Tile
 from lib_usdu.host import Batch, Host
-from lib_usdu.noise import tile_noise
+from lib_usdu.noise import TileNoise
 from lib_usdu.options import Options
 
 
@@ -24,6 +24,7 @@ def redraw(canvas: np.ndarray, options: Options, host: Host) -> np.ndarray:
     height, width = canvas.shape[:2]
     whole = Region(0, 0, width, height)
     size = [-(-(side + options.padding) // 64) * 64 for side in (options.tile_width, options.tile_height)]
+    latents = Region(0, 0, *(side // host.latent_scale for side in size))
     picture = canvas.copy()
     columns, rows = -(-width // options.tile_width), -(-height // options.tile_height)
     for index in range(rows * columns):
@@ -35,7 +36,7 @@ def redraw(canvas: np.ndarray, options: Options, host: Host) -> np.ndarray:
         crop = _to_aspect(touched.grow(options.padding).intersect(whole), size[0] / size[1], whole)
         window = np.asarray(Image.fromarray(picture[crop.slices]).resize(size, Image.Resampling.LANCZOS))
         tile = Tile(Region(0, 0, *size), Region(0, 0, *size), index, row, column)
-        noise = tile_noise(options.seed, "same", tile.window, index, *size, host.latent_scale)
+        noise = TileNoise(options.seed, latents.height, latents.width, latents)
         refined = host.refine(Batch((tile,), window[None], (noise,), options.denoise, tile.window))[0]
         back = Image.fromarray(np.clip(np.rint(refined), 0, 255).astype(np.uint8))
         pasted = np.asarray(back.resize((crop.width, crop.height), Image.Resampling.LANCZOS), np.float32)

@@ -42,7 +42,6 @@ WAYS: dict[str, dict] = {
     "cut": {"blend": "cut"},
     "cut, lock off": {"blend": "cut", "tone_lock": 0},
     "noise: tile": {"noise": "tile"},
-    "noise: same": {"noise": "same"},
     "noise: tile, cut": {"noise": "tile", "blend": "cut"},
     "linear": {"redraw_mode": "linear"},
     "chess": {"redraw_mode": "chess"},
@@ -68,7 +67,7 @@ class Section:
 
 SECTIONS: dict[str, Section] = {
     "main": Section((DEFAULT, "lock off", "cut", "cut, lock off", "fused, lock off", ORIGINAL), {}, few=False),
-    "noise and context": Section(("noise: tile", "noise: same", "noise: tile, cut", "linear", "chess"), {}),
+    "noise and context": Section(("noise: tile", "noise: tile, cut", "linear", "chess"), {}),
     "padding": Section(("padding 16", "padding 64", "padding 128", "mask blur 4"), {}),
     "denoise 0.2": Section(("lock off", "fused, lock off", ORIGINAL), {"denoise": 0.2}),
     "denoise 0.5": Section(("lock off", "fused, lock off", ORIGINAL), {"denoise": 0.5}),

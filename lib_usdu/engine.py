@@ -9,24 +9,20 @@ from typing import Any
 
 import numpy as np
 
-from .batch_size import BatchSize
 from .compose.mask import through
 from .enlarge.seamless import resizer, upscale_wrapped
 from .errors import Stopped
-from .geometry import Tile
 from .host import Host
 from .options import INFOTEXT_PREFIX, Options
 from .options.tile_numbers import ALL
-from .options.tile_prompts import TilePrompts
 from .passes import Pass
 from .pictures.number_sheet import numbered
-from .plan import grouped, make_plan
-from .run.guard import GuardedHost
+from .plan import Plan, make_plan
+from .run.guard import Guard
 from .run.stats import Stats
 from .run.tile_loop import run_fused, run_pass
 from .schedule import FUSED
 from .select.flat import without_flat
-from .select.visible import only_along, visible_seams
 
 
 @dataclass(frozen=True)
@@ -63,137 +59,94 @@ def upscale(
     the picture is redrawn, (h, w) of the picture or of the result, uint8 0-255 or float 0-1; tiles that it does not
     touch are left out, and what it leaves out stays as upscaled.
 
-    Raises OptionError for a size or upscaler that is not allowed, before any work; ModelError when the upscaler or
+    Raises OptionError for whatever `make_plan` refuses, before any work; ModelError when the upscaler or
     the host's model does not work at all (a tile that fails stays as upscaled). A stop asked of the host is no error:
     the result says `finished=False`.
     """
     started = time.perf_counter()
     rgb = image if isinstance(image, np.ndarray) else np.asarray(image.convert("RGB"))
     plan = make_plan(options, rgb.shape[1::-1], host.abilities(), img2img_size=img2img_size, mask=mask)
-    options, width, height, passes, mask = plan.options, plan.width, plan.height, plan.passes, plan.mask
     stats = Stats(tiles=plan.tiles)
-    guarded = GuardedHost(host, options, rgb, (width, height), stats.tiles)
-    scheduled = [_schedule(work, guarded) for work in passes]
-    parameters = options.to_infotext()
-    host.announce(parameters, stats.tiles)
+    guard = Guard(host, plan, rgb)
+    parameters = plan.options.to_infotext()
+    host.announce(parameters, plan.tiles)
 
     with stats.stage("upscale"):
-        upscaled, finished = _enlarged(rgb, width, height, options, guarded)
-    if finished and options.skip_flat and options.redo_tiles == ALL:
-        kept = without_flat(passes, upscaled, options.skip_flat)
-        stats.tiles_flat = _leave_out(passes, kept, host, stats)
-        scheduled = [_schedule(work, guarded) for work in kept]
+        upscaled, finished = _enlarged(rgb, plan, guard)
     canvas, redrawn = upscaled, None
     if finished:
-        canvas, redrawn, finished = _refined(scheduled, upscaled, mask, options, plan.prompts, guarded, stats)
-    if finished and options.finish != "none":
+        passes = _worth_refining(plan, upscaled, host, stats)
+        canvas, redrawn, finished = _refined(passes, upscaled, plan, guard, stats)
+    if finished and plan.options.finish != "none":
         with stats.stage("finish"):
-            canvas = _masked(mask, host.finish(canvas, options.finish), upscaled)
-    guarded.close()
-    stats.stages["journal"] = guarded.seconds
+            canvas = _masked(plan, host.finish(canvas, plan.options.finish), upscaled)
+    guard.close()
+    stats.stages["journal"] = guard.seconds
     stats.seconds = time.perf_counter() - started
-    parameters.update({**_left_out(stats), **guarded.parameters})
+    parameters.update({**_left_out(stats), **guard.parameters})
     if not finished:
         parameters[INFOTEXT_PREFIX + "unfinished"] = f"{stats.tiles_done} of {stats.tiles} tiles"
-    sheet = numbered(canvas, plan.numbered) if options.number_tiles and plan.numbered else None
-    text = host.infotext(parameters)
+    sheet = numbered(canvas, plan.numbered) if plan.options.number_tiles and plan.numbered else None
     return Result(
-        canvas, text, parameters, stats, upscaled, redrawn, finished, sheet, (*guarded.notes, *_saved(stats)),
-        guarded.forget,
+        canvas, host.infotext(parameters), parameters, stats, upscaled, redrawn, finished, sheet,
+        (*guard.notes, *_saved(stats)), guard.forget,
     )  # fmt: skip
 
 
-def _enlarged(rgb: np.ndarray, width: int, height: int, options: Options, host: GuardedHost) -> tuple[np.ndarray, bool]:
+def _enlarged(rgb: np.ndarray, plan: Plan, guard: Guard) -> tuple[np.ndarray, bool]:
     """The canvas before any tile is refined, and whether the upscaler was let finish."""
+    options, width, height = plan.options, plan.width, plan.height
     if options.redo_tiles != ALL:  # over a finished picture
         return rgb, True
     try:
         if options.seamless:
-            return upscale_wrapped(host.upscale, rgb, options.upscaler, width, height), True
-        return host.upscale(rgb, options.upscaler, width, height), True
+            return upscale_wrapped(guard.upscale, rgb, options.upscaler, width, height), True
+        return guard.upscale(rgb, options.upscaler, width, height), True
     except Stopped:
         return resizer(options.seamless)(rgb, width, height), False
 
 
+def _worth_refining(plan: Plan, upscaled: np.ndarray, host: Host, stats: Stats) -> tuple[Pass, ...]:
+    """The passes without the tiles that are flat, where the options ask for that; counts what is left out."""
+    if not plan.options.skip_flat or plan.options.redo_tiles != ALL:
+        return plan.passes
+    passes = without_flat(plan.passes, upscaled, plan.options.skip_flat)
+    stats.tiles_flat = plan.tiles - sum(len(work.tiles) for work in passes)
+    stats.tiles -= stats.tiles_flat
+    host.leave_out(stats.tiles_flat)
+    return passes
+
+
 def _refined(
-    scheduled: list[_Scheduled],
-    upscaled: np.ndarray,
-    mask: np.ndarray | None,
-    options: Options,
-    prompts: TilePrompts,
-    host: GuardedHost,
-    stats: Stats,
+    passes: Sequence[Pass], upscaled: np.ndarray, plan: Plan, guard: Guard, stats: Stats
 ) -> tuple[np.ndarray, np.ndarray | None, bool]:
     """The canvas after all passes, before the seams were fixed, and whether every tile was done."""
     canvas, redrawn = upscaled, None
-    for number in range(len(scheduled)):
-        if scheduled[number].work.name != "redraw" and redrawn is None:
+    for number, work in enumerate(passes):
+        if work.name != "redraw" and redrawn is None:
             redrawn = canvas
-            if options.seams_fix_only_visible and number > 0:  # without a redraw there is nothing to measure
-                redraw, *fixes = (plan.work for plan in scheduled)
-                kept = _where_seams_show(redraw, fixes, upscaled, redrawn)
-                stats.tiles_left_out = _leave_out(fixes, kept, host, stats)
-                scheduled[1:] = [_schedule(work, host) for work in kept]
-        plan = scheduled[number]
-        host.faults.stage = plan.work.name
-        with stats.stage(plan.work.name):
-            if plan.work.context == FUSED:
-                canvas, finished = run_fused(plan.work, plan.groups, number, canvas, options, host, stats)
-            else:
-                canvas, finished = run_pass(
-                    plan.work, plan.groups, plan.size, number, canvas, options, host, stats, prompts
-                )  # fmt: skip
-        canvas = _masked(mask, canvas, upscaled)
+        with stats.stage(work.name):
+            run = run_fused if work.context == FUSED else run_pass
+            canvas, finished = run(work, number, canvas, plan, guard, stats)
+        canvas = _masked(plan, canvas, upscaled)
         if not finished:
             return canvas, redrawn, False
     return canvas, redrawn, True
 
 
-def _masked(mask: np.ndarray | None, inside: np.ndarray, outside: np.ndarray) -> np.ndarray:
-    return inside if mask is None else through(mask, inside, outside)
-
-
-@dataclass(frozen=True)
-class _Scheduled:
-    """A pass, its tiles in groups that may be refined together, and into how large parts a group is divided."""
-
-    work: Pass
-    groups: list[list[Tile]]
-    size: BatchSize | None
-
-
-def _schedule(work: Pass, host: GuardedHost) -> _Scheduled:
-    if not work.tiles:
-        return _Scheduled(work, [], None)
-    window = work.tiles[0].window
-    size = host.batch_size(window.width, window.height)
-    return _Scheduled(work, grouped(work, size.limits), size)
-
-
-def _leave_out(passes: Sequence[Pass], kept: Sequence[Pass], host: Host, stats: Stats) -> int:
-    """Says how many tiles will not be refined after all, and takes them off the count."""
-    fewer = sum(len(work.tiles) for work in passes) - sum(len(work.tiles) for work in kept)
-    stats.tiles -= fewer
-    host.leave_out(fewer)
-    return fewer
-
-
-def _where_seams_show(redraw: Pass, fixes: Sequence[Pass], before: np.ndarray, after: np.ndarray) -> tuple[Pass, ...]:
-    """The seam fixes with those of their tiles that the finished redraw needs."""
-    seams = visible_seams(redraw, before, after)
-    return tuple(only_along(work, seams) for work in fixes)
+def _masked(plan: Plan, inside: np.ndarray, outside: np.ndarray) -> np.ndarray:
+    return inside if plan.mask is None else through(plan.mask, inside, outside)
 
 
 def _left_out(stats: Stats) -> dict[str, str]:
     """For the infotext: tiles that were left out, and why."""
-    reasons = {"flat tiles left out": stats.tiles_flat, "seams fix left out": stats.tiles_left_out}
-    return {INFOTEXT_PREFIX + reason: f"{count} tiles" for reason, count in reasons.items() if count}
+    return {INFOTEXT_PREFIX + "flat tiles left out": f"{stats.tiles_flat} tiles"} if stats.tiles_flat else {}
 
 
 def _saved(stats: Stats) -> list[str]:
     """What leaving flat tiles out has saved."""
     if not stats.tiles_flat:
         return []
-    said = f"{stats.tiles_flat} of {stats.tiles + stats.tiles_flat} tiles are flat and stay as upscaled"
+    note = f"{stats.tiles_flat} of {stats.tiles + stats.tiles_flat} tiles are flat and stay as upscaled"
     each = (stats.refine_seconds + stats.outside_seconds) / max(stats.tiles_done, 1)
-    return [said + f": about {each * stats.tiles_flat:.0f} s saved" * (stats.tiles_done > 0)]
+    return [note + f": about {each * stats.tiles_flat:.0f} s saved" * (stats.tiles_done > 0)]

@@ -79,7 +79,7 @@ class Fusion:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a stage ("upscale", "redraw", "seams fix") is; seconds_left is None until it can be told.
+    """How far a stage ("upscale", "redraw", "seams fix") is.
 
     For the stages that refine tiles, done and total count the tiles of the whole run.
     """
@@ -87,7 +87,6 @@ class Progress:
     stage: str
     done: int
     total: int
-    seconds_left: float | None = None
 
 
 def no_fused() -> str:

@@ -14,9 +14,8 @@ import numpy as np
 
 from .geometry import Region
 
-NoiseMode = Literal["canvas", "tile", "same"]
-"""canvas: one field over the whole picture, tiles that overlap share it; tile: every tile its own;
-same: every tile the same (what the original does)."""
+NoiseMode = Literal["canvas", "tile"]
+"""canvas: one field over the whole picture, tiles that overlap share it; tile: every tile its own."""
 
 _ROUNDS = 10
 _MULTIPLIERS = (np.uint64(0xD2511F53), np.uint64(0xCD9E8D57))
@@ -104,5 +103,5 @@ def tile_noise(
     if mode == "canvas":
         return TileNoise(seed + offset, -(-canvas_height // scale), -(-canvas_width // scale), region, offset)
     alone = Region(0, 0, region.width, region.height)
-    offset += index if mode == "tile" else 0
+    offset += index
     return TileNoise(seed + offset, region.height, region.width, alone, offset)

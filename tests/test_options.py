@@ -30,12 +30,12 @@ def test_the_originals_documented_list():
 def test_lists_of_other_lengths():
     assert Options.from_script_args([]) == Options()
     assert Options.from_script_args([None, 768]) == Options(tile_width=768)
-    own = {"tile_batch": 4, "noise": "same", "blend": "Minimum-error cut", "tone_lock": 0.5, "seamless": True,
-           "seams_fix_only_visible": True, "auto_padding": True}  # fmt: skip
+    own = {"tile_batch": 4, "noise": "tile", "blend": "Minimum-error cut", "tone_lock": 0.5, "seamless": True,
+           "auto_padding": True}  # fmt: skip
     args = [*DOCUMENTED, VERSION_MARKER, *(own.get(name, getattr(Options(), name)) for name in OWN_ARGUMENTS)]
     options = Options.from_script_args(args, upscalers=UPSCALERS)
-    assert (options.tile_batch, options.noise, options.blend, options.tone_lock) == (4, "same", "cut", 0.5)
-    assert options.seamless and options.seams_fix_only_visible and options.auto_padding
+    assert (options.tile_batch, options.noise, options.blend, options.tone_lock) == (4, "tile", "cut", 0.5)
+    assert options.seamless and options.auto_padding
     foreign = [*DOCUMENTED, "some other script's value", 3, True]
     assert Options.from_script_args(foreign, upscalers=UPSCALERS) == Options.from_script_args(
         DOCUMENTED, upscalers=UPSCALERS
@@ -96,11 +96,29 @@ values = {
     "target_size_type": st.sampled_from(list(rule_of("target_size_type").labels)),
     "custom_width": st.integers(1, 9000), "custom_height": st.integers(1, 9000),
     "custom_scale": st.integers(1, 6400).map(lambda n: n / 100), "tile_batch": st.integers(0, 64),
-    "noise": st.sampled_from(["canvas", "tile", "same"]), "blend": st.sampled_from(["feather", "cut"]),
+    "noise": st.sampled_from(["canvas", "tile"]), "blend": st.sampled_from(["feather", "cut"]),
     "tone_lock": st.integers(0, 100).map(lambda n: n / 100), "seams_fix_mask_blur": st.integers(0, 64),
-    "seamless": st.booleans(), "seams_fix_only_visible": st.booleans(),
+    "seamless": st.booleans(),
     "auto_padding": st.booleans(),
 }  # fmt: skip
+
+
+def test_a_list_made_for_an_older_version_means_what_it_meant():
+    """Its sixth own value was seams_fix_only_visible, which is gone; what follows has not moved."""
+    own = [3, "tile", "cut", 0.5, True, True, True, False, "2", True, "sky", "none", "none", True, 1.5]
+    options = Options.from_script_args([*DOCUMENTED, "usdu:1", *own], upscalers=UPSCALERS)
+    assert options == Options.from_script_args([*DOCUMENTED, "usdu:2", *own[:5], *own[6:]], upscalers=UPSCALERS)
+    assert (options.seamless, options.auto_padding, options.resume, options.redo_tiles) == (True, True, False, "2")
+    assert (options.number_tiles, options.tile_prompts, options.compare, options.skip_flat) == (True, "sky", True, 1.5)
+    short = Options.from_script_args([*DOCUMENTED, "usdu:1", *own[:7]], upscalers=UPSCALERS)
+    assert short.auto_padding and short.resume
+
+
+def test_what_is_gone_is_named():
+    with pytest.raises(OptionError, match=r"noise: 'same' is not allowed; allowed: canvas \(0\), tile \(1\)"):
+        Options(noise="same")
+    with pytest.raises(OptionError, match="option: 'seams_fix_only_visible' is not allowed; allowed: tile_width"):
+        Options.from_dict({"seams_fix_only_visible": True})
 
 
 @given(st.fixed_dictionaries({}, optional=values))

@@ -49,7 +49,6 @@ def parser() -> argparse.ArgumentParser:
     add("--noise", metavar=_names(NOISE_MODES.labels), help=f"{about('noise')} (canvas)")
     add("--blend", metavar=_names(BLENDS.labels), help=f"{about('blend')} (feather)")
     add("--seamless", action="store_true", default=None, help=about("seamless"))
-    add("--seams-fix-only-visible", action="store_true", default=None, help=about("seams_fix_only_visible"))
     add("--skip-flat", type=float, metavar="LEVELS", help=f"{about('skip_flat')} (0)")
     add("--tone-lock", type=float, help=f"{about('tone_lock')}, 0-1 (1)")
     add(

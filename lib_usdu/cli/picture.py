@@ -61,8 +61,7 @@ def upscale_file(
     say(f"{name}: {before} -> {width}x{height}, {stats.tiles_done} tiles, {stats.seconds:.1f} s -> {target}")
     return {
         "input": str(job.source), "output": str(target), "width": width, "height": height,
-        "finished": result.finished, "tiles": stats.tiles_done, "tiles_left_out": stats.tiles_left_out,
-        "tiles_flat": stats.tiles_flat,
+        "finished": result.finished, "tiles": stats.tiles_done, "tiles_flat": stats.tiles_flat,
         "batches": stats.batches,
         "seconds": round(stats.seconds, 3), "outside_ms_per_tile": round(stats.outside_ms_per_tile, 3),
         "stages": {stage: round(seconds, 3) for stage, seconds in stats.stages.items()},

@@ -12,8 +12,9 @@ from typing import Any
 from ..errors import OptionError
 from .rules import is_integer, listed, plain
 
-VERSION_MARKER = "usdu:1"
-"""Stands in position 18 of `script_args`: what follows are this extension's own options."""
+VERSION_MARKER = "usdu:2"
+"""Stands in position 18 of `script_args`: what follows are this extension's own options, in the order of
+OWN_ARGUMENTS."""
 LEGACY_ARGUMENTS: tuple[str, ...] = (
     "tile_width", "tile_height", "mask_blur", "padding", "seams_fix_width", "seams_fix_denoise", "seams_fix_padding",
     "upscaler_index", "save_upscaled_image", "redraw_mode", "save_seams_fix_image", "seams_fix_mask_blur",
@@ -21,11 +22,19 @@ LEGACY_ARGUMENTS: tuple[str, ...] = (
 )  # fmt: skip
 """Positions 1-17 of `script_args`; position 0 is the panel's text."""
 OWN_ARGUMENTS: tuple[str, ...] = (
-    "tile_batch", "noise", "blend", "tone_lock", "seamless", "seams_fix_only_visible",
+    "tile_batch", "noise", "blend", "tone_lock", "seamless",
     "auto_padding", "resume", "redo_tiles", "number_tiles", "tile_prompts", "interrogator",
     "finish", "compare", "skip_flat",
 )  # fmt: skip
-"""Positions 19 and on. Only ever appended to."""
+"""Positions 19 and on. Only ever appended to; where one goes, the marker gets another number and the old order stands
+below."""
+_GONE = ("seams_fix_only_visible",)
+"""Options of older orders. It left some tiles of a seams fix out; now all of them are redrawn."""
+_ORDERS: dict[str, tuple[str, ...]] = {
+    VERSION_MARKER: OWN_ARGUMENTS,
+    "usdu:1": (*OWN_ARGUMENTS[:5], "seams_fix_only_visible", *OWN_ARGUMENTS[5:15]),
+}
+"""By marker: lists that were made for an older version are still read."""
 SCRIPT_OPTIONS: tuple[str, ...] = tuple(
     "upscaler" if name == "upscaler_index" else name for name in (*LEGACY_ARGUMENTS, *OWN_ARGUMENTS)
 )
@@ -64,8 +73,8 @@ def of_script_args(args: Sequence[Any], upscalers: Sequence[str]) -> dict[str, A
             raise OptionError("script_args", f"a dict and {len(args) - 1} more", "one dict, or a list of values")
         return of_dict(args[0], upscalers)
     given = dict(zip(LEGACY_ARGUMENTS, args[1:18]))
-    if len(args) > 18 and args[18] == VERSION_MARKER:
-        given.update(zip(OWN_ARGUMENTS, args[19:]))
+    order = _ORDERS.get(args[18], ()) if len(args) > 18 and isinstance(args[18], str) else ()
+    given.update((name, value) for name, value in zip(order, args[19:]) if name not in _GONE)
     return of_dict(given, upscalers)
 
 

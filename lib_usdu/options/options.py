@@ -66,7 +66,6 @@ class Options:
     blend: str = _option("feather", BLENDS, "how overlapping tiles are put together")
     tone_lock: float = _option(1.0, Number(0, 1, 0.01), "how firmly the tone is held to the upscaled picture's")
     seamless: bool = _option(False, Flag(), "for textures: the result continues at its other side without a seam")
-    seams_fix_only_visible: bool = _option(False, Flag(), "the seams fix redraws only where a seam can be seen")
     compare: bool = _option(False, Flag(), "a second picture: before and after side by side; it is not saved")
     auto_padding: bool = _option(False, Flag(), "choose the padding by the denoising strength")
     resume: bool = _option(True, Flag(), "keep finished tiles on disk: the same run goes on where it was ended")

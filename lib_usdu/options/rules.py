@@ -157,7 +157,7 @@ TARGET_SIZE_TYPES = Choice(
     aliases={"img2img": "From img2img2 settings"},  # the original's spelling
 )
 NOISE_MODES = Choice(
-    {"canvas": "Canvas: tiles share one noise", "tile": "Tile: each its own", "same": "Same in every tile"}
+    {"canvas": "Canvas: tiles share one noise", "tile": "Tile: each its own"}
 )
 BLENDS = Choice({"feather": "Feather", "cut": "Minimum-error cut"})
 INTERROGATORS = Choice({"none": "None", "clip": "CLIP", "deepbooru": "DeepBooru"})

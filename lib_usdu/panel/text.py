@@ -34,7 +34,6 @@ LOOKS: dict[str, dict[str, Any]] = {  # where a control differs from what its op
     "mask_blur": dict(info="Softness between tiles"),
     "auto_padding": dict(label="Automatic padding", info="Grows with the denoising strength"),
     "seams_fix_padding": dict(info="What a tile sees around itself"),
-    "seams_fix_only_visible": dict(label="Only visible seams", info="Redraws only where a seam can be seen"),
     "save_upscaled_image": dict(label="Save upscaled", info="The picture after the redraw"),
     "save_seams_fix_image": dict(label="Save seams fix", info="The picture after the second pass"),
     "tile_batch": dict(label="Tiles at once", info="More: faster, more memory. 0: automatic"),
@@ -61,7 +60,7 @@ _FIXES = ("band", "half", "half+intersections")
 SHOWN: dict[str, dict[str, tuple[str, ...]]] = {  # dropdown -> control that counts only for some values -> those
     "target_size_type": {"custom_width": ("custom",), "custom_height": ("custom",), "custom_scale": ("scale",)},
     "seams_fix_type": {"seams_fix_width": ("band",), "seams_fix_denoise": _FIXES, "seams_fix_padding": _FIXES,
-                       "seams_fix_mask_blur": _FIXES, "seams_fix_only_visible": _FIXES,
+                       "seams_fix_mask_blur": _FIXES,
                        "save_seams_fix_image": _FIXES},
 }  # fmt: skip
 
@@ -79,8 +78,7 @@ _GROUPS = (
     Group("size", "", (("target_size_type", "custom_scale"), ("custom_width", "custom_height"), ("upscaler",))),
     Group("redraw", "", (("redraw_mode",), ("tile_width", "tile_height"), ("padding", "mask_blur"), ("auto_padding",))),
     Group("seams_fix", "Seams fix", (("seams_fix_type", "seams_fix_denoise"),
-                                     ("seams_fix_padding", "seams_fix_mask_blur"), ("seams_fix_width",),
-                                     ("seams_fix_only_visible",))),
+                                     ("seams_fix_padding", "seams_fix_mask_blur"), ("seams_fix_width",))),
     Group("drawing", "Noise, blending and tone", (("noise", "blend"), ("tone_lock",), ("seamless",))),
     Group("tiles", "Tiles", (("tile_batch",), ("skip_flat", "resume"), ("redo_tiles",), ("number_tiles",))),
     Group("prompts", "Prompts per tile", (("tile_prompts",), ("interrogator",))),

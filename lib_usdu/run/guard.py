@@ -1,55 +1,58 @@
-"""A host made reliable: its faults are handled, and its work is kept until the picture is written."""
+"""What stands between a run and its host: faults are handled, finished work is kept until the picture is written."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import numpy as np
 
-from ..batch_size import BatchLimits, BatchSize
+from ..batch_size import BatchSize
 from ..errors import ModelError, UsduError
-from ..host import Batch, Fusion
-from ..options import INFOTEXT_PREFIX, Options
+from ..host import Batch, Fusion, Host
+from ..options import INFOTEXT_PREFIX
+from ..passes import Pass
+from ..plan import Plan, batch_limits
 from ..resume import journal
 from .memory import out_of_memory
 from .retry import Faults, describe
 
 
-class GuardedHost:
-    """Stands for the host in one run; everything but `upscale` and `refine` is the host's own."""
+class Guard:
+    """Stands between one run and its host: tiles are refined, and the picture is enlarged, through it.
 
-    def __init__(self, host: Any, options: Options, source: np.ndarray, size: tuple[int, int], tiles: int):
-        self._host = host
-        identify = getattr(host, "identity", None)
-        folder = getattr(host, "journal_folder", None)
-        identity = identify() if identify is not None and folder is not None and options.resume else None
-        self.journal, self._note = journal.open_job(folder, identity, source, size, options, tiles)
+    host: the run's. plan: what the run does. source: the picture, uint8 (h, w, 3). `faults` names the tiles that could
+    not be refined.
+    """
+
+    def __init__(self, host: Host, plan: Plan, source: np.ndarray):
+        self.host, self._options, self._abilities = host, plan.options, host.abilities()
+        resumable = plan.options.resume and host.journal_folder is not None
+        self.journal, self._note = journal.open_job(
+            host.journal_folder, host.identity() if resumable else None, source, (plan.width, plan.height),
+            plan.options, plan.tiles,
+        )  # fmt: skip
         refine = self._measured if self.journal is None else self.journal.remembering(self._measured)
-        self.faults = Faults(refine, host, tiles, self._ran_out)
-        self._asked = options.tile_batch
+        self.faults = Faults(refine, host, plan.tiles, self._ran_out)
         self._sizes: dict[tuple[int, int], BatchSize] = {}
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._host, name)
-
     def refine(self, batch: Batch) -> np.ndarray:
+        """As `Host.refine`, but of the size asked for, whatever the host does; a tile that fails is as it was."""
         return self.faults.refine(batch)
 
-    def batch_size(self, width: int, height: int) -> BatchSize:
-        """How many windows of this size to refine together. The host keeps what was learned for its next picture."""
-        limits = BatchLimits(self._asked, self._asked) if self._asked else self._host.batch_limits(width, height)
-        if self._host.batch_cap is not None:
-            limits = limits.within(self._host.batch_cap)
-        known = self._host.batch_sizes.setdefault((width, height, self._asked, self._host.batch_cap), BatchSize(limits))
-        known.keep_within(limits.most)
-        self._sizes[height, width] = known
-        return known
+    def batch_size(self, work: Pass) -> BatchSize:
+        """How many windows of this pass to refine together. The host keeps what was learned for its next picture."""
+        window = work.tiles[0].window
+        limits = batch_limits(self._options, self._abilities, work)
+        key = window.width, window.height, self._options.tile_batch, self._abilities.batch_cap
+        size = self.host.batch_sizes.setdefault(key, BatchSize(limits))
+        size.keep_within(limits.most)
+        self._sizes[window.height, window.width] = size
+        return size
 
     def _measured(self, batch: Batch) -> np.ndarray:
         started = time.perf_counter()
-        refined = self._host.refine(batch)
+        refined = self.host.refine(batch)
         size = self._sizes.get(batch.images.shape[1:3])
         if size is not None:
             size.measured(len(batch.tiles), time.perf_counter() - started)
@@ -62,9 +65,9 @@ class GuardedHost:
     def upscale(self, rgb: np.ndarray, name: str, width: int, height: int) -> np.ndarray:
         """The host's; ModelError for whatever its upscaler raises."""
 
-        def make() -> np.ndarray:
+        def enlarged() -> np.ndarray:
             try:
-                return self._host.upscale(rgb, name, width, height)
+                return self.host.upscale(rgb, name, width, height)
             except UsduError:
                 raise
             except Exception as error:
@@ -72,24 +75,23 @@ class GuardedHost:
                     raise ModelError(f"upscaler {name}: not enough memory; choose another one") from error
                 raise ModelError(f"upscaler {name}: {describe(error)}") from error
 
-        identify = getattr(self._host, "upscaler_identity", None)
-        identity = identify(name) if self.journal is not None and identify is not None else None
+        identity = self.host.upscaler_identity(name) if self.journal is not None else None
         if identity is None:
-            return make()
+            return enlarged()
         return self.journal.canvas(
-            (identity, rgb), (height, width, 3), make, lambda: not getattr(self._host, "upscale_skipped", False)
+            (identity, rgb), (height, width, 3), enlarged, lambda: not self.host.upscale_skipped
         )
 
     def fuse(self, fusion: Fusion, step_done: Callable[[int, int], None]) -> Iterator[np.ndarray]:
         """The host's: there all windows are one piece of work, so nothing of it is kept or tried again."""
         try:
-            yield from self._host.fuse(fusion, step_done)
+            yield from self.host.fuse(fusion, step_done)
         except UsduError:
             raise
         except Exception as error:
             if out_of_memory(error):
-                said = "not enough memory for all windows together; choose fewer at once (tile_batch) or Parallel"
-                raise ModelError(said) from error
+                advice = "choose fewer at once (tile_batch) or Parallel"
+                raise ModelError(f"not enough memory for all windows together; {advice}") from error
             raise ModelError(f"the model fails: {describe(error)}") from error
 
     def close(self) -> None:
@@ -112,7 +114,7 @@ class GuardedHost:
         """For the infotext: which tiles stay as upscaled."""
         if not self.faults.left:
             return {}
-        numbers = (f"{stage} {' '.join(map(str, sorted(found)))}" for stage, found in self.faults.left.items())
+        numbers = (f"{stage} {' '.join(map(str, sorted(tiles)))}" for stage, tiles in self.faults.left.items())
         return {INFOTEXT_PREFIX + "tiles left as upscaled": "; ".join(numbers)}
 
     @property

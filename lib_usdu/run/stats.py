@@ -12,12 +12,10 @@ from dataclasses import dataclass, field
 class Stats:
     """What a run cost. `stages` maps a stage's name to its seconds; of the tile loop, `refine_seconds` went by in the
     host's refine call; `outside_per_tile` holds the seconds a tile cost outside of it, one entry for each batch.
-    `tiles_left_out`, those of the seams fix where no seam shows, and `tiles_flat`, those with nothing to
-    redraw, are not in `tiles`."""
+    `tiles_flat`, those with nothing to redraw, are not in `tiles`."""
 
     tiles: int = 0
     tiles_done: int = 0
-    tiles_left_out: int = 0
     tiles_flat: int = 0
     batches: int = 0
     seconds: float = 0.0
@@ -29,11 +27,6 @@ class Stats:
     @property
     def outside_ms_per_tile(self) -> float:
         return 1000 * self.outside_seconds / max(self.tiles_done, 1)
-
-    @property
-    def seconds_left(self) -> float:
-        """Until all tiles are done, if they go on as so far."""
-        return (self.refine_seconds + self.outside_seconds) / self.tiles_done * (self.tiles - self.tiles_done)
 
     def count(self, tiles: int, refine_seconds: float, outside_seconds: float) -> None:
         """Adds a batch."""

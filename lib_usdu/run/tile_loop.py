@@ -19,30 +19,29 @@ from ..geometry import Region, Tile, crop
 from ..host import Batch, Fusion, Host, Progress
 from ..noise import tile_noise
 from ..options import Options
-from ..options.tile_prompts import TilePrompts, joined
+from ..options.tile_prompts import joined
 from ..passes import Pass
 from ..pictures.canvas import RELEASE_EVERY, copy_canvas, release
+from ..plan import Plan, grouped
 from ..schedule import INDEPENDENT
+from .guard import Guard
 from .stats import Stats
 
 
 def run_pass(
-    work: Pass,
-    groups: list[list[Tile]],
-    size: BatchSize,
-    number: int,
-    base: np.ndarray,
-    options: Options,
-    host: Host,
-    stats: Stats,
-    prompts: TilePrompts,
+    work: Pass, number: int, base: np.ndarray, plan: Plan, guard: Guard, stats: Stats
 ) -> tuple[np.ndarray, bool]:
-    """One pass over a picture: the new picture, and whether every tile was done. The host gives windows of the size it
-    was given (`faults`).
+    """One pass over a picture: the new picture, and whether every tile was done.
 
-    size: of the parts in which the tiles of a group are refined. Where the model has a device of its own and no tile
-    waits for another, a thread composes the batch before and cuts the next one out while the device works.
+    number: of the pass in its run. base: uint8 (h, w, 3), not changed. Where the model has a device of its own and no
+    tile waits for another, a thread composes the batch before and cuts the next one out while the device works.
     """
+    if not work.tiles:
+        return base, True
+    options, host = plan.options, guard.host
+    guard.faults.stage = work.name
+    size = guard.batch_size(work)
+    groups = grouped(work, size.limits)
     height, width = base.shape[:2]
     out = copy_canvas(base)
     compose = _composer(work, base, out)
@@ -57,7 +56,7 @@ def run_pass(
             )
             for tile in tiles
         )
-        texts = tuple(prompts.of(tile) for tile in tiles)
+        texts = tuple(plan.prompts.of(tile) for tile in tiles)
         return Batch(tuple(tiles), _crops(source, tiles, work), noises, work.denoise, canvas, texts)
 
     def put_in(batch: Batch, refined: np.ndarray) -> None:
@@ -66,7 +65,7 @@ def run_pass(
             compose.add(tile, low_frequency_lock(after, reference, options.tone_lock))
 
     finished, composing = True, None
-    ahead = work.context in INDEPENDENT and getattr(host, "works_apart", False)
+    ahead = work.context in INDEPENDENT and host.works_apart
     with ThreadPoolExecutor(1, "usdu-compose") if ahead else _AtOnce() as worker:
         counted = time.perf_counter()
         for batch in _one_ahead(_parts(groups, size), cut_out, worker) if ahead else map(cut_out, _parts(groups, size)):
@@ -75,7 +74,7 @@ def run_pass(
                 break
             refining = time.perf_counter()
             try:
-                refined = host.refine(_described(batch, host, options))
+                refined = guard.refine(_described(batch, host, options))
             except Stopped:
                 finished = False
                 break
@@ -89,7 +88,7 @@ def run_pass(
             if stats.tiles_done % RELEASE_EVERY < len(batch.tiles):
                 release(base)
                 release(out)
-            host.progress(Progress(work.name, stats.tiles_done, stats.tiles, stats.seconds_left), out)
+            host.progress(Progress(work.name, stats.tiles_done, stats.tiles), out)
         if composing is not None:
             composing.result()
     compose.finish()
@@ -149,9 +148,11 @@ def _composer(work: Pass, base: np.ndarray, out: np.ndarray) -> Cut | Feather:
 
 
 def run_fused(
-    work: Pass, groups: list[list[Tile]], number: int, base: np.ndarray, options: Options, host: Host, stats: Stats
+    work: Pass, number: int, base: np.ndarray, plan: Plan, guard: Guard, stats: Stats
 ) -> tuple[np.ndarray, bool]:
     """As `run_pass`, for the mode in which all windows take each sampler step together."""
+    options, host = plan.options, guard.host
+    groups = grouped(work, guard.batch_size(work).limits)
     height, width = base.shape[:2]
     out = copy_canvas(base)
     compose = _composer(work, base, out)
@@ -168,12 +169,12 @@ def run_fused(
 
     started = time.perf_counter()
     try:
-        for batch, refined in zip(fusion.batches, host.fuse(fusion, step_done)):
+        for batch, refined in zip(fusion.batches, guard.fuse(fusion, step_done)):
             for tile, reference, after in zip(batch.tiles, batch.images, refined):
                 compose.add(tile, low_frequency_lock(after, reference, options.tone_lock))
     except Stopped:
         return base, False
     compose.finish()
     stats.count(len(work.tiles), time.perf_counter() - started, 0.0)
-    host.progress(Progress(work.name, stats.tiles_done, stats.tiles, stats.seconds_left), out)
+    host.progress(Progress(work.name, stats.tiles_done, stats.tiles), out)
     return out, True

@@ -49,8 +49,8 @@ CHANGED = {
     "seams_fix_denoise": 0.2, "seams_fix_padding": 24, "upscaler_index": "Lanczos", "save_upscaled_image": False,
     "redraw_mode": "Chess", "save_seams_fix_image": True, "seams_fix_mask_blur": 7, "seams_fix_type": "Band pass",
     "target_size_type": "Custom size", "custom_width": 1500, "custom_height": 1111, "custom_scale": 3.25,
-    "tile_batch": 3, "noise": rule_of("noise").labels["same"], "blend": rule_of("blend").labels["cut"],
-    "tone_lock": 0.4, "seamless": True, "seams_fix_only_visible": True,
+    "tile_batch": 3, "noise": rule_of("noise").labels["tile"], "blend": rule_of("blend").labels["cut"],
+    "tone_lock": 0.4, "seamless": True,
 }  # fmt: skip
 
 

@@ -84,7 +84,7 @@ def test_a_stop_keeps_the_job(picture, folder):
     assert len(again(picture, folder)[1]) == 5
 
 
-CHANGES = [{"denoise": 0.4}, {"seed": 8}, {"padding": 40}, {"tile_width": 96}, {"noise": "tile"}, {"noise": "same"}]
+CHANGES = [{"denoise": 0.4}, {"seed": 8}, {"padding": 40}, {"tile_width": 96}, {"noise": "tile"}]
 
 
 @pytest.mark.parametrize("changes", CHANGES, ids=str)

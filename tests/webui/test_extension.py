@@ -129,8 +129,8 @@ def test_a_short_list_takes_nothing_from_the_next_script(extension):
 
 
 def test_a_full_list_with_our_own_options(extension):
-    own = {"tile_batch": 3, "noise": "same", "blend": "cut", "tone_lock": 0.5, "seamless": True,
-           "seams_fix_only_visible": True, "auto_padding": True}  # fmt: skip
+    own = {"tile_batch": 3, "noise": "tile", "blend": "cut", "tone_lock": 0.5, "seamless": True,
+           "auto_padding": True}  # fmt: skip
     parallel = [*LEGACY[:10], "Parallel", *LEGACY[11:]]
     done = ask([*parallel, VERSION_MARKER, *(own.get(name, getattr(Options(), name)) for name in OWN_ARGUMENTS)])
     assert "tile_batch: 3" in done.info and "blend: cut" in done.info
@@ -213,15 +213,6 @@ def test_what_cannot_be_seamless_is_named(extension):
     wrong = refused([square], resize_mode=1)
     assert wrong.status_code == 422 and "Just resize" in wrong.detail
     assert ask([square], resize_mode=0).images[0].size == (64, 64)
-
-
-def test_seams_that_do_not_show_are_left_out_and_progress_ends_whole(extension):
-    standin.knobs.noise_gain = 0
-    shared.state.begin(job="t")
-    band = {"tile_width": 64, "seams_fix_type": "band", "seams_fix_only_visible": True}
-    done = webui.run(person(), extension, [band])
-    assert len(standin.log.calls) == 9 and "seams fix left out: 12 tiles" in done.info
-    assert (shared.state.job_count, shared.state.job_no) == (9, 9)
 
 
 # --- tiles ------------------------------------------------------------------------------------------------------------

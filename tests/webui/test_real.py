@@ -106,11 +106,11 @@ def test_an_empty_list_and_a_short_one_are_defaults(server, small):
 
 
 def test_a_full_list_with_our_own_options(server, small):
-    own = {"tile_batch": 3, "noise": "same", "blend": "cut", "tone_lock": 0.5, "seamless": True,
-           "seams_fix_only_visible": True, "auto_padding": True}  # fmt: skip
+    own = {"tile_batch": 3, "noise": "tile", "blend": "cut", "tone_lock": 0.5, "seamless": True,
+           "auto_padding": True}  # fmt: skip
     values = [own.get(name, getattr(Options, name)) for name in OWN_ARGUMENTS]
     done = server.ask([*LEGACY, VERSION_MARKER, *values], small)
-    assert "tile_batch: 3" in done.text and "blend: cut" in done.text and "noise: same" in done.text
+    assert "tile_batch: 3" in done.text and "blend: cut" in done.text and "noise: tile" in done.text
 
 
 @pytest.mark.parametrize(
@@ -236,7 +236,7 @@ def test_denoise_0_resamples_nothing(server, face):
 def test_requests_leave_no_trace(server, small):
     args = [{"tile_width": 64, "padding": 16, "upscaler": "Lanczos"}]
     first = server.ask(args, small)
-    other = {"tile_width": 128, "seams_fix_type": "half+intersections", "noise": "same", "tile_batch": 4}
+    other = {"tile_width": 128, "seams_fix_type": "half+intersections", "noise": "tile", "tile_batch": 4}
     between = server.ask(
         [other], small, sampler_name="DPM++ SDE", denoising_strength=0.8, tiling=True, styles=["x"],
         override_settings={"CLIP_stop_at_last_layers": 2, "randn_source": "NV", "img2img_color_correction": True},
