@@ -22,7 +22,16 @@ class OptionError(UsduError, ValueError):
             shown = f"a {type(value).__name__} too large to show"
         if len(shown) > 120:
             shown = shown[:117] + "..."
-        super().__init__(f"{option}: {shown} is not allowed; allowed: {allowed}")
+        self._sentence = f"{shown} is not allowed; allowed: {allowed}"
+        super().__init__(f"{option}: {self._sentence}")
+
+    def named(self, name: str) -> str:
+        """The same sentence under the name by which a person knows the option: its flag, or its label in the panel.
+
+        >>> OptionError("padding", -3, "0 to 512 px").named("--padding")
+        '--padding: -3 is not allowed; allowed: 0 to 512 px'
+        """
+        return f"{name}: {self._sentence}"
 
 
 class TooLarge(OptionError):

@@ -1,16 +1,23 @@
-"""The command line's flags."""
+"""The command line's flags. Those of options are made from what the options declare."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from .. import __version__
 from ..errors import UsduError
-from ..options import BLENDS, NOISE_MODES, REDRAW_MODES, SEAMS_FIX_TYPES, about
+from ..options import OPTION_NAMES, Choice, Flag, Number, Options, declared, names_of_group
+from ..options.declaration import GROUPS
 from ..resume import journal
+
+FLAGS: dict[str, str] = {name: flag.name for name in OPTION_NAMES if (flag := declared(name).flag)} | {
+    name: f"--{name}" for name in ("checkpoint", "lora", "sampler", "steps", "cfg")
+}
+"""Options, and the model's settings, by the flag that sets them: errors name what was typed."""
+PAIRS = {"tile_width": "tile_height", "custom_width": "custom_height"}
+"""Two options that one flag sets: WIDTHxHEIGHT."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -18,11 +25,8 @@ class _Parser(argparse.ArgumentParser):
         raise UsduError(f"{message} (see --help)")
 
 
-def _names(names: Iterable[str]) -> str:
-    return "|".join(names)
-
-
 def parser() -> argparse.ArgumentParser:
+    """The command's parser. A flag of an option that is not given is None."""
     made = _Parser(
         prog="usdu",
         description="Makes a small picture large and sharp: upscales it, then redraws it tile by tile by diffusion.",
@@ -31,56 +35,62 @@ def parser() -> argparse.ArgumentParser:
     add("input", nargs="+", type=Path, metavar="INPUT", help="a picture or a folder of pictures")
     add("-o", "--output", type=Path, help="file or folder; default: NAME-upscaled.png, or FOLDER-upscaled/")
     add("--overwrite", action="store_true", help="replace existing files")
-    add("--scale", type=float, help=f"{about('custom_scale')} (2)")
-    add("--size", metavar="WxH", help="exact size of the result instead of --scale")
-    add("--tile", default="0", metavar="N|WxH", help="size of a tile in px (512; 1024 for SDXL)")
-    add("--padding", type=int, help=f"{about('padding')}, in px (32)")
-    add("--auto-padding", action="store_true", default=None, help=f"{about('auto_padding')}, instead of --padding")
-    add("--mask-blur", type=int, help=f"{about('mask_blur')} (8)")
-    add("--denoise", type=float, help="denoising strength, 0-1: how much is drawn anew (0.25)")
-    add("--seed", type=int, help="seed of the noise (1)")
-    add("--batch", type=int, help=f"{about('tile_batch')} (0)")
-    add("--redraw", metavar=_names(REDRAW_MODES.labels), help=f"{about('redraw_mode')} (parallel)")
-    add("--seams-fix", metavar=_names(SEAMS_FIX_TYPES.labels), help=f"{about('seams_fix_type')} (none)")
-    add("--seams-fix-denoise", type=float, help=f"{about('seams_fix_denoise')} (0.35)")
-    add("--seams-fix-width", type=int, help=f"{about('seams_fix_width')} (64)")
-    add("--seams-fix-padding", type=int, help=f"{about('seams_fix_padding')} (16)")
-    add("--seams-fix-mask-blur", type=int, help=f"{about('seams_fix_mask_blur')} (4)")
-    add("--noise", metavar=_names(NOISE_MODES.labels), help=f"{about('noise')} (canvas)")
-    add("--blend", metavar=_names(BLENDS.labels), help=f"{about('blend')} (feather)")
-    add("--seamless", action="store_true", default=None, help=about("seamless"))
-    add("--skip-flat", type=float, metavar="LEVELS", help=f"{about('skip_flat')} (0)")
-    add("--tone-lock", type=float, help=f"{about('tone_lock')}, 0-1 (1)")
-    add(
-        "--upscaler",
-        default="SPAN x4",
-        metavar="NAME|FILE",
-        help="SPAN x4 (embedded), Lanczos, Nearest, None, or a model file",
-    )
-    add("--engine", choices=("diffusers", "identity"), default="diffusers", help="identity: refine nothing, a dry run")
+    for group, title in GROUPS.items():
+        _add_options(made.add_argument_group(title), group)
+    _add_model(made.add_argument_group("Model"))
+    _add_run(made.add_argument_group("Run"))
+    return made
+
+
+def _add_options(group: Any, name: str) -> None:
+    """The flags of the options of a group; two options of one flag make one."""
+    for option in names_of_group(name):
+        flag = declared(option).flag
+        if flag and option not in PAIRS.values():
+            group.add_argument(flag.name, dest=option, **_argument(option))
+
+
+def _argument(option: str) -> dict[str, Any]:
+    """What argparse is told of an option. Numbers stay text: the rule reads them, and its errors are better."""
+    rule, flag, default = declared(option).rule, declared(option).flag, getattr(Options, option)
+    told = flag.help or declared(option).about
+    if isinstance(rule, Flag):
+        if flag.form:
+            return {"type": Path, "metavar": flag.form, "help": told}
+        return {"action": "store_false" if default else "store_true", "default": None, "help": told}
+    shown = flag.default or default
+    form = flag.form or ("|".join(rule.labels) if isinstance(rule, Choice) else "N")
+    unit = ""
+    if isinstance(rule, Number):
+        unit = rule.unit and f" {rule.unit}"
+        told += f", {rule.low:g}-{rule.high:g}" if rule.high <= 1 else ""
+    if shown not in ("", "all", 0) and option not in PAIRS and str(shown) not in told:
+        told += f" ({shown:g}{unit})" if isinstance(shown, float) else f" ({shown}{unit})"
+    return {"metavar": form, "help": told, "default": flag.default}
+
+
+def _add_model(group: Any) -> None:
+    add = group.add_argument
     add("--checkpoint", default="embedded", metavar="FILE|FOLDER|HUB_ID", help="diffusion model (embedded)")
     add("--checkpoint-config", metavar="FOLDER|HUB_ID", help="diffusers configuration for a checkpoint file, offline")
-    add("--lora", action="append", default=[], metavar="FILE[:STRENGTH]", help="LoRA file, may be given several times")
-    add("--prompt", default="", help="what the picture shows; empty is fine")
-    add("--tile-prompts", metavar="TEXT|@FILE", help=about("tile_prompts"))
-    add("--mask", type=Path, metavar="FILE", help="redraw only where this picture is white")
+    add("--lora", action="append", default=[], metavar="FILE[:STRENGTH]", help="LoRA file; may be given several times")
+    add("--prompt", default="", help="what the picture shows; may be empty")
     add("--negative-prompt", default="", help="what it should not show")
-    add("--sampler", default="DPM++ 2M", help="as the webui names them (DPM++ 2M)")
+    add("--sampler", default="DPM++ 2M", help="sampler, by its name in the webui (DPM++ 2M)")
     add("--steps", type=int, default=20, help="steps of a full denoise; a denoise of 0.3 runs 0.3 of them (20)")
     add("--cfg", type=float, default=7.0, help="CFG scale (7)")
+    add("--engine", choices=("diffusers", "identity"), default="diffusers", help="identity: redraw nothing, a dry run")
     add("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (auto)")
     add(
         "--ray", nargs="?", const="local", metavar="ADDRESS",
-        help="refine tiles on several GPUs or machines through Ray; no address: on this machine's; after INPUT",
+        help="redraw tiles on several GPUs or machines through Ray; no address: on this machine; after INPUT",
     )  # fmt: skip
     add("--ray-workers", type=int, default=0, metavar="N", help="how many; 0: one for each GPU, or CPU (0)")
-    add("--compare", type=Path, metavar="FILE", help="also write before and after side by side, with 100 %% crops")
-    add(
-        "--redo-tiles", metavar="3,7-9",
-        help="over a finished picture, with --scale 1 and the tile size it was made with: redraw only these tiles",
-    )  # fmt: skip
-    add("--number-tiles", type=Path, metavar="FILE", help="also write a picture that shows the numbers of the tiles")
-    add("--no-resume", dest="resume", action="store_false", default=None, help="keep no finished tiles on disk")
+
+
+def _add_run(group: Any) -> None:
+    add = group.add_argument
+    add("--mask", type=Path, metavar="FILE", help="redraw only where this picture is white")
     add(
         "--journal", type=Path, default=journal.default_folder(), metavar="FOLDER",
         help="where finished tiles are kept until the picture is written; usdu journal lists and clears them",
@@ -89,4 +99,3 @@ def parser() -> argparse.ArgumentParser:
     add("--allow-huge", action="store_true", help="allow results over 1 gigapixel")
     add("--quiet", action="store_true", help="no progress bar")
     add("--version", action="version", version=f"usdu {__version__}")
-    return made

@@ -6,41 +6,26 @@ import argparse
 from pathlib import Path
 
 from ..errors import InputError, OptionError
-from ..options import Options
-
-# Options and the flags that set them: errors name what was typed.
-FLAGS = {
-    "custom_scale": "--scale", "tile_width": "--tile", "tile_height": "--tile", "padding": "--padding",
-    "mask_blur": "--mask-blur", "denoise": "--denoise", "seed": "--seed", "tile_batch": "--batch",
-    "redraw_mode": "--redraw", "seams_fix_type": "--seams-fix", "seams_fix_denoise": "--seams-fix-denoise",
-    "seams_fix_width": "--seams-fix-width", "seams_fix_padding": "--seams-fix-padding",
-    "seams_fix_mask_blur": "--seams-fix-mask-blur", "upscaler": "--upscaler", "noise": "--noise", "blend": "--blend",
-    "tone_lock": "--tone-lock", "seamless": "--seamless",
-    "custom_width": "--size", "custom_height": "--size", "checkpoint": "--checkpoint",
-    "auto_padding": "--auto-padding", "resume": "--no-resume", "redo_tiles": "--redo-tiles",
-    "number_tiles": "--number-tiles", "tile_prompts": "--tile-prompts",
-    "skip_flat": "--skip-flat", "lora": "--lora", "sampler": "--sampler", "steps": "--steps", "cfg": "--cfg",
-}  # fmt: skip
+from ..options import OPTION_NAMES, Options
+from .flags import FLAGS, PAIRS
 
 
 def options_of(args: argparse.Namespace) -> Options:
-    tile_width, tile_height = _pair(args.tile, "--tile")
-    given = {
-        "tile_width": tile_width, "tile_height": tile_height, "padding": args.padding, "mask_blur": args.mask_blur,
-        "denoise": args.denoise, "seed": args.seed, "tile_batch": args.batch, "redraw_mode": args.redraw,
-        "seams_fix_type": args.seams_fix, "seams_fix_denoise": args.seams_fix_denoise,
-        "seams_fix_width": args.seams_fix_width, "seams_fix_padding": args.seams_fix_padding,
-        "seams_fix_mask_blur": args.seams_fix_mask_blur, "upscaler": args.upscaler, "noise": args.noise,
-        "blend": args.blend, "tone_lock": args.tone_lock, "custom_scale": args.scale,
-        "seamless": args.seamless,
-        "auto_padding": args.auto_padding, "resume": args.resume, "redo_tiles": args.redo_tiles,
-        "number_tiles": args.number_tiles is not None,
-        "tile_prompts": _text(args.tile_prompts), "skip_flat": args.skip_flat,
-    }  # fmt: skip
-    given = {name: value for name, value in given.items() if value is not None}
-    if args.size is not None:
-        given["custom_width"], given["custom_height"] = _pair(args.size, "--size", both=True)
+    """The options that the flags ask for.
+
+    Raises OptionError, and InputError for a file of prompts that cannot be read.
+    """
+    given = {name: value for name in OPTION_NAMES if (value := getattr(args, name, None)) is not None}
+    for width, height in PAIRS.items():
+        if width in given:
+            sides = _pair(given[width], FLAGS[width], both=width == "custom_width")
+            given[width], given[height] = sides
+    if "custom_width" in given:
         given["target_size_type"] = "custom"
+    if "tile_prompts" in given:
+        given["tile_prompts"] = _text(given["tile_prompts"])
+    # A file to write to means yes.
+    given = {name: True if isinstance(value, Path) else value for name, value in given.items()}
     if args.allow_huge:
         given["max_megapixels"] = 1e6
     return Options(**given)
@@ -50,9 +35,9 @@ def max_pixels(args: argparse.Namespace) -> int:
     return 10**12 if args.allow_huge else 10**9
 
 
-def _text(given: str | None) -> str | None:
+def _text(given: str) -> str:
     """The text itself, or with an @ in front the file it is in."""
-    if given is None or not given.startswith("@"):
+    if not given.startswith("@"):
         return given
     try:
         return Path(given[1:]).read_text(encoding="utf-8")

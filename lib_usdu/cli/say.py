@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from ..errors import OptionError, TooLarge
-from .given import FLAGS
+from .flags import FLAGS
 
 
 def say(text: str) -> None:
@@ -14,7 +14,7 @@ def say(text: str) -> None:
 
 def message(error: BaseException) -> str:
     if isinstance(error, OptionError) and error.option in FLAGS:
-        return str(error).replace(error.option, FLAGS[error.option], 1)
+        return error.named(FLAGS[error.option])
     if isinstance(error, TooLarge):
         return f"{error} (--allow-huge lifts it)"
     if isinstance(error, MemoryError):

@@ -1,11 +1,12 @@
-"""What a person can choose: the options (options.py), the rules of their values (rules.py), the forms they come in and
-go out (forms.py), presets, automatic padding, tile numbers and tile prompts.
+"""What a person can choose. table.py declares each option once (declaration.py says what that is), rules.py reads and
+checks values, options.py is the frozen value, forms.py has the forms options come in and go out. Beside them: presets,
+automatic padding, tile numbers and tile prompts.
 
 `Options` is one frozen value. Other packages import the names below from here.
 """
 
 from .forms import INFOTEXT_PREFIX, LEGACY_ARGUMENTS, OWN_ARGUMENTS, SCRIPT_OPTIONS, VERSION_MARKER
-from .options import MOST_TILES, OPTION_NAMES, Options, about, rule_of
+from .options import MOST_TILES, OPTION_NAMES, Options, about, declared, names_of_group, rule_of
 from .rules import (
     BLENDS,
     FINISHES,
@@ -42,6 +43,8 @@ __all__ = [
     "Options",
     "Text",
     "about",
+    "declared",
     "listed",
+    "names_of_group",
     "rule_of",
 ]

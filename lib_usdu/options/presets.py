@@ -32,15 +32,15 @@ class Preset:
 PRESETS = (
     Preset("Photo", "Keeps the picture, adds fine texture.", 0.25),
     Preset(
-        "Illustration", "Clean lines and even areas: tiles see more and blend softly.", 0.35,
+        "Illustration", "Clean lines and flat areas: more padding, softer blending.", 0.35,
         {"padding": 64, "mask_blur": 16},
     ),
     Preset(
-        "Max detail", "Invents the most: tiles see far around themselves. Slow.", 0.45,
+        "Max detail", "Adds the most new detail. Large padding, slow.", 0.45,
         {"padding": 128, "mask_blur": 24, "tone_lock": 0.7},
     ),
     Preset(
-        "Fast", "Least work: few steps, little overlap.", 0.2,
+        "Fast", "Fastest: low strength, little padding, flat tiles skipped.", 0.2,
         {"padding": 16, "mask_blur": 4, "skip_flat": 1.0},
     ),
 )  # fmt: skip

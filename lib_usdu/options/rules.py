@@ -29,14 +29,16 @@ class Choice:
 
     def read(self, option: str, value: Any) -> str:
         names = list(self.labels)
+        allowed = self.allowed
         if isinstance(value, str):
+            allowed = ", ".join(names)
             folded = value.strip().casefold()
             for name, label in self.labels.items():
                 if folded in (name.casefold(), label.casefold(), self.aliases.get(name, name).casefold()):
                     return name
         elif is_integer(value) and 0 <= int(value) < len(names):
             return names[int(value)]
-        raise OptionError(option, value, self.allowed)
+        raise OptionError(option, value, allowed)
 
 
 @dataclass(frozen=True)

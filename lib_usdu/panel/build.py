@@ -1,6 +1,7 @@
 """The panel of the webui's img2img tab, built from Options. Works with gradio 3.41 and 4.40; knows no webui.
 
-Beside it: text.py (labels, hints, groups), live_line.py, page.py (what runs in the browser).
+Labels, hints and places are declared with the options. Beside it: text.py (other sentences, sections), live_line.py,
+page.py (what runs in the browser).
 """
 
 from __future__ import annotations
@@ -25,13 +26,14 @@ from ..options import (
     Flag,
     Number,
     Options,
-    about,
+    declared,
     rule_of,
 )
+from ..options.declaration import Declaration
 from ..options.presets import PRESETS, Preset
 from .live_line import PlanHost, describe, line, read_page
 from .page import OPTION_CHANGED, READ_PAGE, bootstrap, set_denoise
-from .text import INTRODUCTION, LOOKS, NO_PICTURE, PREFIX, PRESETS_HINT, REFRESH, SHOWN, STYLE, groups
+from .text import INTRODUCTION, NO_PICTURE, PREFIX, PRESETS_HINT, REFRESH, SECTIONS, SHOWN, STYLE, Part
 
 __all__ = ["Panel", "PanelHost", "build", "describe", "preferred_upscaler", "read_page"]
 
@@ -60,26 +62,22 @@ class Panel:
 def build(host: PanelHost, *, on: ModuleType = gradio, max_megapixels: float = 1000.0) -> Panel:
     """Lays the panel out where gradio stands. max_megapixels: the largest result the webui allows."""
     made: dict[str, Any] = {}
+    others: dict[str, Any] = {}
     legacy = ["upscaler" if name == "upscaler_index" else name for name in LEGACY_ARGUMENTS]
-    groups_laid = groups([*legacy, *OWN_ARGUMENTS])
     with on.Column(elem_id=f"{PREFIX}panel"):
         info = on.HTML(STYLE + INTRODUCTION + bootstrap(_TITLES))
         with on.Row(elem_id=f"{PREFIX}presets"):
             buttons = [on.Button(x.name, elem_id=f"{PREFIX}preset_{i}", size="sm") for i, x in enumerate(PRESETS)]
         said = on.HTML(_hint(PRESETS_HINT), elem_id=f"{PREFIX}preset")
-        for group in groups_laid:
-            folded = {"label": group.heading, "open": False, "elem_id": PREFIX + group.name}
-            with on.Accordion(**folded) if group.heading else on.Column():
-                for names in group.rows:
-                    if names == ("upscaler",):
-                        refresh = _upscaler_row(on, host, made)
-                        plan = on.HTML(line(NO_PICTURE), elem_id=f"{PREFIX}plan")
-                    else:
-                        with on.Row():
-                            made.update((name, _control(on, name)) for name in names)
+        for section in SECTIONS:
+            folded = {"label": section.heading, "open": False, "elem_id": PREFIX + section.name}
+            with on.Accordion(**folded) if section.heading else on.Column():
+                for part in section.parts:
+                    _lay(on, host, part, made, others, titled=bool(section.heading))
         marker = on.Textbox(VERSION_MARKER, label="Version", visible=False, elem_id=f"{PREFIX}version")
         page = on.Textbox("", label="Page", visible=False, elem_id=f"{PREFIX}page")
         update = on.Button("Update the plan", visible=False, elem_id=f"{PREFIX}update_plan")
+    refresh, plan = others["refresh"], others["plan"]
     for ours in (marker, page, update, refresh, *buttons):
         ours.do_not_save_to_config = True  # ui-config.json keeps what people choose
 
@@ -112,32 +110,60 @@ def preferred_upscaler(names: Sequence[str]) -> str:
     return found[0] if found else "None"
 
 
-def _upscaler_row(on: ModuleType, host: PanelHost, made: dict[str, Any]) -> Any:
-    """The upscaler with a button that looks for new ones; returns the button."""
+def _lay(
+    on: ModuleType, host: PanelHost, part: Part, made: dict[str, Any], others: dict[str, Any], *, titled: bool
+) -> None:
+    """The controls of a part, put into `made` by the names of their options; what stands beside them into `others`."""
+    if titled:
+        on.HTML(f"<div class='{PREFIX}title'>{part.title}</div>")
+    for names in part.rows:
+        if names == ("upscaler",):
+            _upscaler_row(on, host, made, others)
+        else:
+            with on.Row():
+                made.update((name, _control(on, name)) for name in names)
+
+
+def _upscaler_row(on: ModuleType, host: PanelHost, made: dict[str, Any], others: dict[str, Any]) -> None:
+    """The upscaler with a button that looks for new ones; the live line below it."""
     with on.Row():
         names, chosen = host.upscalers(), preferred_upscaler(host.ready_upscalers())
         made["upscaler"] = _control(on, "upscaler", choices=names, value=chosen, elem_id=f"{PREFIX}upscaler_index")
         tool = dict(elem_id=f"{PREFIX}refresh_upscalers", elem_classes=["tool"], scale=0, min_width=44, size="sm")
-        return on.Button("\U0001f504", **tool)
+        others["refresh"] = on.Button("\U0001f504", **tool)
+    others["plan"] = on.HTML(line(NO_PICTURE), elem_id=f"{PREFIX}plan")
 
 
 def _control(on: ModuleType, name: str, **changes: Any) -> Any:
-    """The component for an option: its rule decides the kind."""
-    rule, default = rule_of(name), getattr(Options, name)
-    shown = all(getattr(Options, chosen) in found[name] for chosen, found in SHOWN.items() if name in found)
-    given = dict(label=name.replace("_", " ").capitalize(), info=about(name)[:1].upper() + about(name)[1:])
-    given |= dict(value=default, elem_id=PREFIX + name, visible=shown, interactive=True)
+    """The component for an option."""
+    shown = all(getattr(Options, chosen) in counts[name] for chosen, counts in SHOWN.items() if name in counts)
+    return _component(on, name, declared(name), getattr(Options, name), visible=shown, **changes)
+
+
+def _component(on: ModuleType, name: str, option: Declaration, default: Any, **changes: Any) -> Any:
+    """The component for what is declared of an option: its rule decides the kind."""
+    rule, control = option.rule, option.control
+    given = dict(label=control.label, info=option.hint, value=default, elem_id=PREFIX + name, interactive=True)
     kind = on.Textbox
     if isinstance(rule, Choice):
         given |= dict(choices=list(rule.labels.values()), value=rule.labels[default])
     elif isinstance(rule, Number):
         kind = on.Slider
-        given |= dict(minimum=rule.low, maximum=rule.high, step=rule.step)
+        limits = {"minimum": "low", "maximum": "high", "step": "step"}
+        given |= {
+            told: getattr(rule if getattr(control, limit) is None else control, limit)
+            for told, limit in limits.items()
+        }
     elif isinstance(rule, Flag):
         kind = on.Checkbox
         given |= dict(elem_classes=[f"{PREFIX}box"])
-    given |= LOOKS.get(name, {}) | changes
-    return (on.Dropdown if "choices" in given else kind)(**given)
+    else:
+        given |= dict(lines=control.lines)
+    given |= changes
+    if "choices" in given:
+        given.pop("lines", None)
+        kind = on.Dropdown
+    return kind(**given)
 
 
 def _preset_chosen(on: ModuleType, preset: Preset) -> list[Any]:

@@ -12,7 +12,7 @@ from ..host import Abilities
 from ..options import LEGACY_ARGUMENTS, VERSION_MARKER, Options
 from ..plan import Plan, batch_limits, count_batches, grouped, make_plan
 from ..schedule import FUSED, PARALLEL
-from .text import DRIFT, NO_PICTURE, NOTHING_REDRAWN, PREFIX, SMALL_FOR_XL
+from .text import DRIFT, NO_PICTURE, NOTHING_REDRAWN, PREFIX, SMALL_FOR_XL, message
 
 MOST_CHAINED_TILES = 4_000
 """Of more tiles that wait for each other the line does not count the batches: it would take more than a second."""
@@ -50,7 +50,7 @@ def describe(host: PlanHost, max_megapixels: float, page: str, *values: Any) -> 
         return line(f"{sizes}: {_work(plan, abilities)}", *_warnings(plan.options, host))
     except OptionError as error:
         above = f"{error.value} px is above the limit of {max_megapixels:.10g} megapixels."
-        return line("", above if error.option == "size" else str(error))
+        return line("", above if error.option == "size" else message(error))
 
 
 def line(text: str, *warnings: str) -> str:

@@ -13,8 +13,9 @@ from PIL import Image
 from ..engine import upscale
 from ..enlarge.resize_mode import check_whole
 from ..enlarge.seamless import resizer
-from ..errors import ModelError, TooLarge, UsduError
+from ..errors import ModelError, OptionError, TooLarge, UsduError
 from ..options import Options
+from ..panel.text import message
 from . import gallery
 from .environment import errors, images, max_megapixels, processing, reload_models, shared
 from .host import WebuiHost
@@ -38,6 +39,8 @@ def run(p: Any, script: Any, args: Sequence[Any]) -> Any:
     except ModelError as error:
         errors.report(f"{script.title()}: {error}", exc_info=error.__cause__ is not None)
         return _failed(p, str(error), status=500)
+    except OptionError as error:
+        return _failed(p, str(error) if getattr(p, "is_api", False) else message(error))
     except (UsduError, MemoryError) as error:
         return _failed(p, str(error) or "not enough memory")
     except Exception as error:

@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from page import StandInHost  # noqa: E402
 
 from lib_usdu.options import LEGACY_ARGUMENTS, OWN_ARGUMENTS, VERSION_MARKER, Options  # noqa: E402
+from lib_usdu.options.declaration import Control, Declaration  # noqa: E402
 from lib_usdu.panel import build as panel  # noqa: E402
 
 
@@ -106,24 +107,21 @@ def what_the_webui_saves() -> None:
 
 
 def kinds() -> None:
-    """A rule of a kind the panel does not know gets a text field; tile_prompts one of several lines."""
+    """A rule of a kind the panel does not know gets a text field, with as many lines as its control asks for."""
 
-    class Lines:
-        allowed = "lines"
+    class Words:
+        allowed = "words"
 
         def read(self, option: str, value: str) -> str:
             return value
 
-    known, about, rules = panel.Options, panel.about, panel.rule_of
-    try:
-        panel.about, panel.rule_of = (lambda name: "one line per tile"), (lambda name: Lines())
-        panel.Options = type("Options", (), {"tile_prompts": "", "of_tomorrow": "", **{n: "" for n in panel.SHOWN}})
-        prompts, other = panel._control(gr, "tile_prompts"), panel._control(gr, "of_tomorrow")
-    finally:
-        panel.Options, panel.about, panel.rule_of = known, about, rules
+    several = Declaration(Words(), "one line per tile", "prompts", control=Control((1, 1), "Several", lines=3))
+    one = Declaration(Words(), "a word", "prompts", control=Control((1, 2), "One", "Say a word"))
+    prompts, other = panel._component(gr, "several", several, ""), panel._component(gr, "one", one, "x")
     assert isinstance(prompts, gr.Textbox) and prompts.lines == 3 and prompts.value == ""
-    assert isinstance(other, gr.Textbox) and other.lines == 1 and other.label == "Of tomorrow"
-    assert other.info == "One line per tile"
+    assert isinstance(other, gr.Textbox) and other.lines == 1 and other.value == "x"
+    assert (prompts.label, prompts.info) == ("Several", "One line per tile")
+    assert (other.label, other.info) == ("One", "Say a word")
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ from lib_usdu.options import (
     rule_of,
 )
 from lib_usdu.options.presets import PRESETS
-from lib_usdu.panel.text import groups
+from lib_usdu.panel.text import DRIFT, NO_PICTURE, SECTIONS, SMALL_FOR_XL
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -72,8 +72,7 @@ def another(name: str) -> object:
 
 DEFAULTS |= {name: shown_as(name, getattr(Options, name)) for name in OWN_ARGUMENTS if name not in DEFAULTS}
 CHANGED |= {name: another(name) for name in OWN_ARGUMENTS if name not in CHANGED}
-GROUPS = groups(["upscaler" if name == "upscaler_index" else name for name in (*LEGACY_ARGUMENTS, *OWN_ARGUMENTS)])
-FOLDED = [group.name for group in GROUPS if group.heading]
+FOLDED = [section.name for section in SECTIONS if section.heading]
 DENOISING = "#img2img_denoising_strength"
 
 
@@ -161,7 +160,7 @@ def control(name: str) -> str:
 
 def open_all(page: Browser) -> None:
     """Opens every accordion."""
-    for group in GROUPS:
+    for group in SECTIONS:
         if group.heading:
             page.unfold(control(group.name), control(group.rows[0][0]))
 
@@ -248,7 +247,7 @@ def test_refresh_finds_new_upscalers(page: Browser):
 
 
 def test_the_live_line(page: Browser, photo: Path, tmp_path: Path):
-    assert page.line() == "Drop a picture to see the tiles."
+    assert page.line() == NO_PICTURE
     page.drop(photo)
     page.until_line("1280x720 → 2560x1440: 5×3 = 15 tiles of 576x576, 4 batches")
     page.slide(control("tile_width"), 1024)
@@ -262,7 +261,7 @@ def test_the_live_line(page: Browser, photo: Path, tmp_path: Path):
     page.until_line("5×3 = 15 windows of 512x512, all together")
     page.choose(control("redraw_mode"), "None")
     page.until_line("2560x1440: enlarged, nothing redrawn")
-    page.click(f"{control('seams_fix')} .label-wrap")
+    page.click(f"{control('advanced')} .label-wrap")
     page.choose(control("seams_fix_type"), "Band pass")
     page.until_line("2560x1440: seams fix: 22 tiles, 6 batches")
     page.choose(control("redraw_mode"), "Parallel")
@@ -304,7 +303,7 @@ def test_warnings(page: Browser, photo: Path):
     page.until_line("15 tiles", without="Denoising")
     assert not page.shown(amber)
     page.slide(DENOISING, 0.7)
-    page.until_line("15 tiles", "Denoising strength above 0.5: tiles drift apart without ControlNet.")
+    page.until_line("15 tiles", DRIFT)
     assert page.shown(amber)
     page.tick("#host_controlnet input")
     page.slide(DENOISING, 0.8)
@@ -313,7 +312,7 @@ def test_warnings(page: Browser, photo: Path):
     page.slide(control("padding"), 16)
     page.until_line("3×2 = 6 tiles", without="SDXL")  # automatic: 1024
     page.slide(control("tile_width"), 512)
-    page.until_line("15 tiles", "SDXL draws poorly in tiles below 768 px.")
+    page.until_line("15 tiles", SMALL_FOR_XL)
     page.slide(control("custom_scale"), 16)
     page.until_line("20480x11520", "SDXL")
     page.choose(control("target_size_type"), "Custom size")
@@ -325,7 +324,7 @@ def test_warnings(page: Browser, photo: Path):
     page.slide(control("custom_height"), 1000)
     page.slide(control("padding"), 500)
     page.slide(control("tile_width"), 128)
-    page.until_line("padding: 500 is not allowed; allowed: 0 to the size of a tile, 128 px")
+    page.until_line("Padding: 500 is not allowed; allowed: 0 to the size of a tile, 128 px")
     assert len(page.driver.find_elements("css selector", amber)) == 1
 
 
@@ -369,15 +368,15 @@ def test_everything_is_reached_by_the_keyboard(page: Browser):
         style, width = page.js(outline)
         assert style != "none" and width >= 2, f"nobody sees that {at} has the focus"
         if at in FOLDED and at not in reached:  # the accordion's own button
-            first = next(group.rows[0][0] for group in GROUPS if group.name == at)
-            page.press(Keys.SPACE if at == "tiles" else Keys.ENTER)
+            first = next(group.rows[0][0] for group in SECTIONS if group.name == at)
+            page.press(Keys.SPACE if at == "results" else Keys.ENTER)
             page.until(lambda first=first: page.shown(control(first)), at)
         if at == "seams_fix_type" and at not in reached:
             page.choose(control(at), "Band pass", leave=False)
             page.until(lambda: page.shown(control("seams_fix_width")), "seams_fix_width")
         reached.append(at)
     wanted = [f"preset_{number}" for number in range(len(PRESETS))]
-    for group in GROUPS:
+    for group in SECTIONS:
         wanted += [group.name] * bool(group.heading)
         for name in (name for row in group.rows for name in row):
             wanted += {"upscaler": ["upscaler_index", "refresh_upscalers"]}.get(name, [name])
@@ -390,7 +389,7 @@ def test_presets_set_the_controls(page: Browser):
     page.slide(control("custom_scale"), 3)
     page.choose(control("upscaler_index"), "Lanczos")
     page.choose(control("redraw_mode"), "Chess")
-    page.click(f"{control('seams_fix')} .label-wrap")
+    page.click(f"{control('advanced')} .label-wrap")
     page.choose(control("seams_fix_type"), "Band pass")
     page.until(lambda: page.shown(control("seams_fix_width")), "seams_fix_width")
     before = dict(zip(ORDER, page.values()))

@@ -8,12 +8,23 @@ from pathlib import Path
 import pytest
 
 from lib_usdu.batch_size import BatchLimits
+from lib_usdu.errors import OptionError
 from lib_usdu.host import Abilities
-from lib_usdu.options import LEGACY_ARGUMENTS, OPTION_NAMES, OWN_ARGUMENTS, Options, about, rule_of
+from lib_usdu.options import (
+    LEGACY_ARGUMENTS,
+    OPTION_NAMES,
+    OWN_ARGUMENTS,
+    SCRIPT_OPTIONS,
+    Number,
+    Options,
+    declared,
+    rule_of,
+)
+from lib_usdu.options.declaration import GROUPS
 from lib_usdu.options.presets import DECIDED, PRESETS
 from lib_usdu.panel import live_line as panel_plan
 from lib_usdu.panel import text as panel_text
-from lib_usdu.panel.text import LOOKS, groups
+from lib_usdu.panel.text import SECTIONS, SHOWN, message
 from lib_usdu.passes import plan_passes
 from lib_usdu.plan import make_plan
 
@@ -26,16 +37,48 @@ OF_THE_WEBUI = {"Upscaler", "Scale", "Mask blur", "Denoising strength", "None"}
 SMALL = Abilities(batch_limits=lambda width, height: BatchLimits(4, 4), why_not_fused=str)
 
 
-def test_every_option_stands_in_one_group():
-    placed = [name for group in groups(NAMES) for row in group.rows for name in row]
-    assert sorted(placed) == sorted(NAMES)
+def test_every_option_of_the_script_stands_in_the_panel_once():
+    placed = [name for section in SECTIONS for row in section.rows for name in row]
+    assert sorted(placed) == sorted(NAMES) == sorted(SCRIPT_OPTIONS)
 
 
-def test_groups_take_options_to_come_and_leave_out_others():
-    found = {group.name: group.rows for group in groups(["padding", "tile_prompts", "of_tomorrow", "b", "c"])}
-    assert found == {
-        "redraw": (("padding",),), "prompts": (("tile_prompts",),), "more": (("of_tomorrow", "b"), ("c",)),
-    }  # fmt: skip
+def test_what_most_people_set_is_seen_and_the_rest_stands_behind_two_headings():
+    seen, *folded = SECTIONS
+    assert not seen.heading and all(section.heading for section in folded) and len(folded) == 2
+    assert {"custom_scale", "upscaler", "redraw_mode", "tile_width", "padding"} <= {x for row in seen.rows for x in row}
+    assert len([name for row in seen.rows for name in row]) < len(NAMES) / 2
+
+
+def test_every_group_has_its_options_and_its_place():
+    assert {declared(name).group for name in OPTION_NAMES} == set(GROUPS)
+    titles = [part.title for section in SECTIONS for part in section.parts]
+    assert sorted(titles) == sorted(GROUPS.values())
+
+
+def test_two_controls_never_share_a_place():
+    places = [(declared(name).group, declared(name).control.place) for name in NAMES]
+    assert len(set(places)) == len(places)
+
+
+def test_controls_that_count_for_some_values_name_real_ones():
+    for dropdown, controls in SHOWN.items():
+        for name, values in controls.items():
+            assert name in NAMES and set(values) <= set(rule_of(dropdown).labels) and values
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if isinstance(rule_of(name), Number)])
+def test_a_slider_moves_within_the_rule(name):
+    control, rule, default = declared(name).control, rule_of(name), getattr(Options, name)
+    low = rule.low if control.low is None else control.low
+    high = rule.high if control.high is None else control.high
+    assert rule.low <= low <= default <= high <= rule.high
+
+
+def test_errors_in_the_panel_bear_the_label():
+    with pytest.raises(OptionError) as caught:
+        Options(redo_tiles="3,x")
+    assert message(caught.value).startswith("Redo these tiles: '3,x' is not allowed; allowed: numbers of tiles such as")
+    assert message(OptionError("size", "9x9", "less")).startswith("size: ")
 
 
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.name)
@@ -66,14 +109,9 @@ def sentences() -> set[str]:
     said = {panel_text.INTRODUCTION, panel_text.PRESETS_HINT, panel_text.REFRESH, panel_text.NO_PICTURE,
             panel_text.DRIFT, panel_text.SMALL_FOR_XL}  # fmt: skip
     said |= {text for preset in PRESETS for text in (preset.name, preset.about)}
-    said |= {group.heading for group in groups([*NAMES, *LOOKS]) if group.heading}
-    for name in {*NAMES, *LOOKS}:
-        look = LOOKS.get(name, {})
-        said.add(look.get("label") or name.replace("_", " ").capitalize())
-        if "info" in look:
-            said.add(look["info"])
-        elif name in NAMES:
-            said.add(about(name)[:1].upper() + about(name)[1:])
+    said |= {section.heading for section in SECTIONS if section.heading}
+    said |= {part.title for section in SECTIONS if section.heading for part in section.parts}
+    said |= {text for name in NAMES for text in (declared(name).control.label, declared(name).hint)}
     return said - OF_THE_WEBUI
 
 
