@@ -36,7 +36,8 @@ def bootstrap(titles: Mapping[str, str]) -> str:
 
     No gradio event is used: in gradio 4 some of the webui's components say "changed" without end, and each one would
     cost the page a round of events. Shortly after each of the browser's own events, and slowly without, the script
-    looks at the page while the panel is seen, and asks for a new live line once what it sees has stood still for a look.
+    looks at the page while the panel is seen, and asks for a new live line once what it sees has stood still for one
+    look.
 
     titles: elem_id of a button to the text shown over it. It also lets the keyboard reach the accordions, which
     gradio 3 forgets.

@@ -448,7 +448,7 @@ def test_everything_can_be_read(server: Server, chromium: Browser, theme: str):
     chromium.slide(DENOISING, 0.7)
     open_all(chromium)
     chromium.choose(control("seams_fix_type"), "Band pass")
-    chromium.until_line("drift apart")
+    chromium.until_line("may stop matching")
     found = chromium.js(CONTRAST)
     assert len(found) > 2 * len(OWN_ARGUMENTS) + 20
     assert not [(text, round(ratio, 1)) for text, ratio in found if ratio < 4.5]
