@@ -14,9 +14,9 @@ from .environment import shared
 _NOTES = {
     "tiled diffusion": "Tiled Diffusion is on: inside of a tile it only costs time; turn it off.",
     "multidiffusion": "MultiDiffusion is on: inside of a tile it only costs time; turn it off.",
-    "regional prompter": "Regional Prompter is on: it divides each tile, not the picture. Use Prompts of tiles.",
-    "forge couple": "Forge Couple is on: it divides each tile, not the picture. Use Prompts of tiles.",
-    "latent couple": "Latent Couple is on: it divides each tile, not the picture. Use Prompts of tiles.",
+    "regional prompter": "Regional Prompter is on: it divides each tile, not the picture. Use Per-tile prompts.",
+    "forge couple": "Forge Couple is on: it divides each tile, not the picture. Use Per-tile prompts.",
+    "latent couple": "Latent Couple is on: it divides each tile, not the picture. Use Per-tile prompts.",
 }
 
 
