@@ -217,7 +217,7 @@ def test_two_prompts_that_are_one_need_one_call_of_the_model(folder, photo, monk
         )[1]
         images[name], rows[name] = upscale(small(photo), options, LocalHost(made)).image, set(seen)
     assert rows == {"empty": {1}, "same": {1}, "prompt": {2}}
-    monkeypatch.setattr("lib_usdu.standalone.refiner._alike", lambda conditioning: False)
+    monkeypatch.setattr("lib_usdu.standalone.conditioning.alike", lambda conditioning: False)
     made = refiner(folder, prompt="", negative_prompt="", cfg_scale=7.0)
     guided = upscale(small(photo), options, LocalHost(made)).image
     assert np.abs(images["empty"].astype(int) - guided).max() <= 1

@@ -44,8 +44,7 @@ def _one(setting: Setting, name: str, gib: float, refiner: Any, picture: Any, go
         report.check(name, False, f"the run ended: {error!r}"[:250])
         return
     finally:
-        if hasattr(refiner.pipeline.vae, "disable_tiling"):
-            refiner.pipeline.vae.disable_tiling()
+        refiner.autoencoder.whole()
     quality = psnr(good.image, result.image)
     left = any("stays as upscaled" in note for note in result.notes)
     seconds, stats = time.perf_counter() - started, result.stats

@@ -8,7 +8,7 @@ those of one picture. The weights are the ramps of the tiles' cores: they sum to
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
@@ -21,22 +21,23 @@ Conditions = Callable[[Any], Any]
 
 @dataclass(frozen=True)
 class Patch:
-    """A window in latents of a canvas. rows, columns: which of the canvas's it sees; share: its weight there, float32
-    (height, width)."""
+    """A window in latents of a canvas, all on the canvas's device. rows (height, 1), columns (1, width): which of the
+    canvas's it sees; places: the same as numbers into the canvas's latents in one line; share: its weight there,
+    float32 (height, width)."""
 
     rows: torch.Tensor
     columns: torch.Tensor
+    places: torch.Tensor
     share: torch.Tensor
 
     def cut(self, canvas: torch.Tensor) -> torch.Tensor:
         """The window of a canvas (n, channels, h, w)."""
-        return canvas[:, :, self.rows[:, None], self.columns[None, :]]
+        return canvas[:, :, self.rows, self.columns]
 
     def add(self, part: torch.Tensor, canvas: torch.Tensor) -> None:
         """Adds the window's share of `part` (n, channels, height, width) to a float32 canvas."""
-        places = (self.rows[:, None] * canvas.shape[3] + self.columns[None, :]).flatten().to(canvas.device)
-        weighed = part.float() * self.share.to(part.device)
-        canvas.flatten(2).index_add_(2, places, weighed.flatten(2))  # a wrapped window may see a place twice
+        weighed = part.float() * self.share
+        canvas.flatten(2).index_add_(2, self.places, weighed.flatten(2))  # a wrapped window may see a place twice
 
 
 def patches(
@@ -48,8 +49,14 @@ def patches(
         window, core = _latents(tile.window, scale), _latents(tile.core, scale)
         columns, across = _axis(window.x, window.right, core.x, core.right, width, reach[0] // scale, wrap)
         rows, down = _axis(window.y, window.bottom, core.y, core.bottom, height, reach[1] // scale, wrap)
-        found.append(Patch(rows, columns, down[:, None] * across[None, :]))
+        places = (rows[:, None] * width + columns[None, :]).flatten()
+        found.append(Patch(rows[:, None], columns[None, :], places, down[:, None] * across[None, :]))
     return found
+
+
+def on_device(places: Sequence[Patch], device: Any) -> list[Patch]:
+    """The same on a torch device: moved once, not for each window and step."""
+    return [Patch(*(getattr(place, item.name).to(device) for item in fields(Patch))) for place in places]
 
 
 def _axis(

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..noise import TileNoise
+from .transfer import to_device
 
 
 @dataclass
@@ -41,7 +42,7 @@ class CanvasDraws:
             region = self.noises[0].region
             return torch.zeros(len(self.noises), self.channels, region.height, region.width, device=self.device)
         drawn = np.stack([self._draw(noise, number) for noise in self.noises])
-        return torch.from_numpy(drawn).to(self.device)
+        return to_device(drawn, self.device)
 
     def _draw(self, noise: TileNoise, number: int) -> np.ndarray:
         if number > 0:

@@ -17,17 +17,15 @@ from ..enlarge.precision import multiplies_bfloat16
 from ..errors import ModelError, OptionError, Stopped
 from ..host import Batch, Fusion
 from ..noise import TileNoise
-from ..options.tile_prompts import joined
 from ..pictures import infotext
 from ..resume.digest import digest
-from ..run.latent_windows import assemble, patches, unet_in_windows
+from ..run.latent_windows import assemble, on_device, patches, unet_in_windows
 from ..run.memory import windows_that_fit
 from ..run.noise_draws import CanvasDraws
+from .conditioning import Conditions
 from .host import Refiner
+from .latents import Autoencoder, dtype_of
 from .samplers import SAMPLERS, replace_brownian_tree, scheduler_for, step_noise
-
-WHOLE_DECODE = 1536
-"""Windows larger than this go through the autoencoder in pieces: a whole 2048 x 2048 takes 10 GB in half precision."""
 
 
 @dataclass(frozen=True)
@@ -59,19 +57,22 @@ class DiffusersRefiner(Refiner):
 
     def __init__(self, pipeline: Any, sampling: Sampling, model_name: str):
         self.pipeline, self.sampling, self.model_name = pipeline, sampling, model_name
-        self.latent_scale = 2 ** (len(pipeline.vae.config.block_out_channels) - 1)
         self.default_tile = 1024 if hasattr(pipeline, "text_encoder_2") else 512
         pipeline.scheduler = scheduler_for(sampling.sampler, pipeline.scheduler)
         pipeline.set_progress_bar_config(disable=True)
-        if hasattr(pipeline.vae, "enable_slicing"):
-            pipeline.vae.enable_slicing()  # a batch of windows is decoded one by one
         self.device = pipeline.unet.device
+        self.autoencoder = Autoencoder(pipeline.vae, self.device, self._dtype)
+        self.latent_scale = self.autoencoder.scale
         self._in_bfloat16 = self._dtype == torch.float32 and multiplies_bfloat16(self.device)
         if self._in_bfloat16:
             pipeline.unet.forward = self._reduced(pipeline.unet.forward)
-        self.guided = pipeline.text_encoder is not None and sampling.cfg_scale > 1
-        self._conditioning = self._encode_prompts(sampling.prompt)
-        self._tile_conditioning: dict[str, dict[str, torch.Tensor]] = {}  # of the last batch, by its tiles' texts
+        self.conditions = Conditions(
+            pipeline, sampling.prompt, sampling.negative_prompt, sampling.cfg_scale, self.device
+        )
+
+    @property
+    def guided(self) -> bool:
+        return self.conditions.guided
 
     @property
     def works_apart(self) -> bool:
@@ -84,18 +85,16 @@ class DiffusersRefiner(Refiner):
         """The windows after img2img, float32 (n, h, w, 3), levels 0-255. A denoise of 0 leaves them as they are."""
         if batch.denoise == 0:
             return batch.images
-        self._piecewise_vae(batch)
-        pixels = self._pixels(batch)
-        noise = self._noise(batch)
-        result = self._sample(
-            lambda: torch.cat([self._encode(one[None]) for one in pixels]),
-            noise,
+        height, width = batch.images.shape[1:3]
+        self.autoencoder.fit_for(max(height, width))
+        latents = self._sample(
+            lambda: self.autoencoder.encode(batch.images),
+            self._noise(batch),
             batch.denoise,
-            self._conditioning_of(batch.prompts, len(batch.tiles)),
+            *self.conditions.of(batch.prompts, len(batch.tiles)),
             stop,
         )
-        images = _levels(result.images)
-        return images[:, : batch.images.shape[1], : batch.images.shape[2]]
+        return self.autoencoder.pictures(latents, height, width)
 
     def why_not_fused(self) -> str:
         return ""
@@ -108,33 +107,34 @@ class DiffusersRefiner(Refiner):
         if first.denoise == 0:
             yield from (batch.images for batch in fusion.batches)
             return
-        self._piecewise_vae(first)
-        noise = self._noise(first)
+        size, vae = first.images.shape[1:3], self.autoencoder
+        vae.fit_for(max(size))
         height, width = region.height, region.width
         places = patches(fusion.tiles, width, height, self.latent_scale, fusion.reach, wrap=fusion.wrap)
+        places = on_device(places, self.device)
 
         def encoded() -> torch.Tensor:
-            windows = (self._encode(one[None]) for batch in fusion.batches for one in self._pixels(batch))
-            canvas = torch.empty(1, self.pipeline.vae.config.latent_channels, height, width, dtype=self._dtype)
-            return assemble(windows, places, canvas.to(self.device))
+            windows = (one[None] for batch in fusion.batches for one in vae.encode(batch.images))
+            canvas = torch.empty(1, vae.channels, height, width, dtype=self._dtype, device=self.device)
+            return assemble(windows, places, canvas)
 
         def check() -> None:
             if stop():
                 raise Stopped("stopped in a step")
 
-        unet, size = self.pipeline.unet, first.images.shape[1:3]
+        unet = self.pipeline.unet
         forward = unet.forward
         unet.forward = unet_in_windows(forward, places, fusion.limit, check)
         try:
             canvas = self._sample(
-                encoded, noise, first.denoise, self._conditioning, stop, step_done, size, output_type="latent"
-            ).images
+                encoded, self._noise(first), first.denoise, *self.conditions.of((), 1), stop, step_done, size
+            )
         finally:
             unet.forward = forward
         windows = iter(places)
         for batch in fusion.batches:
-            images = torch.cat([self._decode(place.cut(canvas)) for place in islice(windows, len(batch.tiles))])
-            yield _levels(images)
+            latents = torch.cat([place.cut(canvas) for place in islice(windows, len(batch.tiles))])
+            yield vae.pictures(latents, *size)
 
     def identity(self) -> dict[str, Any]:
         """The weights themselves, LoRA files merged in, and the settings but the seed: that is in the noise."""
@@ -148,17 +148,13 @@ class DiffusersRefiner(Refiner):
         }  # fmt: skip
 
     def save_memory(self) -> bool:
-        """The autoencoder in pieces."""
-        vae = self.pipeline.vae
-        if not hasattr(vae, "enable_tiling") or getattr(vae, "use_tiling", False):
-            return False
-        vae.enable_tiling()
-        return True
+        """The autoencoder in pieces, then in smaller ones."""
+        return self.autoencoder.small_pieces()
 
     @contextmanager
     def more_precise(self) -> Iterator[None]:
         """In single precision, where the model is in half."""
-        dtype, conditioning = self._dtype, self._conditioning
+        dtype = self._dtype
         if dtype == torch.float32:
             reduced, self._in_bfloat16 = self._in_bfloat16, False
             try:
@@ -166,14 +162,16 @@ class DiffusersRefiner(Refiner):
             finally:
                 self._in_bfloat16 = reduced
             return
+        of_vae = dtype_of(self.pipeline.vae)
         try:
-            self.pipeline.to(dtype=torch.float32)
-            self._conditioning = {name: value.float() for name, value in conditioning.items()}
-            self._tile_conditioning = {}
+            for network in (self.pipeline.unet, self.pipeline.vae):
+                network.to(torch.float32)
+            self.autoencoder.dtype = torch.float32
             yield
         finally:
-            self.pipeline.to(dtype=dtype)
-            self._conditioning, self._tile_conditioning = conditioning, {}
+            self.autoencoder.dtype = dtype
+            self.pipeline.unet.to(dtype)
+            self.pipeline.vae.to(of_vae)
 
     def infotext(self, parameters: dict[str, str]) -> str:
         """Generation parameters as the webui writes them."""
@@ -182,7 +180,7 @@ class DiffusersRefiner(Refiner):
         if self.guided:
             values["CFG scale"] = sampling.cfg_scale
         values |= {"Seed": sampling.seed, "Model": self.model_name, **parameters}
-        if not self._has_text:
+        if not self.conditions.has_text:
             return infotext.write(values)
         return infotext.write(values, sampling.prompt, sampling.negative_prompt)
 
@@ -202,53 +200,11 @@ class DiffusersRefiner(Refiner):
         return in_bfloat16
 
     @property
-    def _has_text(self) -> bool:
-        return self.pipeline.text_encoder is not None
-
-    def _conditioning_of(self, texts: Sequence[str], count: int) -> dict[str, torch.Tensor]:
-        """The pipeline's prompt arguments for tiles that add these texts to the prompt."""
-        if not any(texts) or not self._has_text:
-            return {name: value.repeat_interleave(count, dim=0) for name, value in self._conditioning.items()}
-        known = {"": self._conditioning, **self._tile_conditioning}
-        for text in texts:
-            if text not in known:
-                known[text] = self._encode_prompts(joined(self.sampling.prompt, text))
-        self._tile_conditioning = {text: known[text] for text in texts}
-        return {name: torch.cat([known[text][name] for text in texts]) for name in self._conditioning}
-
-    def _encode_prompts(self, prompt: str) -> dict[str, torch.Tensor]:
-        """The pipeline's prompt arguments for one tile."""
-        if not self._has_text:
-            width = self.pipeline.unet.config.cross_attention_dim
-            return {"prompt_embeds": torch.zeros(1, 1, width, device=self.device, dtype=self._dtype)}
-        names = ["prompt_embeds", "negative_prompt_embeds"]
-        if hasattr(self.pipeline, "text_encoder_2"):
-            names += ["pooled_prompt_embeds", "negative_pooled_prompt_embeds"]
-        with torch.inference_mode():
-            encoded = self.pipeline.encode_prompt(
-                prompt=prompt,
-                negative_prompt=self.sampling.negative_prompt,
-                device=self.device,
-                num_images_per_prompt=1,
-                do_classifier_free_guidance=self.guided,
-            )
-        return {name: value for name, value in zip(names, encoded) if value is not None}
-
-    @property
     def _dtype(self) -> torch.dtype:
-        return self.pipeline.unet.dtype
+        return dtype_of(self.pipeline.unet)
 
     def _noise(self, batch: Batch) -> _CanvasNoise:
-        return _CanvasNoise(batch.noises, self.pipeline.vae.config.latent_channels, self.device, self._dtype)
-
-    def _piecewise_vae(self, batch: Batch) -> None:
-        if max(batch.images.shape[1:3]) > WHOLE_DECODE:
-            self.save_memory()
-
-    @staticmethod
-    def _pixels(batch: Batch) -> torch.Tensor:
-        """float (n, 3, h, w), -1 to 1."""
-        return torch.tensor(batch.images).permute(0, 3, 1, 2).float() / 127.5 - 1
+        return _CanvasNoise(batch.noises, self.autoencoder.channels, self.device, self._dtype)
 
     def _sample(
         self,
@@ -256,15 +212,15 @@ class DiffusersRefiner(Refiner):
         noise: _CanvasNoise,
         denoise: float,
         conditioning: Mapping[str, torch.Tensor],
+        guided: bool,
         stop: Callable[[], bool],
         step_done: Callable[[int, int], None] = lambda step, steps: None,
         size: tuple[int, int] | None = None,
-        output_type: str = "pt",
-    ) -> Any:
-        """Runs the pipeline on latents that are made when it asks for them, under the canvas's noise.
+    ) -> torch.Tensor:
+        """The latents after the pipeline's steps: it is given them when it asks for them, under the canvas's noise.
 
-        conditioning: its prompt arguments, a row for each of the latents.
-        size: (height, width) an SDXL model is told; None: that of the latents.
+        conditioning: its prompt arguments, a row for each of the latents. guided: whether to ask the model with and
+        without the prompt. size: (height, width) an SDXL model is told; None: that of the latents.
         """
 
         def after_step(pipeline: Any, step: int, timestep: Any, values: dict) -> dict:
@@ -277,8 +233,6 @@ class DiffusersRefiner(Refiner):
             return self._noised(encoded(), timestep, noise)
 
         self.pipeline.prepare_latents = prepare_latents
-        # Guidance between two prompts that are one cancels out, and costs as much as the model itself.
-        guided = self.guided and not _alike(conditioning)
         told = {"original_size": size, "target_size": size} if size and hasattr(self.pipeline, "text_encoder_2") else {}
         try:
             with step_noise(self.pipeline.scheduler, noise.draw):
@@ -288,54 +242,13 @@ class DiffusersRefiner(Refiner):
                     # At least one step is run, however low the denoise.
                     num_inference_steps=max(self.sampling.steps, math.ceil(1 / denoise)),
                     guidance_scale=self.sampling.cfg_scale if guided else 1.0,
-                    output_type=output_type,
+                    output_type="latent",
                     callback_on_step_end=after_step,
                     **told,
                     **conditioning,
-                )
+                ).images
         finally:
             del self.pipeline.prepare_latents
-
-    def _encode(self, image: torch.Tensor) -> torch.Tensor:
-        """Latents of an image (1, 3, h, w), -1 to 1.
-
-        The mean of the encoder's distribution is taken, not a sample: a tile's result depends on nothing random.
-        """
-        vae = self.pipeline.vae
-        with torch.inference_mode(), self._full_precision():
-            latents = vae.encode(image.to(self.device, vae.dtype)).latent_dist.mode()
-        mean, factor = self._latent_scaling(latents)
-        return ((latents - mean) * factor).to(self._dtype)
-
-    def _decode(self, latents: torch.Tensor) -> torch.Tensor:
-        """The reverse: an image (1, 3, h, w), 0 to 1."""
-        vae = self.pipeline.vae
-        mean, factor = self._latent_scaling(latents)
-        with torch.inference_mode(), self._full_precision():
-            image = vae.decode((latents / factor + mean).to(vae.dtype), return_dict=False)[0]
-        return (image / 2 + 0.5).clamp(0, 1)
-
-    def _latent_scaling(self, like: torch.Tensor) -> tuple[torch.Tensor | float, torch.Tensor | float]:
-        """What is taken from an autoencoder's latents, and what they are then multiplied by."""
-        config = self.pipeline.vae.config
-        mean, std = (getattr(config, name, None) for name in ("latents_mean", "latents_std"))
-        if mean is None or std is None:
-            return 0.0, config.scaling_factor
-        mean, std = (torch.tensor(value).view(1, -1, 1, 1).to(like) for value in (mean, std))
-        return mean, config.scaling_factor / std
-
-    @contextmanager
-    def _full_precision(self) -> Iterator[None]:
-        """SDXL's autoencoder overflows in half precision."""
-        vae = self.pipeline.vae
-        upcast = getattr(vae.config, "force_upcast", False) and vae.dtype == torch.float16
-        if upcast:
-            vae.to(torch.float32)
-        try:
-            yield
-        finally:
-            if upcast:
-                vae.to(torch.float16)
 
     def _noised(self, latents: torch.Tensor, timestep: torch.Tensor, noise: _CanvasNoise) -> torch.Tensor:
         """Stands for the pipeline's `prepare_latents`: the latents under the canvas's noise."""
@@ -343,18 +256,6 @@ class DiffusersRefiner(Refiner):
         noised = scheduler.add_noise(latents, noise.draw(latents.shape), timestep)
         replace_brownian_tree(scheduler, noise.draw, latents.shape)
         return noised
-
-
-def _alike(conditioning: Mapping[str, torch.Tensor]) -> bool:
-    """Whether prompt and negative prompt condition the model alike."""
-    prompts = [name for name in conditioning if not name.startswith("negative_")]
-    pairs = [(conditioning[name], conditioning.get("negative_" + name)) for name in prompts]
-    return all(negative is not None and torch.equal(value, negative) for value, negative in pairs)
-
-
-def _levels(images: torch.Tensor) -> np.ndarray:
-    """float32 (n, h, w, 3), 0-255, of (n, 3, h, w), 0-1."""
-    return images.float().mul(255).permute(0, 2, 3, 1).cpu().numpy()
 
 
 def fingerprint(module: Any) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from ..host import Fusion
-from ..run.latent_windows import Conditions, assemble, over_windows, patches
+from ..run.latent_windows import Conditions, assemble, on_device, over_windows, patches
 
 
 @dataclass
@@ -53,6 +53,7 @@ class FusedCall:
         p.sampler = self.create_sampler()
         latents = (self._encode(image, number) for number, image in enumerate(self.fusion.images))
         first = next(latents)
+        self._places = on_device(self._places, first.device)
         canvas = torch.empty(1, first.shape[1], *self._size, dtype=first.dtype, device=first.device)
         p.init_latent = assemble(chain([first], latents), self._places, canvas)
         p.image_conditioning = canvas.new_zeros(1, 5, 1, 1)  # of a model that takes none (processing.py:396)

@@ -1,0 +1,70 @@
+"""What a pipeline's text encoders make of prompts, kept from tile to tile."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+
+from ..options.tile_prompts import joined
+from .latents import dtype_of
+
+Conditioning = Mapping[str, torch.Tensor]
+"""A pipeline's prompt arguments, a row for each tile."""
+
+
+class Conditions:
+    """The prompt arguments for tiles; `guided`: whether the pipeline is asked for guidance at all.
+
+    A pipeline without a text encoder has no text input: its prompts and CFG are left out.
+    """
+
+    def __init__(self, pipeline: Any, prompt: str, negative_prompt: str, cfg_scale: float, device: torch.device):
+        self._pipeline, self._prompt, self._negative, self._device = pipeline, prompt, negative_prompt, device
+        self.has_text = pipeline.text_encoder is not None
+        self.guided = self.has_text and cfg_scale > 1
+        self._plain = self._encode(prompt)
+        self._alike = alike(self._plain)
+        self._of_tiles: dict[str, Conditioning] = {}  # of the last batch, by its tiles' texts
+
+    def of(self, texts: Sequence[str], count: int) -> tuple[dict[str, torch.Tensor], bool]:
+        """Of so many tiles, which add these texts to the prompt; and whether guidance between them changes anything:
+        between two prompts that are one it cancels out, and costs as much as the model itself."""
+        dtype = dtype_of(self._pipeline.unet)
+        if not any(texts) or not self.has_text:
+            rows = {name: value.to(dtype).repeat_interleave(count, dim=0) for name, value in self._plain.items()}
+            return rows, self.guided and not self._alike
+        known = {"": self._plain, **self._of_tiles}
+        for text in texts:
+            if text not in known:
+                known[text] = self._encode(joined(self._prompt, text))
+        self._of_tiles = {text: known[text] for text in texts}
+        rows = {name: torch.cat([known[text][name] for text in texts]).to(dtype) for name in self._plain}
+        return rows, self.guided and not alike(rows)
+
+    def _encode(self, prompt: str) -> Conditioning:
+        """Of one tile."""
+        pipeline = self._pipeline
+        if not self.has_text:
+            width = pipeline.unet.config.cross_attention_dim
+            return {"prompt_embeds": torch.zeros(1, 1, width, device=self._device, dtype=dtype_of(pipeline.unet))}
+        names = ["prompt_embeds", "negative_prompt_embeds"]
+        if hasattr(pipeline, "text_encoder_2"):
+            names += ["pooled_prompt_embeds", "negative_pooled_prompt_embeds"]
+        with torch.inference_mode():
+            encoded = pipeline.encode_prompt(
+                prompt=prompt,
+                negative_prompt=self._negative,
+                device=self._device,
+                num_images_per_prompt=1,
+                do_classifier_free_guidance=self.guided,
+            )
+        return {name: value for name, value in zip(names, encoded) if value is not None}
+
+
+def alike(conditioning: Conditioning) -> bool:
+    """Whether prompt and negative prompt condition the model alike."""
+    prompts = [name for name in conditioning if not name.startswith("negative_")]
+    pairs = [(conditioning[name], conditioning.get("negative_" + name)) for name in prompts]
+    return all(negative is not None and torch.equal(value, negative) for value, negative in pairs)

@@ -1,0 +1,151 @@
+"""Between pictures and latents: a pipeline's autoencoder, window by window."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..run.memory import give_back, out_of_memory
+from ..run.transfer import on_host, to_device
+
+WHOLE_DECODE = 1536
+"""Windows larger than this go through the autoencoder in pieces: a whole 2048 x 2048 takes 10 GB in half precision."""
+PIECES = ((512, 64), (256, 32))
+"""Sides of the pieces and their overlap, in pixels. SDXL's decoder takes 3.4 GiB for 1088 x 1088 whole in float32,
+0.8 in pieces of 512 and 0.2 in pieces of 256."""
+
+
+def dtype_of(network: Any) -> torch.dtype:
+    """Of a network's weights. diffusers' own `dtype` looks at every module of it first, 2 ms each time."""
+    weight = next(network.parameters(), None)
+    return network.dtype if weight is None else weight.dtype
+
+
+class Autoencoder:
+    """Encodes and decodes windows one by one; `dtype` is that of the latents.
+
+    Where memory runs out it goes on in smaller pieces. Where a picture of finite latents holds NaN, it goes on in
+    single precision: half precision overflows in some decoders, in SDXL's always (`force_upcast`). `remarks` says what
+    was changed, a line each.
+    """
+
+    def __init__(self, vae: Any, device: torch.device, dtype: torch.dtype):
+        self.vae, self.device, self.dtype = vae, device, dtype
+        self.scale = 2 ** (len(vae.config.block_out_channels) - 1)
+        """Pixels per latent along each axis."""
+        self.channels: int = vae.config.latent_channels
+        self.remarks: dict[str, None] = {}
+        self._pieces = 0
+        if hasattr(vae, "enable_slicing"):
+            vae.enable_slicing()
+        if getattr(vae.config, "force_upcast", False) and dtype_of(vae) == torch.float16:
+            vae.to(torch.float32)
+
+    def encode(self, images: np.ndarray) -> torch.Tensor:
+        """Latents (n, channels, h / scale, w / scale) of uint8 (n, h, w, 3).
+
+        The mean of the encoder's distribution is taken, not a sample: a tile's result depends on nothing random.
+        """
+        return torch.cat([self._sparing(self._encode, one) for one in to_device(images, self.device)])
+
+    def pictures(self, latents: torch.Tensor, height: int, width: int) -> np.ndarray:
+        """The reverse: float32 (n, height, width, 3), levels 0-255, contiguous; NaN where latents are not finite or
+        the decoder breaks down in single precision too."""
+        images = on_host((len(latents), height, width, 3), torch.float32, self.device)
+        good = [self._decode_into(images[i], one[None]) for i, one in enumerate(latents)]
+        # The one wait for the device: by now all copies are done.
+        for i in torch.nonzero(~torch.stack(good).cpu()).flatten().tolist():
+            if not (bool(torch.isfinite(latents[i]).all()) and self._again_precisely(images[i], latents[i][None])):
+                images[i] = torch.nan
+        return images.numpy()
+
+    def small_pieces(self) -> bool:
+        """Smaller pieces from here on; False where they are the smallest, or this autoencoder has no pieces."""
+        if not hasattr(self.vae, "enable_tiling") or self._pieces >= len(PIECES):
+            return False
+        side, overlap = PIECES[self._pieces]
+        self._pieces += 1
+        self.vae.enable_tiling()
+        # Names of AutoencoderKL's own attributes. The decoder's pieces are counted in latents.
+        self.vae.tile_sample_min_size = side
+        self.vae.tile_latent_min_size = side // self.scale
+        self.vae.tile_overlap_factor = overlap / side
+        return True
+
+    def fit_for(self, side: int) -> None:
+        """Told how large the windows are, in pixels: large ones go in pieces of the size the model was trained on."""
+        if side > WHOLE_DECODE and self._pieces == 0 and hasattr(self.vae, "enable_tiling"):
+            self.vae.enable_tiling()
+
+    def whole(self) -> None:
+        """Whole windows again, as at the start."""
+        self._pieces = 0
+        if hasattr(self.vae, "disable_tiling"):
+            self.vae.disable_tiling()
+
+    def precise(self) -> None:
+        """In single precision from here on."""
+        self.vae.to(torch.float32)
+
+    def _sparing(self, work: Callable[..., Any], *given: Any) -> Any:
+        """`work`, again in smaller pieces as often as memory does not hold it."""
+        while True:
+            try:
+                return work(*given)
+            except Exception as error:
+                if not out_of_memory(error) or not self.small_pieces():
+                    raise
+            give_back()  # not before the error has let go of what the call held
+            self.remarks[f"out of memory: the autoencoder works in pieces of {PIECES[self._pieces - 1][0]} px"] = None
+
+    def _encode(self, image: torch.Tensor) -> torch.Tensor:
+        """image: uint8 (h, w, 3) on the device."""
+        pixels = image.permute(2, 0, 1)[None].float() / 127.5 - 1
+        with torch.inference_mode():
+            latents = self.vae.encode(pixels.to(dtype_of(self.vae))).latent_dist.mode()
+            mean, factor = self._scaling(latents)
+            return ((latents - mean) * factor).to(self.dtype)
+
+    def _decode_into(self, image: torch.Tensor, latents: torch.Tensor) -> torch.Tensor:
+        """Fills the picture, in time; whether all of it is finite, as a tensor on the device."""
+        with torch.inference_mode():
+            decoded = self._sparing(self._decode, latents)[0, :, : image.shape[0], : image.shape[1]]
+            levels = (decoded.float() * 127.5 + 127.5).clamp_(0, 255).permute(1, 2, 0).contiguous()
+            image.copy_(levels, non_blocking=self.device.type == "cuda")
+            return torch.isfinite(decoded).all()
+
+    def _decode(self, latents: torch.Tensor) -> torch.Tensor:
+        mean, factor = self._scaling(latents)
+        return self.vae.decode((latents / factor + mean).to(dtype_of(self.vae)), return_dict=False)[0]
+
+    def _again_precisely(self, image: torch.Tensor, latents: torch.Tensor) -> bool:
+        """Once more in single precision, where that was not it already; whether the picture is finite now."""
+        if dtype_of(self.vae) == torch.float32:
+            return False
+        was = dtype_of(self.vae)
+        try:
+            self.precise()
+            good = bool(self._decode_into(image, latents))
+        except Exception as error:
+            if not out_of_memory(error):
+                raise
+            good = False
+        if good:
+            self.remarks["NaN in a decoded picture: the autoencoder works in single precision from here on"] = None
+        else:
+            with suppress(RuntimeError):
+                self.vae.to(was)
+        return good
+
+    def _scaling(self, like: torch.Tensor) -> tuple[torch.Tensor | float, torch.Tensor | float]:
+        """What is taken from an autoencoder's latents, and what they are then multiplied by."""
+        config = self.vae.config
+        mean, std = (getattr(config, name, None) for name in ("latents_mean", "latents_std"))
+        if mean is None or std is None:
+            return 0.0, config.scaling_factor
+        mean, std = (torch.tensor(value).view(1, -1, 1, 1).to(like) for value in (mean, std))
+        return mean, config.scaling_factor / std
