@@ -1,20 +1,38 @@
-# Two commands on a fresh machine: `make demo` and `make test`. Both make the environment in .venv first.
+# Two commands on a fresh machine: `make demo` and `make test`. Both make the environments they need first.
 PYTHON ?= python3
 # Where plain pip would bring CUDA and a CPU build is wanted, say e.g. make TORCH="torch==2.13.0 --index-url URL" demo
 TORCH ?= torch==2.13.0
 TORCHVISION ?= torchvision==0.28.0
+# The versions of AUTOMATIC1111 v1.10.1, torch 2.1.2 among them, run on Python 3.10 or 3.11: the first of these that works.
+WEBUI_PYTHON ?= $(shell for p in .venv-webui/bin/python $(PYTHON) python3.11 python3.10; do \
+	"$$p" -c "import sys; sys.exit(sys.version_info[:2] not in ((3, 10), (3, 11)))" 2>/dev/null && echo "$$p" && break; done)
+# PyPI's build for x86_64 brings CUDA, 1.9 GB to download. Who reaches an index of CPU builds says for instance
+# make TORCH21="torch==2.1.2 torchvision==0.16.2 --index-url URL" test
+TORCH21 ?= -r tests/webui/requirements-torch21.txt
 PY := .venv/bin/python
 PIP := .venv/bin/pip --disable-pip-version-check
 
-.PHONY: gpu demo test bench quality embedded reliability fuzz lint clean browser
+.PHONY: gpu demo test no-webui-python bench quality embedded reliability fuzz lint clean browser
 
 demo: .venv/ready
 	@mkdir -p out
 	$(PY) -m lib_usdu tests/photos/demo.png -o out/demo.png --scale 4 --compare out/demo-before-after.png --overwrite
 	@echo "The picture: out/demo.png    before and after: out/demo-before-after.png"
 
-test: .venv/ready .venv-gradio3/ready .venv-gradio4/ready browser lint
+# Everything in .venv with the panel on both gradios, then what a webui runs under a webui's own versions.
+ifneq ($(WEBUI_PYTHON),)
+test: .venv/ready .venv-gradio4/ready .venv-webui/ready browser lint
 	OMP_NUM_THREADS=2 $(PY) -m pytest
+	OMP_NUM_THREADS=2 .venv-webui/bin/python -m pytest --webui-versions
+else
+test: no-webui-python .venv/ready .venv-gradio4/ready browser lint
+	OMP_NUM_THREADS=2 $(PY) -m pytest --without-gradio3
+	@echo "Not run: the tests under a webui's own versions (torch 2.1.2, gradio 3.41.2), for want of Python 3.10 or 3.11; WEBUI_PYTHON=PATH names one."
+endif
+
+# In CI nothing may be left out.
+no-webui-python:
+	@test "$(CI)" != true || { echo "No Python 3.10 or 3.11 for the tests under a webui's own versions; WEBUI_PYTHON=PATH names one."; exit 1; }
 
 bench: .venv/ready
 	OMP_NUM_THREADS=2 $(PY) -m bench.speed
@@ -47,7 +65,7 @@ lint: .venv/ready
 	.venv/bin/ruff check .
 
 clean:
-	rm -rf .venv .venv-gradio3 .venv-gradio4 out build *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-webui .venv-gradio4 out build *.egg-info .pytest_cache .ruff_cache .hypothesis
 
 # torch first and torchvision without what it would pull in: no CUDA packages on a machine without a GPU.
 .venv/ready: pyproject.toml .ci/constraints.txt Makefile
@@ -57,10 +75,19 @@ clean:
 	$(PIP) install -q -c .ci/constraints.txt -e ".[standalone,dev]"
 	touch $@
 
-# The panel is tested in a real browser on both gradio versions that webuis use.
-.venv-gradio%/ready: tests/panel/requirements-gradio%.txt
-	test -x .venv-gradio$*/bin/python || $(PYTHON) -m venv .venv-gradio$*
-	.venv-gradio$*/bin/pip --disable-pip-version-check install -q -r $<
+# The panel is tested in a real browser on both gradio versions that webuis use: 3.41.2 in .venv-webui, 4.40 here.
+.venv-gradio4/ready: tests/panel/requirements-gradio4.txt
+	test -x .venv-gradio4/bin/python || $(PYTHON) -m venv .venv-gradio4
+	.venv-gradio4/bin/pip --disable-pip-version-check install -q -r $<
+	touch $@
+
+# What AUTOMATIC1111 v1.10.1 installs. torch comes without what only a GPU needs; cuDNN's own libraries, 1.1 GB, are
+# loaded when a GPU is used, and no sooner.
+.venv-webui/ready: tests/webui/requirements-torch21.txt tests/webui/requirements-a1111.txt
+	test -x .venv-webui/bin/python || $(WEBUI_PYTHON) -m venv .venv-webui
+	.venv-webui/bin/pip --disable-pip-version-check install -q --no-deps $(TORCH21)
+	rm -f .venv-webui/lib/python3*/site-packages/nvidia/cudnn/lib/libcudnn_*
+	.venv-webui/bin/pip --disable-pip-version-check install -q --no-deps -r tests/webui/requirements-a1111.txt
 	touch $@
 
 browser:

@@ -43,8 +43,12 @@ def text(side: int) -> np.ndarray:
     """Black type on white: a line cut by a seam is read at once."""
     image = Image.new("RGB", (side, side), "white")
     draw = ImageDraw.Draw(image)
+    try:
+        font = ImageFont.load_default(20)
+    except TypeError:  # before Pillow 10.1 it has one size
+        font = ImageFont.load_default()
     for line, y in enumerate(range(8, side, 28)):
-        draw.text((8, y), (TEXT * 8)[line * 7 % len(TEXT) :], "black", ImageFont.load_default(20))
+        draw.text((8, y), (TEXT * 8)[line * 7 % len(TEXT) :], "black", font)
     return np.asarray(image)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path  # noqa: E402
 
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
+from environments import NOT_IN_A_WEBUI, needs  # noqa: E402
 from PIL import Image  # noqa: E402
 
 PHOTOS = Path(__file__).parent / "photos"
@@ -37,6 +38,9 @@ def photo() -> np.ndarray:
 
 
 def pytest_addoption(parser):
+    ours = parser.getgroup("environments")
+    ours.addoption("--webui-versions", action="store_true", help="run by .venv-webui: leave out what it cannot run")
+    ours.addoption("--without-gradio3", action="store_true", help="there is no .venv-webui: gradio 4's page alone")
     live = parser.getgroup("a live webui, for tests/webui/test_real.py")
     live.addoption("--webui-url", help="where it answers, say http://127.0.0.1:7861; needs --api")
     live.addoption("--webui-log", type=Path, help="the file its console goes to: no test may leave an exception there")
@@ -51,3 +55,27 @@ def webui_url(request) -> str:
     if url is None:
         pytest.skip("needs a live webui: --webui-url http://127.0.0.1:7861")
     return url
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "needs(package): cannot run in a webui's environment, which lacks this package")
+
+
+def pytest_ignore_collect(collection_path, config):
+    """Under a webui's versions, files that need more. Which these are, tests/test_environments.py says by name."""
+    test = collection_path.name.startswith("test_") and collection_path.suffix == ".py"
+    return True if test and config.getoption("webui_versions") and needs(collection_path) else None
+
+
+def pytest_collection_modifyitems(config, items):
+    left_out = []
+    for item in items:
+        marks = {package for mark in item.iter_markers("needs") for package in mark.args}
+        assert marks <= NOT_IN_A_WEBUI, f"{item.nodeid}: not a package that a webui lacks: {marks}"
+        parameters = item.callspec.params if hasattr(item, "callspec") else {}
+        gradio3 = "3" in (parameters.get("server"), parameters.get("gradio"))
+        if (marks and config.getoption("webui_versions")) or (gradio3 and config.getoption("without_gradio3")):
+            left_out.append(item)
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]

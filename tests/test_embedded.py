@@ -11,6 +11,8 @@ from PIL import Image
 
 from lib_usdu import embedded
 
+pytestmark = pytest.mark.needs("diffusers")
+
 PHOTOS = Path(__file__).parent / "photos"
 
 

@@ -11,6 +11,7 @@ from ..errors import UsduError
 from ..options import OPTION_NAMES, Choice, Flag, Number, Options, declared, names_of_group
 from ..options.declaration import GROUPS
 from ..resume import journal
+from ..standalone.versions import needed
 
 FLAGS: dict[str, str] = {name: flag.name for name in OPTION_NAMES if (flag := declared(name).flag)} | {
     name: f"--{name}" for name in ("checkpoint", "lora", "sampler", "steps", "cfg")
@@ -79,7 +80,10 @@ def _add_model(group: Any) -> None:
     add("--sampler", default="DPM++ 2M", help="sampler, by its name in the webui (DPM++ 2M)")
     add("--steps", type=int, default=20, help="steps of a full denoise; a denoise of 0.3 runs 0.3 of them (20)")
     add("--cfg", type=float, default=7.0, help="CFG scale (7)")
-    add("--engine", choices=("diffusers", "identity"), default="diffusers", help="identity: redraw nothing, a dry run")
+    add(
+        "--engine", choices=("diffusers", "identity"), default="diffusers",
+        help=f"diffusers: needs {needed()} or later; identity: redraw nothing, a dry run",
+    )  # fmt: skip
     add("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (auto)")
     add(
         "--ray", nargs="?", const="local", metavar="ADDRESS",

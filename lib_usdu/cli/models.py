@@ -53,6 +53,7 @@ def _refiner(args: argparse.Namespace, seed: int) -> Any:
         from ..standalone.host import IdentityRefiner
 
         return IdentityRefiner()
+    from ..standalone import versions
     from ..standalone.checkpoints import EMBEDDED, add_loras, best_device, load_checkpoint
     from ..standalone.refiner import DiffusersRefiner, Sampling
 
@@ -62,6 +63,7 @@ def _refiner(args: argparse.Namespace, seed: int) -> Any:
         if args.prompt or args.negative_prompt or args.lora or args.tile_prompts:
             say("The embedded model has no text input: prompts and LoRA files are left out.")
     device = _device(args.device, best_device)
+    versions.check()
     pipeline, model_name = load_checkpoint(args.checkpoint, device, config=args.checkpoint_config)
     if args.checkpoint != EMBEDDED:
         add_loras(pipeline, args.lora)

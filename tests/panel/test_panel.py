@@ -78,9 +78,10 @@ DENOISING = "#img2img_denoising_strength"
 
 def environment(gradio: str) -> tuple[str, dict[str, str]]:
     """The Python that has this gradio, and the variables it runs with."""
-    python = ROOT / f".venv-gradio{gradio}" / "bin" / "python"
+    folder = {"3": ".venv-webui", "4": ".venv-gradio4"}[gradio]
+    python = ROOT / folder / "bin" / "python"
     if not python.exists():
-        pytest.fail(f"{python} is missing: install tests/panel/requirements-gradio{gradio}.txt there (Python 3.11)")
+        pytest.fail(f"{python} is missing: make {folder}/ready")
     quiet = {"GRADIO_ANALYTICS_ENABLED": "False", "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "no_proxy": "*"}
     return str(python), {**os.environ, **quiet}
 
@@ -104,11 +105,11 @@ class Server:
 
 
 @pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Server]]:
+def servers(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[dict[str, Server]]:
     """Both pages, started together."""
     found = {}
     try:
-        for gradio in ("3", "4"):
+        for gradio in ("4",) if pytestconfig.getoption("without_gradio3") else ("3", "4"):
             python, variables = environment(gradio)
             with socket.socket() as free:
                 free.bind(("127.0.0.1", 0))

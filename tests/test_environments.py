@@ -1,0 +1,87 @@
+"""Which tests run under a webui's own versions, that these are its versions, and what `make test` says without them."""
+
+import re
+import subprocess
+import sys
+from importlib import metadata, util
+
+import pytest
+from environments import NOT_IN_A_WEBUI, TESTS, needs
+
+ROOT = TESTS.parent
+A1111 = {
+    "torch": "2.1.2", "torchvision": "0.16.2", "numpy": "1.26.2", "Pillow": "9.5.0", "spandrel": "0.3.4",
+    "gradio": "3.41.2", "fastapi": "0.94.0",
+}  # fmt: skip
+"""What launch_utils.py and requirements_versions.txt of AUTOMATIC1111 v1.10.1 name."""
+
+LEFT_OUT = {
+    "panel/test_panel.py": {"selenium"},  # the page itself is run by .venv-webui
+    "test_diffusers_host.py": {"diffusers", "transformers", "peft"},
+    "test_embedded.py": {"diffusers"},
+    "test_fused.py": {"diffusers", "transformers"},
+    "test_gpu_bench.py": {"diffusers"},
+    "test_ray.py": {"ray"},
+}
+
+
+def pins(*files: str) -> dict[str, str]:
+    lines = [line for file in files for line in (ROOT / file).read_text(encoding="utf-8").splitlines()]
+    return dict(re.match(r"([\w.-]+)==([\w.]+)", line).groups() for line in lines if line and line[0] != "#")
+
+
+WEBUI_PINS = pins("tests/webui/requirements-torch21.txt", "tests/webui/requirements-a1111.txt")
+
+
+def test_only_these_files_are_left_out_under_a_webuis_versions():
+    files = [path for path in TESTS.rglob("test_*.py") if "standin" not in path.parts]
+    assert {path.relative_to(TESTS).as_posix(): set(needs(path)) for path in files if needs(path)} == LEFT_OUT
+    assert len(files) > 5 * len(LEFT_OUT)
+
+
+def test_what_a_helper_imports_is_needed_too(tmp_path):
+    (tmp_path / "test_a.py").write_text("import helper\n")
+    (tmp_path / "test_b.py").write_text("import pytest\npytestmark = pytest.mark.needs('ray')\n")
+    (tmp_path / "test_c.py").write_text("def test_it():\n    from numpy import array\n")
+    (tmp_path / "helper.py").write_text("def run():\n    from diffusers.utils import logging\n")
+    assert [set(needs(tmp_path / f"test_{name}.py")) for name in "abc"] == [{"diffusers"}, {"ray"}, set()]
+
+
+def test_the_versions_are_the_ones_named(pytestconfig):
+    """In .venv-webui a webui's, and nothing that it lacks; in .venv what the command line needs."""
+    if not pytestconfig.getoption("webui_versions"):
+        assert {name for name in NOT_IN_A_WEBUI if util.find_spec(name) is None} == set()
+        return
+    assert A1111.items() <= WEBUI_PINS.items()
+    assert {name for name in NOT_IN_A_WEBUI if util.find_spec(name)} == set()
+    installed = {found.metadata["Name"].lower().replace("_", "-"): found.version for found in metadata.distributions()}
+    for name, version in WEBUI_PINS.items():
+        if not name.startswith("nvidia-"):
+            assert installed[name.lower().replace("_", "-")].split("+")[0] == version, name
+    assert sys.version_info[:2] in ((3, 10), (3, 11))
+
+
+def test_the_lowest_versions_are_the_ones_tested():
+    """What pyproject.toml asks for at least is what a webui's environment has."""
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    asked = dict(re.findall(r'"(numpy|Pillow|spandrel|torchsde)>=([\d.]+)"', text))
+    assert asked == {name: WEBUI_PINS[name] for name in ("numpy", "Pillow", "spandrel", "torchsde")}
+
+
+def make(*arguments: str) -> subprocess.CompletedProcess:
+    return subprocess.run(["make", *arguments], check=False, cwd=ROOT, capture_output=True, text=True, timeout=60)
+
+
+def test_make_test_runs_both_or_says_what_it_left_out():
+    both = make("-n", "test", "WEBUI_PYTHON=python3.11").stdout
+    assert ".venv-webui/bin/python -m pytest --webui-versions" in both and "Not run" not in both
+    one = make("-n", "test", "WEBUI_PYTHON=").stdout.splitlines()
+    assert not [line for line in one if "--webui-versions" in line or ".venv-webui" in line]
+    assert [line for line in one if line.endswith(".venv/bin/python -m pytest --without-gradio3")]
+    assert one[-1].startswith('echo "Not run: the tests under a webui\'s own versions (torch 2.1.2, gradio 3.41.2)')
+
+
+@pytest.mark.parametrize("ci, code", [("true", 2), ("", 0)])
+def test_in_ci_a_python_for_a_webuis_versions_must_be_there(ci, code):
+    done = make("no-webui-python", f"CI={ci}")
+    assert done.returncode == code and ("No Python 3.10 or 3.11" in done.stdout) == bool(code)
