@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from lib_usdu.geometry import Region, Tile
+from lib_usdu.geometry import Canvas, Region, Tile
 from lib_usdu.host import Batch, Host
 from lib_usdu.noise import TileNoise
 from lib_usdu.options import Options
@@ -37,7 +37,7 @@ def redraw(canvas: np.ndarray, options: Options, host: Host) -> np.ndarray:
         window = np.asarray(Image.fromarray(picture[crop.slices]).resize(size, Image.Resampling.LANCZOS))
         tile = Tile(Region(0, 0, *size), Region(0, 0, *size), index, row, column)
         noise = TileNoise(options.seed, latents.height, latents.width, latents)
-        refined = host.refine(Batch((tile,), window[None], (noise,), options.denoise, tile.window))[0]
+        refined = host.refine(Batch((tile,), window[None], (noise,), options.denoise, Canvas(*size)))[0]
         back = Image.fromarray(np.clip(np.rint(refined), 0, 255).astype(np.uint8))
         pasted = np.asarray(back.resize((crop.width, crop.height), Image.Resampling.LANCZOS), np.float32)
         share = mask[crop.slices][:, :, None]

@@ -95,7 +95,7 @@ def upscale(
 
 def _enlarged(rgb: np.ndarray, plan: Plan, guard: Guard) -> tuple[np.ndarray, bool]:
     """The canvas before any tile is refined, and whether the upscaler was let finish."""
-    options, width, height = plan.options, plan.width, plan.height
+    options, (width, height) = plan.options, plan.canvas.size
     if options.redo_tiles != ALL:  # over a finished picture
         return rgb, True
     try:

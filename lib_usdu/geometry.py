@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -90,86 +91,151 @@ class Tile:
     column: int
 
 
-def plan_tiles(
-    width: int, height: int, tile_width: int, tile_height: int, padding: int, *, align: int = 64, wrap: bool = False
-) -> tuple[Tile, ...]:
-    """Divides a canvas into tiles, row by row.
+@dataclass(frozen=True)
+class Canvas:
+    """A whole picture by its size: where regions may lie, and what lies beyond its edges. The corner is at (0, 0).
 
-    Cores partition the canvas evenly: ceil(width / tile_width) columns of about equal width, likewise rows. All
-    windows have one size, a multiple of `align` or else the whole canvas rounded up to 8; they start at multiples
-    of 8, hold their core and `padding` px around it as far as the canvas goes, and shift inward at its edges.
-    wrap: the canvas goes on at its other side; windows then reach around its edges, and past a small canvas as often
-    as they need to.
-
-    Raises OptionError for sizes below 1 and a negative padding.
+    wraps: it goes on at its other side, as a texture does; a region may then lie across any edge.
     """
-    for name, value in (("width", width), ("height", height), ("tile_width", tile_width), ("tile_height", tile_height)):
-        if value < 1:
-            raise OptionError(name, value, "1 px or more")
-    if padding < 0:
-        raise OptionError("padding", padding, "0 px or more")
-    columns = _divide(width, tile_width, padding, align, wrap)
-    rows = _divide(height, tile_height, padding, align, wrap)
-    tiles = []
-    for row, (core_y, core_h, window_y, window_h) in enumerate(rows):
-        for column, (core_x, core_w, window_x, window_w) in enumerate(columns):
-            core = Region(core_x, core_y, core_w, core_h)
-            window = Region(window_x, window_y, window_w, window_h)
-            tiles.append(Tile(core, window, len(tiles), row, column))
-    return tuple(tiles)
+
+    width: int
+    height: int
+    wraps: bool = False
+
+    @classmethod
+    def of(cls, picture: np.ndarray, *, wraps: bool = False) -> Canvas:
+        """The canvas of a picture (h, w, ...)."""
+        return cls(picture.shape[1], picture.shape[0], wraps)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height), px."""
+        return self.width, self.height
+
+    @property
+    def region(self) -> Region:
+        """All of its pixels."""
+        return Region(0, 0, self.width, self.height)
+
+    def check(self) -> None:
+        """Raises OptionError for a canvas whose noise and windows cannot wrap: its sides must be whole latents."""
+        if self.wraps and (self.width % ORIGIN or self.height % ORIGIN):
+            nearest = "x".join(str(max(ORIGIN, round(length / ORIGIN) * ORIGIN)) for length in self.size)
+            allowed = f"results of whole multiples of {ORIGIN} px, as {nearest}"
+            raise OptionError("seamless", f"{self.width}x{self.height}", allowed)
+
+    def seen(self, region: Region) -> Region:
+        """What of a region is on the canvas: all of it where the canvas wraps."""
+        return region if self.wraps else region.intersect(self.region)
+
+    def shifts_onto(self, region: Region) -> list[tuple[int, int]]:
+        """The shifts by whole canvases, (x, y) in px, that bring some of a region onto the canvas: only (0, 0) where it
+        does not wrap. One for a region inside, more for one that reaches around an edge."""
+        if not self.wraps:
+            return [(0, 0)]
+        across = _shifts(region.x, region.right, self.width)
+        return [(x, y) for y in _shifts(region.y, region.bottom, self.height) for x in across]
+
+    def places(self, region: Region) -> list[Region]:
+        """Where a region's pixels lie on the canvas: several pieces where it reaches around an edge."""
+        return [region.shift(*shift).intersect(self.region) for shift in self.shifts_onto(region)]
+
+    def crop(self, picture: np.ndarray, region: Region) -> np.ndarray:
+        """A copy of the region of this canvas's picture (h, w, ...): see `crop`."""
+        return crop(picture, region, wraps=self.wraps)
+
+    def divide(self, tile_width: int, tile_height: int, padding: int, *, align: int = 64) -> tuple[Tile, ...]:
+        """Divides the canvas into tiles, row by row.
+
+        Cores partition the canvas evenly: ceil(width / tile_width) columns of about equal width, likewise rows. All
+        windows have one size, a multiple of `align` or else the whole canvas rounded up to 8; they start at multiples
+        of 8, hold their core and `padding` px around it as far as the canvas goes, and shift inward at its edges. On a
+        canvas that wraps they reach around its edges, and past a small canvas as often as they need to.
+
+        Raises OptionError for sizes below 1 and a negative padding.
+        """
+        sizes = ("width", self.width), ("height", self.height), ("tile_width", tile_width), ("tile_height", tile_height)
+        for name, value in sizes:
+            if value < 1:
+                raise OptionError(name, value, "1 px or more")
+        if padding < 0:
+            raise OptionError("padding", padding, "0 px or more")
+        return grid(
+            _divide(self.width, tile_width, padding, align, self.wraps),
+            _divide(self.height, tile_height, padding, align, self.wraps),
+        )
 
 
-def _divide(length: int, tile: int, padding: int, align: int, wrap: bool) -> list[tuple[int, int, int, int]]:
-    """One axis of the plan: (core start, core size, window start, window size) of each tile."""
+def plan_tiles(
+    width: int, height: int, tile_width: int, tile_height: int, padding: int, *, align: int = 64
+) -> tuple[Tile, ...]:
+    """The tiles of a canvas that does not wrap: see `Canvas.divide`. All in px."""
+    return Canvas(width, height).divide(tile_width, tile_height, padding, align=align)
+
+
+Span = tuple[int, int, int, int]
+"""Along one axis: core start, core size, window start, window size."""
+
+
+def grid(columns: Sequence[Span], rows: Sequence[Span]) -> tuple[Tile, ...]:
+    """A tile for each column and row, row by row."""
+    return tuple(
+        Tile(
+            Region(core_x, core_y, core_w, core_h), Region(window_x, window_y, window_w, window_h),
+            row * len(columns) + column, row, column,
+        )
+        for row, (core_y, core_h, window_y, window_h) in enumerate(rows)
+        for column, (core_x, core_w, window_x, window_w) in enumerate(columns)
+    )  # fmt: skip
+
+
+def _divide(length: int, tile: int, padding: int, align: int, wraps: bool) -> list[Span]:
+    """One axis of a canvas's tiles."""
     count = -(-length // tile)
     # Cuts at multiples of 8 let core and padding fill a window without waste.
     inner = [round(i * length / count / ORIGIN) * ORIGIN for i in range(1, count)]
     cuts = [0, *inner, length]
     if any(a >= b for a, b in pairwise(cuts)):  # tiles narrower than 8 px
         cuts = [i * length // count for i in range(count + 1)]
-    return place_windows(list(pairwise(cuts)), length, padding, align, wrap=wrap)
+    return place_windows(list(pairwise(cuts)), length, padding, align, wraps=wraps)
 
 
 def place_windows(
-    cores: list[tuple[int, int]], length: int, padding: int, align: int, *, wrap: bool = False
-) -> list[tuple[int, int, int, int]]:
-    """One axis: a window for each core (start, end) as `plan_tiles` says; windows share one size.
-
-    Returns (core start, core size, window start, window size) of each.
-    """
+    cores: list[tuple[int, int]], length: int, padding: int, align: int, *, wraps: bool = False
+) -> list[Span]:
+    """One axis: a window for each core (start, end) as `Canvas.divide` says; windows share one size."""
     if not cores:
         return []
     # What each window must hold, its start rounded down to a multiple of 8.
     needs = [((start - padding) // ORIGIN * ORIGIN, end + padding) for start, end in cores]
     limit = -(-length // ORIGIN) * ORIGIN
     size = -(-max(high - low for low, high in needs) // align) * align
-    if not wrap:
+    if not wraps:
         size = min(size, limit)
     placed = []
     for (start, end), (low, high) in zip(cores, needs):
         centred = (start + end - size) // (2 * ORIGIN) * ORIGIN
         lowest = -(-(high - size) // ORIGIN) * ORIGIN
         origin = min(max(centred, lowest), low)
-        if not wrap:
+        if not wraps:
             origin = min(max(origin, 0), limit - size)
         placed.append((start, end - start, origin, size))
     return placed
 
 
-def crop(canvas: np.ndarray, region: Region, *, wrap: bool = False) -> np.ndarray:
-    """A copy of the region of a canvas (h, w, ...); beyond the canvas's edges its pixels are reflected.
+def crop(picture: np.ndarray, region: Region, *, wraps: bool = False) -> np.ndarray:
+    """A copy of the region of a picture (h, w, ...); beyond the picture's edges its pixels are reflected.
 
-    A canvas of a single row or column is repeated. wrap: beyond an edge the canvas starts again from the other side.
+    A picture of a single row or column is repeated. wraps: beyond an edge it starts again from the other side.
     """
-    height, width = canvas.shape[:2]
+    height, width = picture.shape[:2]
     inside = region.intersect(Region(0, 0, width, height))
-    part = canvas[inside.slices]
     if inside == region:
-        return part.copy()
-    beyond = np.remainder if wrap else _reflect
+        return picture[inside.slices].copy()
+    beyond = np.remainder if wraps else _reflect
     rows = beyond(np.arange(region.y, region.bottom), height)
     columns = beyond(np.arange(region.x, region.right), width)
-    return canvas[rows[:, None], columns[None, :]]
+    return picture[rows[:, None], columns[None, :]]
 
 
 def _reflect(index: np.ndarray, length: int) -> np.ndarray:
@@ -181,21 +247,5 @@ def _reflect(index: np.ndarray, length: int) -> np.ndarray:
     return np.where(index < length, index, period - index)
 
 
-def shifts_onto(canvas: Region, region: Region) -> list[tuple[int, int]]:
-    """The shifts by whole canvases, (x, y) in px, that bring some of a region onto a canvas that wraps.
-
-    One for a region inside, more for one that reaches around an edge. The canvas starts at (0, 0).
-    """
-    across = _shifts(region.x, region.right, canvas.width)
-    return [(x, y) for y in _shifts(region.y, region.bottom, canvas.height) for x in across]
-
-
 def _shifts(start: int, end: int, length: int) -> range:
     return range(-((end - 1) // length) * length, (length - 1 - start) // length * length + 1, length)
-
-
-def check_wraps(width: int, height: int) -> None:
-    """Raises OptionError for a canvas whose noise and windows cannot wrap: its sides must be whole latents."""
-    if width % ORIGIN or height % ORIGIN:
-        nearest = "x".join(str(max(ORIGIN, round(length / ORIGIN) * ORIGIN)) for length in (width, height))
-        raise OptionError("seamless", f"{width}x{height}", f"results of whole multiples of {ORIGIN} px, as {nearest}")

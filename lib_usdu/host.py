@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .batch_size import BatchLimits, BatchSize
-from .geometry import Region, Tile
+from .geometry import Canvas, Tile
 from .noise import TileNoise
 
 
@@ -20,7 +20,7 @@ class Batch:
     """Tiles to refine together.
 
     images: uint8 (n, window height, window width, 3), the pixels of each tile's window, 1:1.
-    noises: the noise of each. denoise: denoising strength, 0-1. canvas: the whole picture's region.
+    noises: the noise of each. denoise: denoising strength, 0-1. canvas: the whole picture.
     prompts: what each tile adds to the prompt, "" for nothing; empty where no tile has a prompt of its own.
 
     Fields that are tuples or arrays hold one entry a tile.
@@ -30,7 +30,7 @@ class Batch:
     images: np.ndarray
     noises: tuple[TileNoise, ...]
     denoise: float
-    canvas: Region
+    canvas: Canvas
     prompts: tuple[str, ...] = ()
 
     def part(self, indices: Sequence[int]) -> Batch:
@@ -50,12 +50,20 @@ class Fusion:
     """All windows of a pass, to take each sampler step together.
 
     batches: the windows in the groups that the model can hold, each with one noise, the whole canvas's. reach: px
-    (x, y) past its core over which a window's opinion fades out. wrap: the canvas goes on at its other side.
+    (x, y) past its core over which a window's opinion fades out.
     """
 
     batches: tuple[Batch, ...]
     reach: tuple[int, int]
-    wrap: bool = False
+
+    @property
+    def canvas(self) -> Canvas:
+        return self.batches[0].canvas
+
+    @property
+    def wrap(self) -> bool:
+        """Whether the canvas goes on at its other side."""
+        return self.canvas.wraps
 
     @property
     def tiles(self) -> list[Tile]:

@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from .geometry import Region
+from .geometry import Canvas, Region
 
 NoiseMode = Literal["canvas", "tile"]
 """canvas: one field over the whole picture, tiles that overlap share it; tile: every tile its own."""
@@ -89,19 +89,18 @@ def tile_noise(
     mode: NoiseMode,
     window: Region,
     index: int,
-    canvas_width: int,
-    canvas_height: int,
+    canvas: Canvas,
     latent_scale: int,
     offset: int = 0,
 ) -> TileNoise:
-    """The noise of a window (canvas pixels) in a canvas of this size.
+    """The noise of a window, in px of its canvas.
 
     index: the tile's number in its pass. offset: added to the seed, so that passes differ.
     """
     scale = latent_scale
     region = Region(window.x // scale, window.y // scale, -(-window.width // scale), -(-window.height // scale))
     if mode == "canvas":
-        return TileNoise(seed + offset, -(-canvas_height // scale), -(-canvas_width // scale), region, offset)
+        return TileNoise(seed + offset, -(-canvas.height // scale), -(-canvas.width // scale), region, offset)
     alone = Region(0, 0, region.width, region.height)
     offset += index
     return TileNoise(seed + offset, region.height, region.width, alone, offset)

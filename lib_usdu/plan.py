@@ -13,7 +13,7 @@ import numpy as np
 
 from .batch_size import BatchLimits
 from .errors import OptionError
-from .geometry import Tile, plan_tiles
+from .geometry import Canvas, Tile
 from .host import Abilities
 from .options import Options, listed
 from .options.tile_numbers import ALL
@@ -29,15 +29,14 @@ _WITH_FUSED = {"noise": "canvas", "interrogator": "none", "tile_prompts": ""}
 
 @dataclass(frozen=True)
 class Plan:
-    """options: with everything automatic decided. width, height: of the result, px. passes: the work in order, with
+    """options: with everything automatic decided. canvas: the result's size. passes: the work in order, with
     only those tiles that are refined, none of them empty. numbered: the tiles whose numbers a person uses
     (redo_tiles, tile_prompts, the number sheet), none where nothing is redrawn. prompts: what each place adds to the
     prompt. mask: at the result's size, uint8 (h, w), None where everything is redrawn.
     """
 
     options: Options
-    width: int
-    height: int
+    canvas: Canvas
     passes: tuple[Pass, ...]
     numbered: tuple[Tile, ...]
     prompts: TilePrompts
@@ -67,17 +66,18 @@ def make_plan(
     that it looks whether an upscaler given by its path is there.
     """
     options = options.with_tile(abilities.default_tile)
-    width, height = options.target_size(*picture, img2img_size)
+    canvas = Canvas(*options.target_size(*picture, img2img_size), wraps=options.seamless)
     check_options(options, abilities)
-    planned = plan_passes(options, width, height, abilities.alignment)
-    numbered = _numbered(options, width, height) if planned else ()
+    planned = plan_passes(options, canvas, abilities.alignment)
+    # The redraw's grid, also where only seams are redrawn.
+    numbered = canvas.divide(options.tile_width, options.tile_height, options.padding) if planned else ()
     passes = chosen_passes(planned, options.redo_tiles)
     prompts = TilePrompts.read(options.tile_prompts, numbered) if numbered else TilePrompts((), ())
     if mask is not None:
-        _check_shape(mask, picture, (width, height))
-        mask = over_canvas(mask, width, height)
+        _check_shape(mask, picture, canvas.size)
+        mask = over_canvas(mask, canvas)
         passes = touched(passes, mask)
-    return Plan(options, width, height, passes, numbered, prompts, mask)
+    return Plan(options, canvas, passes, numbered, prompts, mask)
 
 
 def check_options(options: Options, abilities: Abilities) -> None:
@@ -108,7 +108,7 @@ def batch_limits(options: Options, abilities: Abilities, work: Pass) -> BatchLim
 def grouped(work: Pass, limits: BatchLimits) -> list[list[Tile]]:
     """The tiles of a pass in groups of at most `limits.most`, one group after another; any part of a group may be
     refined together."""
-    return batches(work.tiles, work.context, limits.most, reach=work.reach, around=work.around)
+    return batches(work.tiles, work.context, limits.most, reach=work.reach, canvas=work.canvas)
 
 
 def count_batches(groups: Sequence[Sequence[Tile]], size: int) -> int:
@@ -123,11 +123,6 @@ def _check_upscaler(name: str, abilities: Abilities) -> None:
         return
     files = f", or the path of a {' '.join(suffixes)} file" if suffixes else ""
     raise OptionError("upscaler", name, listed(abilities.upscalers) + files)
-
-
-def _numbered(options: Options, width: int, height: int) -> tuple[Tile, ...]:
-    """The redraw's grid, also where only seams are redrawn."""
-    return plan_tiles(width, height, options.tile_width, options.tile_height, options.padding)
 
 
 def _check_shape(mask: np.ndarray, *sizes: tuple[int, int]) -> None:

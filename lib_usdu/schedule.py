@@ -7,7 +7,7 @@ from heapq import heappop, heappush
 from typing import Literal, get_args
 
 from .errors import OptionError
-from .geometry import Region, Tile, shifts_onto
+from .geometry import Canvas, Region, Tile
 
 Context = Literal["linear", "chess", "parallel", "fused"]
 """What a tile sees around its core.
@@ -42,14 +42,14 @@ def batches(
     limit: int,
     *,
     reach: tuple[int, int] | None = None,
-    around: Region | None = None,
+    canvas: Canvas | None = None,
 ) -> list[list[Tile]]:
     """Groups of at most `limit` tiles, to be refined one group after another.
 
     Refining them so gives exactly what refining tile after tile in `ordered` gives: a tile comes after every earlier
     tile that writes what it reads, and not after a later tile that overwrites what it reads. Tiles on the longest
-    chain of dependencies go first, so that groups are full as long as the order allows it. around: the canvas, where
-    it wraps: tiles then also meet across its edges.
+    chain of dependencies go first, so that groups are full as long as the order allows it. canvas: where it wraps,
+    tiles also meet across its edges.
 
     Raises OptionError for an unknown context and a limit below 1.
     """
@@ -62,8 +62,8 @@ def batches(
         return [order[start : start + limit] for start in range(0, len(order), limit)]
 
     count = len(order)
-    reads = [_places(tile.window, around) for tile in order]
-    writes = [_places(write_region(tile, reach), around) for tile in order]
+    reads = [_places(tile.window, canvas) for tile in order]
+    writes = [_places(write_region(tile, reach), canvas) for tile in order]
     finished_first: list[list[int]] = [[] for _ in order]  # earlier tiles whose result this one reads
     read_first: list[list[int]] = [[] for _ in order]  # earlier tiles that must have read before this one writes
     for later, earlier in _touching(reads):
@@ -125,11 +125,9 @@ def _groups(
     return groups
 
 
-def _places(region: Region, around: Region | None) -> list[Region]:
+def _places(region: Region, canvas: Canvas | None) -> list[Region]:
     """Where a region lies: in one place, or in several where it reaches around the edges of a canvas that wraps."""
-    if around is None:
-        return [region]
-    return [region.shift(*shift).intersect(around) for shift in shifts_onto(around, region)]
+    return canvas.places(region) if canvas is not None and canvas.wraps else [region]
 
 
 def _meet(some: list[Region], others: list[Region]) -> bool:

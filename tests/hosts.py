@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from lib_usdu.errors import Stopped
-from lib_usdu.geometry import crop
 from lib_usdu.standalone.host import IdentityRefiner, LocalHost
 
 
@@ -32,7 +31,7 @@ class NoisyRefiner(IdentityRefiner):
             canvas = np.kron(noise.draw(0, 3).transpose(1, 2, 0), np.ones((8, 8, 1)))
             yield np.stack(
                 [
-                    image.astype(np.float32) + 20 * batch.denoise * crop(canvas, tile.window, wrap=fusion.wrap)
+                    image.astype(np.float32) + 20 * batch.denoise * fusion.canvas.crop(canvas, tile.window)
                     for tile, image in zip(batch.tiles, batch.images)
                 ]
             )

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from lib_usdu.compose.cut import CUT_FADE, Cut, _join, minimum_cut
 from lib_usdu.compose.feather import Feather
 from lib_usdu.compose.weights import axis_weight, reach_of, to_uint8
-from lib_usdu.geometry import Region, crop, plan_tiles
+from lib_usdu.geometry import Canvas, Region, crop, plan_tiles
 from lib_usdu.schedule import ordered
 
 CORNER = 3 * CUT_FADE
@@ -19,17 +19,17 @@ def cases(draw):
     width, height = draw(st.integers(1, 400)), draw(st.integers(1, 400))
     tiles = plan_tiles(width, height, draw(st.integers(64, 200)), draw(st.integers(64, 200)), draw(st.integers(0, 60)))
     wanted = draw(st.tuples(st.integers(0, 60), st.integers(0, 60)))
-    reach = reach_of(tiles, Region(0, 0, width, height), wanted)
+    reach = reach_of(tiles, Canvas(width, height), wanted)
     order = draw(st.permutations(tiles))
     return width, height, tiles, reach, order, draw(st.integers(0, 2**32))
 
 
 def composers(base, out, tiles, reach):
     return [
-        Feather(base, out(), tiles, reach),
-        Cut(base, out(), tiles, reach),
-        Cut(base, out(), tiles, reach, context="linear"),
-        Cut(base, out(), tiles, reach, context="chess"),
+        Feather(Canvas.of(base), base, out(), tiles, reach),
+        Cut(Canvas.of(base), base, out(), tiles, reach),
+        Cut(Canvas.of(base), base, out(), tiles, reach, context="linear"),
+        Cut(Canvas.of(base), base, out(), tiles, reach, context="chess"),
     ]
 
 
@@ -84,7 +84,7 @@ def test_weights_sum_to_one(case):
 def test_a_feather_is_rounded_once():
     tiles = plan_tiles(256, 256, 128, 128, 32)
     base = np.zeros((256, 256, 3), np.uint8)
-    compose = Feather(base, base.copy(), tiles, (16, 16))
+    compose = Feather(Canvas.of(base), base, base.copy(), tiles, (16, 16))
     exact = np.zeros((256, 256, 3))
     levels = [10.4, 20.3, 30.7, 41.2]
     for tile, level in zip(tiles, levels):
@@ -99,7 +99,7 @@ def test_a_feather_is_rounded_once():
 def test_a_part_of_the_plan_fades_into_the_base():
     tiles = plan_tiles(256, 128, 128, 128, 32)
     base = np.full((128, 256, 3), 100, np.uint8)
-    compose = Feather(base, base.copy(), tiles, (16, 16))
+    compose = Feather(Canvas.of(base), base, base.copy(), tiles, (16, 16))
     compose.add(tiles[0], np.full((tiles[0].window.height, tiles[0].window.width, 3), 200.0))
     row = compose.out[64, :, 0].astype(int)
     assert (row[:112] == 200).all() and (row[144:] == 100).all()
@@ -128,7 +128,7 @@ def test_a_cut_goes_where_tiles_agree_and_stays_out_of_cores():
     right = np.full((128, 256, 3), 200, np.uint8)
     for y, x in enumerate(line):
         left[y, x - 3 : x + 3] = right[y, x - 3 : x + 3] = 125
-    compose = Cut(base, base.copy(), tiles, (24, 24))
+    compose = Cut(Canvas.of(base), base, base.copy(), tiles, (24, 24))
     for tile, picture in zip(tiles, (left, right)):
         compose.add(tile, crop(picture, tile.window).astype(np.float32))
     assert (compose.out[:, :104] == left[:, :104]).all() and (compose.out[:, 152:] == right[:, 152:]).all()
@@ -157,14 +157,15 @@ def test_rounding():
 def test_a_cut_stays_out_of_the_core_refined_first(context, wrap):
     """Where two tiles meet, nothing of the later one is seen in the earlier one's core; a corner where two cores of
     the first colour of a chess board meet is crossed as fast as a cut can turn."""
-    tiles = plan_tiles(384, 256, 128, 128, 32, wrap=wrap)
+    canvas = Canvas(384, 256, wrap)
+    tiles = canvas.divide(128, 128, 32)
     order = ordered(tiles, context)
-    reach = reach_of(tiles, Region(0, 0, 384, 256), (20, 20), wrap=wrap)
+    reach = reach_of(tiles, canvas, (20, 20))
     rng = np.random.default_rng(0)
     detail = {t.index: rng.normal(0, 20, (t.window.height, t.window.width, 3)) for t in tiles}
     for number, first in enumerate(order):
         base = np.zeros((256, 384, 3), np.uint8)
-        compose = Cut(base, base.copy(), tiles, reach, context=context, wrap=wrap)
+        compose = Cut(canvas, base, base.copy(), tiles, reach, context=context)
         for turn, tile in enumerate(order):
             level = 60 if turn <= number else 180
             compose.add(tile, np.clip(level + detail[tile.index], level - 50, level + 50).astype(np.float32))

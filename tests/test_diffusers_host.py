@@ -13,7 +13,7 @@ import tiny_models  # noqa: E402
 
 from lib_usdu.engine import upscale  # noqa: E402
 from lib_usdu.errors import ModelError, OptionError  # noqa: E402
-from lib_usdu.geometry import Region, plan_tiles  # noqa: E402
+from lib_usdu.geometry import Canvas, plan_tiles  # noqa: E402
 from lib_usdu.host import Batch  # noqa: E402
 from lib_usdu.noise import tile_noise  # noqa: E402
 from lib_usdu.options import Options  # noqa: E402
@@ -58,8 +58,8 @@ def test_one_tile_over_the_canvas_is_the_plain_pipeline_with_that_noise(folder, 
     rgb = small(photo)
     made = refiner(folder, sampler="Euler")
     tiles = plan_tiles(128, 96, 512, 512, 0)
-    noise = tile_noise(5, "canvas", tiles[0].window, 0, 128, 96, 8)
-    ours = made.refine(Batch(tiles, rgb[None], (noise,), 0.5, Region(0, 0, 128, 96)), lambda: False)
+    noise = tile_noise(5, "canvas", tiles[0].window, 0, Canvas(128, 96), 8)
+    ours = made.refine(Batch(tiles, rgb[None], (noise,), 0.5, Canvas(128, 96)), lambda: False)
 
     pipeline, _ = load_checkpoint(str(folder), CPU)
     pipeline.set_progress_bar_config(disable=True)

@@ -7,6 +7,7 @@ from PIL import Image
 
 from lib_usdu.engine import upscale
 from lib_usdu.errors import ModelError, OptionError, Stopped
+from lib_usdu.geometry import Canvas
 from lib_usdu.options import BLENDS, NOISE_MODES, REDRAW_MODES, SEAMS_FIX_TYPES, Options
 from lib_usdu.passes import plan_passes
 from lib_usdu.standalone.host import IdentityRefiner, LocalHost
@@ -76,13 +77,13 @@ def test_windows_are_1_to_1_and_of_one_size_in_a_pass(photo):
                 for tile, image in zip(batch.tiles, batch.images):
                     assert image.shape == (tile.window.height, tile.window.width, 3)
     for fix in FIXES:
-        for found in plan_passes(Options(tile_width=512, seams_fix_type=fix), 4000, 3000, 64):
+        for found in plan_passes(Options(tile_width=512, seams_fix_type=fix), Canvas(4000, 3000), 64):
             assert len({(tile.window.width, tile.window.height) for tile in found.tiles}) == 1
 
 
 def test_seams_fixes_cover_every_seam_and_no_strip_of_the_whole_canvas():
     for fix, most in (("band", 64 + 2 * 16), ("half", 512 + 2 * 16), ("half+intersections", 512 + 2 * 16)):
-        passes = plan_passes(Options(tile_width=512, redraw_mode="none", seams_fix_type=fix), 2048, 2048, 64)
+        passes = plan_passes(Options(tile_width=512, redraw_mode="none", seams_fix_type=fix), Canvas(2048, 2048), 64)
         assert len(passes) == (3 if fix == "half+intersections" else 2)
         covered = np.zeros((2048, 2048), bool)
         for found in passes:

@@ -15,7 +15,7 @@ import tiny_models  # noqa: E402
 
 from lib_usdu.engine import upscale  # noqa: E402
 from lib_usdu.errors import OptionError  # noqa: E402
-from lib_usdu.geometry import plan_tiles  # noqa: E402
+from lib_usdu.geometry import Canvas, plan_tiles  # noqa: E402
 from lib_usdu.options import Options  # noqa: E402
 from lib_usdu.run.latent_windows import assemble, patches, unet_in_windows  # noqa: E402
 from lib_usdu.standalone.checkpoints import EMBEDDED, load_checkpoint  # noqa: E402
@@ -51,7 +51,7 @@ def distance(one, other):
 def test_shares_sum_to_one(width, height, reach, wrap):
     if wrap:
         width, height = width // 8 * 8, height // 8 * 8
-    tiles = plan_tiles(width, height, 64, 64, 16, wrap=wrap)
+    tiles = Canvas(width, height, wrap).divide(64, 64, 16)
     places = patches(tiles, -(-width // 8), -(-height // 8), 8, (reach, reach), wrap=wrap)
     like = torch.zeros(1, 4, -(-height // 8), -(-width // 8))
     ones = (torch.ones(1, 4, *place.share.shape) for place in places)

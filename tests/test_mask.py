@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from lib_usdu.compose.mask import soften, through
 from lib_usdu.engine import upscale
 from lib_usdu.errors import OptionError
+from lib_usdu.geometry import Canvas
 from lib_usdu.options import Options
 from lib_usdu.select.mask import over_canvas
 from lib_usdu.standalone.host import LocalHost
@@ -63,7 +64,7 @@ def test_what_is_no_mask_is_said_before_any_work(photo, mask):
 
 
 def test_a_mask_of_the_source_is_enlarged():
-    large = over_canvas(np.array([[0, 255]], np.uint8), 8, 2)
+    large = over_canvas(np.array([[0, 255]], np.uint8), Canvas(8, 2))
     assert (
         large.shape == (2, 8) and large[0, 0] == 0 and large[0, 7] == 255 and (np.diff(large[0].astype(int)) >= 0).all()
     )

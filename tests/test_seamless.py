@@ -15,7 +15,7 @@ from lib_usdu.engine import upscale
 from lib_usdu.enlarge.seamless import resize_wrapped, upscale_wrapped
 from lib_usdu.enlarge.windows import resize
 from lib_usdu.errors import OptionError
-from lib_usdu.geometry import Region, crop, plan_tiles
+from lib_usdu.geometry import Canvas, plan_tiles
 from lib_usdu.options import BLENDS, NOISE_MODES, REDRAW_MODES, SEAMS_FIX_TYPES, Options
 from lib_usdu.passes import plan_passes
 from lib_usdu.schedule import batches, ordered, write_region
@@ -131,22 +131,22 @@ def test_the_canvas_noise_wraps():
 )  # fmt: skip
 def test_batches_keep_the_order_across_the_edges(width, height, tile, padding, context, limit, wanted):
     width, height = 8 * width, 8 * height
-    tiles = plan_tiles(width, height, tile, tile, padding, wrap=True)
-    canvas = Region(0, 0, width, height)
-    reach = reach_of(tiles, canvas, (wanted, wanted), wrap=True)
+    canvas = Canvas(width, height, wraps=True)
+    tiles = canvas.divide(tile, tile, padding)
+    reach = reach_of(tiles, canvas, (wanted, wanted))
 
     def read(groups):
         written = np.zeros((height, width), object)
         seen = {}
         for group in groups:
-            seen.update({tile.index: crop(written, tile.window, wrap=True).tolist() for tile in group})
+            seen.update({tile.index: canvas.crop(written, tile.window).tolist() for tile in group})
             for done in group:
                 region = write_region(done, reach)
                 rows, columns = np.arange(region.y, region.bottom), np.arange(region.x, region.right)
                 written[np.ix_(np.unique(rows % height), np.unique(columns % width))] |= 1 << done.index
         return seen
 
-    groups = batches(tiles, context, limit, reach=reach, around=canvas)
+    groups = batches(tiles, context, limit, reach=reach, canvas=canvas)
     assert sorted(t.index for group in groups for t in group) == [t.index for t in tiles]
     assert read(groups) == read([[tile] for tile in ordered(tiles, context)])
 
@@ -158,19 +158,20 @@ def test_batches_keep_the_order_across_the_edges(width, height, tile, padding, c
 )  # fmt: skip
 def test_plans_and_weights_go_around(width, height, tile, padding, wanted, align):
     width, height = 8 * width, 8 * height
-    tiles = plan_tiles(width, height, tile, tile, padding, align=align, wrap=True)
+    canvas = Canvas(width, height, wraps=True)
+    tiles = canvas.divide(tile, tile, padding, align=align)
     assert [t.core for t in tiles] == [t.core for t in plan_tiles(width, height, tile, tile, padding, align=align)]
     assert len({(t.window.width, t.window.height) for t in tiles}) == 1
     for found in tiles:
         assert found.window.contains(found.core.grow(padding))
         assert found.window.x % 8 == found.window.y % 8 == 0
         assert found.window.width % align == found.window.height % align == 0
-    reach = reach_of(tiles, Region(0, 0, width, height), (wanted, wanted), wrap=True)
+    reach = reach_of(tiles, canvas, (wanted, wanted))
     base = np.zeros((height, width, 3), np.uint8)
     for compose in (
-        Feather(base, base.copy(), tiles, reach, wrap=True),
-        Cut(base, base.copy(), tiles, reach, wrap=True),
-        Cut(base, base.copy(), tiles, reach, context="chess", wrap=True),
+        Feather(canvas, base, base.copy(), tiles, reach),
+        Cut(canvas, base, base.copy(), tiles, reach),
+        Cut(canvas, base, base.copy(), tiles, reach, context="chess"),
     ):
         for found in tiles:
             compose.add(found, np.full((found.window.height, found.window.width, 3), 200.0, np.float32))
@@ -182,7 +183,7 @@ def test_seams_fixes_cover_the_edges():
     for fix in FIXES[1:]:
         options = Options(tile_width=256, redraw_mode="none", seams_fix_type=fix, seamless=True)
         covered = np.zeros((512, 512), bool)
-        for found in plan_passes(options, 512, 512, 64):
+        for found in plan_passes(options, Canvas(512, 512, wraps=True), 64):
             for tile in found.tiles:
                 rows, columns = np.arange(tile.core.y, tile.core.bottom), np.arange(tile.core.x, tile.core.right)
                 covered[np.ix_(rows % 512, columns % 512)] = True

@@ -3,7 +3,7 @@
 import pytest
 
 from lib_usdu.errors import OptionError
-from lib_usdu.geometry import plan_tiles
+from lib_usdu.geometry import Canvas, plan_tiles
 from lib_usdu.options import Options
 from lib_usdu.options.tile_prompts import TilePrompts, has_extra_networks, joined
 from lib_usdu.passes import plan_passes
@@ -39,7 +39,7 @@ def test_lines(text, expected):
 def test_a_seams_fix_takes_the_prompt_of_the_tile_it_lies_in():
     options = Options(tile_width=128, seams_fix_type="band", redraw_mode="none")
     found = TilePrompts.read("1-3: top\n4-6: bottom", PLAN)
-    texts = {found.of(tile) for work in plan_passes(options, 384, 256, 64) for tile in work.tiles}
+    texts = {found.of(tile) for work in plan_passes(options, Canvas(384, 256), 64) for tile in work.tiles}
     assert texts == {"top", "bottom"}
 
 

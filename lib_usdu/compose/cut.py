@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..geometry import Region, Tile
+from ..geometry import Canvas, Region, Tile
 from ..pictures.canvas import copy_canvas
 from ..schedule import INDEPENDENT, PARALLEL, Context, ordered
 from .weights import Reach, to_uint8
@@ -25,21 +25,21 @@ class Cut:
     are uint8 (h, w, 3), equal at the start; `out` is changed in place. The tiles must be one whole plan.
 
     Where tiles come one after another (contexts linear and chess) a cut stays out of the core of the one refined
-    first: others have gone by it. wrap: the last row and column are joined with the first too, by closed cuts.
+    first: others have gone by it. On a canvas that wraps the last row and column are joined with the first too, by
+    closed cuts.
     """
 
     def __init__(
         self,
+        canvas: Canvas,
         base: np.ndarray,
         out: np.ndarray,
         tiles: Sequence[Tile],
         reach: Reach,
         *,
         context: Context = PARALLEL,
-        wrap: bool = False,
     ):
-        self.out, self.reach, self.wrap = out, reach, wrap
-        self.canvas = Region(0, 0, base.shape[1], base.shape[0])
+        self.canvas, self.out, self.reach, self._wraps = canvas, out, reach, canvas.wraps
         # A row's cuts come with its last tile, at a moment that depends on batching: later tiles must not read them.
         self.view = out if context in INDEPENDENT else copy_canvas(base)
         # When a tile was refined; all at once where none sees another's result.
@@ -78,7 +78,7 @@ class Cut:
     def _join_columns(self, row: list[tuple[Tile, np.ndarray]]) -> tuple[Region, np.ndarray]:
         core, (reach_x, reach_y) = row[0][0].core, self.reach
         strip = Region(0, core.y, self.canvas.width, core.height)
-        strip = strip.grow(reach_x, reach_y) if self.wrap else strip.grow(0, reach_y).intersect(self.canvas)
+        strip = self.canvas.seen(strip.grow(reach_x if self._wraps else 0, reach_y))
         joined = np.empty((strip.height, strip.width, 3), np.float32)
         shared = 2 * reach_x
         before = None
@@ -91,7 +91,7 @@ class Cut:
                 overlap[:] = _join(joined[here][:, :shared], overlap, self._side(before, tile))
             joined[here] = new
             before = tile
-        if not self.wrap or shared == 0:
+        if not self._wraps or shared == 0:
             return strip, joined
         # What the first tile shows before the left edge is what the last one shows before the right edge.
         zone = _join(joined[:, -shared:], joined[:, :shared], self._side(before, row[0][0]))
@@ -101,8 +101,8 @@ class Cut:
     def _write(self, row: int, strip: Region, joined: np.ndarray) -> None:
         """Writes what is final now that this row's strip is there; keeps its overlaps with rows still to come."""
         shared = 2 * self.reach[1]
-        top = shared if row > 0 or self.wrap else 0
-        bottom = strip.height - (shared if row < self._count - 1 or self.wrap else 0)
+        top = shared if row > 0 or self._wraps else 0
+        bottom = strip.height - (shared if row < self._count - 1 or self._wraps else 0)
         self.out[strip.y + top : strip.y + bottom] = to_uint8(joined[top:bottom])
         if shared == 0:
             return
@@ -116,7 +116,7 @@ class Cut:
                 y, below = self._tops.pop(lower)
                 _, above = self._bottoms.pop(upper)
                 zone = _join(
-                    above.swapaxes(0, 1), below.swapaxes(0, 1), self._sides_along(upper, lower), closed=self.wrap
+                    above.swapaxes(0, 1), below.swapaxes(0, 1), self._sides_along(upper, lower), closed=self._wraps
                 )
                 self.out[np.arange(y, y + shared) % self.canvas.height] = to_uint8(zone.swapaxes(0, 1))
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..geometry import Region, Tile, shifts_onto
+from ..geometry import Canvas, Region, Tile
 from .weights import Reach, axis_weight, to_uint8
 
 
@@ -24,13 +24,12 @@ class Feather:
 
     A pixel is base * (1 - sum w) + sum w * tile over the tiles that have come in, so the picture is whole at any time,
     and what it is at the end does not depend on their order. Only overlaps still waiting for a tile are kept in
-    float. `base` and `out` are uint8 (h, w, 3), equal at the start; `out` is changed in place. wrap: tiles fade into
-    each other across the canvas's edges too.
+    float. `base` and `out` are uint8 (h, w, 3), equal at the start; `out` is changed in place. On a canvas that
+    wraps tiles fade into each other across its edges too.
     """
 
-    def __init__(self, base: np.ndarray, out: np.ndarray, tiles: Sequence[Tile], reach: Reach, *, wrap: bool = False):
-        self.base, self.out, self.reach, self.wrap = base, out, reach, wrap
-        self.canvas = Region(0, 0, base.shape[1], base.shape[0])
+    def __init__(self, canvas: Canvas, base: np.ndarray, out: np.ndarray, tiles: Sequence[Tile], reach: Reach):
+        self.canvas, self.base, self.out, self.reach = canvas, base, out, reach
         placed = [place for tile in tiles for place in self._placed(tile)]
         supports = [self._support(tile) for tile in placed]
         cores = [tile.core for tile in placed]
@@ -55,15 +54,14 @@ class Feather:
 
     def _placed(self, tile: Tile) -> list[Tile]:
         """The tile, or where it reaches around the canvas's edges: one for each place it is seen in."""
-        if not self.wrap:
-            return [tile]
-        shifts = shifts_onto(self.canvas, tile.core.grow(*self.reach))
+        shifts = self.canvas.shifts_onto(tile.core.grow(*self.reach))
         return [replace(tile, core=tile.core.shift(*by), window=tile.window.shift(*by)) for by in shifts]
 
     def _add(self, tile: Tile, rank: tuple[int, int], result: np.ndarray) -> None:
         support = self._support(tile)
-        weight_x = axis_weight(tile.core.x, tile.core.right, self.canvas.width, self.reach[0], wrap=self.wrap)
-        weight_y = axis_weight(tile.core.y, tile.core.bottom, self.canvas.height, self.reach[1], wrap=self.wrap)
+        canvas, core = self.canvas, tile.core
+        weight_x = axis_weight(core.x, core.right, canvas.width, self.reach[0], wraps=canvas.wraps)
+        weight_y = axis_weight(core.y, core.bottom, canvas.height, self.reach[1], wraps=canvas.wraps)
         rows, columns = self._cells(support)
         for row in range(rows.start, rows.stop):
             for column in range(columns.start, columns.stop):
@@ -96,7 +94,7 @@ class Feather:
             del self._open[key]
 
     def _support(self, tile: Tile) -> Region:
-        return tile.core.grow(*self.reach).intersect(self.canvas)
+        return tile.core.grow(*self.reach).intersect(self.canvas.region)
 
     def _cells(self, support: Region) -> tuple[slice, slice]:
         return (

@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from ..geometry import Region, Tile
+from ..geometry import Canvas, Tile
 
 Blend = Literal["feather", "cut"]
 """feather: overlapping tiles fade linearly into each other; cut: each seam follows the path along which the two
@@ -17,7 +17,7 @@ Reach = tuple[int, int]
 """How far past its core a tile is seen, in px along x and y."""
 
 
-def reach_of(tiles: Sequence[Tile], canvas: Region, wanted: Reach, *, wrap: bool = False) -> Reach:
+def reach_of(tiles: Sequence[Tile], canvas: Canvas, wanted: Reach) -> Reach:
     """The reach wanted, less where a window or core of this pass is too small for it.
 
     Two ramps of one core must not meet, so no more than half of the smallest core; the window must hold it. Nothing
@@ -26,18 +26,18 @@ def reach_of(tiles: Sequence[Tile], canvas: Region, wanted: Reach, *, wrap: bool
     x, y = wanted
     for tile in tiles:
         core, window = tile.core, tile.window
-        if wrap or core.x > canvas.x:
+        if canvas.wraps or core.x > 0:
             x = min(x, core.x - window.x, core.width // 2)
-        if wrap or core.right < canvas.right:
+        if canvas.wraps or core.right < canvas.width:
             x = min(x, window.right - core.right, core.width // 2)
-        if wrap or core.y > canvas.y:
+        if canvas.wraps or core.y > 0:
             y = min(y, core.y - window.y, core.height // 2)
-        if wrap or core.bottom < canvas.bottom:
+        if canvas.wraps or core.bottom < canvas.height:
             y = min(y, window.bottom - core.bottom, core.height // 2)
     return x, y
 
 
-def axis_weight(start: int, end: int, length: int, reach: int, *, wrap: bool = False) -> np.ndarray:
+def axis_weight(start: int, end: int, length: int, reach: int, *, wraps: bool = False) -> np.ndarray:
     """Weight of a core [start, end) along one axis, for those of the pixels start - reach to end + reach on the canvas.
 
     It rises linearly over 2 * reach px centred on each end that is not an edge of the canvas (0 or length; one that
@@ -47,9 +47,9 @@ def axis_weight(start: int, end: int, length: int, reach: int, *, wrap: bool = F
     weight = np.ones(high - low, np.float32)
     if reach > 0:
         ramp = ((np.arange(2 * reach) + 0.5) / (2 * reach)).astype(np.float32)
-        if wrap or start > 0:
+        if wraps or start > 0:
             weight[: 2 * reach] = ramp
-        if wrap or end < length:
+        if wraps or end < length:
             weight[-2 * reach :] = np.minimum(weight[-2 * reach :], 1 - ramp)
     return weight[max(low, 0) - low : min(high, length) - low]
 

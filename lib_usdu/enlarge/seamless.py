@@ -22,12 +22,12 @@ def resize_wrapped(rgb: np.ndarray, width: int, height: int, resampler: int = Im
     # Lanczos, the widest, reaches 3 px of the coarser of the two pictures.
     beyond = [4 * max(1, -(-length // target)) for length, target in ((rgb.shape[1], width), (rgb.shape[0], height))]
     period = Region(0, 0, rgb.shape[1], rgb.shape[0])
-    return _resize_part(crop(rgb, period.grow(*beyond), wrap=True), period.shift(*beyond), width, height, resampler)
+    return _resize_part(crop(rgb, period.grow(*beyond), wraps=True), period.shift(*beyond), width, height, resampler)
 
 
-def resizer(wrap: bool) -> Enlarge:
+def resizer(wraps: bool) -> Enlarge:
     """`resize`, or `resize_wrapped` for a picture that goes on at its other side."""
-    return resize_wrapped if wrap else resize
+    return resize_wrapped if wraps else resize
 
 
 def upscale_wrapped(
@@ -43,7 +43,7 @@ def upscale_wrapped(
         return resize_wrapped(rgb, width, height, resampler)
     period = Region(0, 0, rgb.shape[1], rgb.shape[0])
     factor = max(1, -(-width // period.width), -(-height // period.height))
-    padded = crop(rgb, period.grow(MARGIN), wrap=True)
+    padded = crop(rgb, period.grow(MARGIN), wraps=True)
     enlarged = enlarge(padded, name, padded.shape[1] * factor, padded.shape[0] * factor)
     inside = Region(MARGIN * factor, MARGIN * factor, period.width * factor, period.height * factor)
     if (inside.width, inside.height) == (width, height):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from ..errors import OptionError, TooLarge
-from ..geometry import check_wraps
+from ..geometry import Canvas
 from . import forms
 from .declaration import Declaration
 from .padding import padding_for
@@ -85,8 +85,7 @@ class Options(Table):
             changed = f"{width}x{height} to {size[0]}x{size[1]}"
             allowed = f"all, unless the picture is a finished one and keeps its size (scale 1), here {changed}"
             raise OptionError("redo_tiles", self.redo_tiles, allowed)
-        if self.seamless:
-            check_wraps(*size)
+        Canvas(*size, wraps=self.seamless).check()
         self._check_tiles(*size)
         return size
 

@@ -46,7 +46,7 @@ def describe(host: PlanHost, max_megapixels: float, page: str, *values: Any) -> 
         if not all({"scale": picture, "img2img": tab}.get(options.target_size_type, ())):
             return line(NO_PICTURE, *_warnings(options.with_tile(abilities.default_tile), host))
         plan = make_plan(options, picture, abilities, img2img_size=tab)
-        sizes = f"{picture[0]}x{picture[1]} → " * all(picture) + f"<b>{plan.width}x{plan.height}</b>"
+        sizes = f"{picture[0]}x{picture[1]} → " * all(picture) + f"<b>{plan.canvas.width}x{plan.canvas.height}</b>"
         return line(f"{sizes}: {_work(plan, abilities)}", *_warnings(plan.options, host))
     except OptionError as error:
         above = f"{error.value} px is above the limit of {max_megapixels:.10g} megapixels."

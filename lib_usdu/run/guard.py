@@ -29,7 +29,7 @@ class Guard:
         self.host, self._options, self._abilities = host, plan.options, host.abilities()
         resumable = plan.options.resume and host.journal_folder is not None
         self.journal, self._note = journal.open_job(
-            host.journal_folder, host.identity() if resumable else None, source, (plan.width, plan.height),
+            host.journal_folder, host.identity() if resumable else None, source, plan.canvas.size,
             plan.options, plan.tiles,
         )  # fmt: skip
         refine = self._measured if self.journal is None else self.journal.remembering(self._measured)

@@ -65,7 +65,7 @@ def _axis(
     """Along one axis: where a window lies on the canvas, and its weight there."""
     weight = torch.zeros(end - start)
     if wrap:
-        seen = axis_weight(reach, reach + core_end - core, core_end - core + 2 * reach, reach, wrap=True)
+        seen = axis_weight(reach, reach + core_end - core, core_end - core + 2 * reach, reach, wraps=True)
         first = core - reach - start
     else:
         seen = axis_weight(core, min(core_end, length), length, reach)

@@ -15,7 +15,7 @@ from ..compose.cut import Cut
 from ..compose.feather import Feather
 from ..compose.tone import low_frequency_lock
 from ..errors import Stopped
-from ..geometry import Region, Tile, crop
+from ..geometry import Tile
 from ..host import Batch, Fusion, Host, Progress
 from ..noise import tile_noise
 from ..options import Options
@@ -42,26 +42,22 @@ def run_pass(
     guard.faults.stage = work.name
     size = guard.batch_size(work)
     groups = grouped(work, size.limits)
-    height, width = base.shape[:2]
     out = copy_canvas(base)
     compose = _composer(work, base, out)
     source = base if work.context in INDEPENDENT else compose.view
-    canvas = Region(0, 0, width, height)
 
     def cut_out(tiles: list[Tile]) -> Batch:
         noises = tuple(
             # The pass's number: a second pass must not add the same noise again.
-            tile_noise(
-                options.seed, options.noise, tile.window, tile.index, width, height, host.latent_scale, offset=number
-            )
+            tile_noise(options.seed, options.noise, tile.window, tile.index, work.canvas, host.latent_scale, number)
             for tile in tiles
         )
         texts = tuple(plan.prompts.of(tile) for tile in tiles)
-        return Batch(tuple(tiles), _crops(source, tiles, work), noises, work.denoise, canvas, texts)
+        return Batch(tuple(tiles), _crops(source, tiles, work), noises, work.denoise, work.canvas, texts)
 
     def put_in(batch: Batch, refined: np.ndarray) -> None:
         for tile, before, after in zip(batch.tiles, batch.images, refined):
-            reference = before if work.context in INDEPENDENT else crop(base, tile.window, wrap=work.wrap)
+            reference = before if work.context in INDEPENDENT else work.canvas.crop(base, tile.window)
             compose.add(tile, low_frequency_lock(after, reference, options.tone_lock))
 
     finished, composing = True, None
@@ -138,13 +134,13 @@ def _described(batch: Batch, host: Host, options: Options) -> Batch:
 
 
 def _crops(source: np.ndarray, tiles: list[Tile], work: Pass) -> np.ndarray:
-    return np.stack([crop(source, tile.window, wrap=work.wrap) for tile in tiles])
+    return np.stack([work.canvas.crop(source, tile.window) for tile in tiles])
 
 
 def _composer(work: Pass, base: np.ndarray, out: np.ndarray) -> Cut | Feather:
     if work.blend == "cut":
-        return Cut(base, out, work.tiles, work.reach, context=work.context, wrap=work.wrap)
-    return Feather(base, out, work.tiles, work.reach, wrap=work.wrap)
+        return Cut(work.canvas, base, out, work.tiles, work.reach, context=work.context)
+    return Feather(work.canvas, base, out, work.tiles, work.reach)
 
 
 def run_fused(
@@ -153,15 +149,13 @@ def run_fused(
     """As `run_pass`, for the mode in which all windows take each sampler step together."""
     options, host = plan.options, guard.host
     groups = grouped(work, guard.batch_size(work).limits)
-    height, width = base.shape[:2]
-    out = copy_canvas(base)
+    out, canvas = copy_canvas(base), work.canvas
     compose = _composer(work, base, out)
-    canvas = Region(0, 0, width, height)
-    noise = tile_noise(options.seed, "canvas", canvas, 0, width, height, host.latent_scale, offset=number)
+    noise = tile_noise(options.seed, "canvas", canvas.region, 0, canvas, host.latent_scale, number)
     # Half as far as pixels are mixed: towards its rim a window knows less, and the steps even out what is left.
     reach = work.reach[0] // 2, work.reach[1] // 2
     windows = (Batch(tuple(tiles), _crops(base, tiles, work), (noise,), work.denoise, canvas) for tiles in groups)
-    fusion = Fusion(tuple(windows), reach, work.wrap)
+    fusion = Fusion(tuple(windows), reach)
 
     def step_done(step: int, steps: int) -> None:
         done = stats.tiles_done + len(work.tiles) * step // (steps + 1)

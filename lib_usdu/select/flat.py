@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..geometry import Region, crop
+from ..geometry import Region
 from ..passes import Pass
 from ..schedule import FUSED
 
@@ -26,20 +26,18 @@ def variation(picture: np.ndarray) -> float:
     return float(np.sqrt((_CELL**2 * squares - sums**2).max())) / _CELL**2
 
 
-def without_flat(passes: Sequence[Pass], canvas: np.ndarray, threshold: float) -> tuple[Pass, ...]:
+def without_flat(passes: Sequence[Pass], picture: np.ndarray, threshold: float) -> tuple[Pass, ...]:
     """The passes without those tiles that vary by no more than `threshold` levels wherever they are seen.
 
-    canvas: uint8 (h, w, 3), as upscaled. Fused windows need each other: they all stay.
+    picture: uint8 (h, w, 3), as upscaled. Fused windows need each other: they all stay.
     """
-    return tuple(work if work.context == FUSED else _lively(work, canvas, threshold) for work in passes)
+    return tuple(work if work.context == FUSED else _lively(work, picture, threshold) for work in passes)
 
 
-def _lively(work: Pass, canvas: np.ndarray, threshold: float) -> Pass:
+def _lively(work: Pass, picture: np.ndarray, threshold: float) -> Pass:
     def seen(core: Region) -> np.ndarray:
-        region = core.grow(*work.reach)
-        if not work.wrap:
-            region = region.intersect(Region(0, 0, canvas.shape[1], canvas.shape[0]))
+        region = work.canvas.seen(core.grow(*work.reach))
         whole = Region(region.x, region.y, *(-(-side // _CELL) * _CELL for side in (region.width, region.height)))
-        return crop(canvas, whole, wrap=work.wrap)
+        return work.canvas.crop(picture, whole)
 
     return work.only(tuple(tile for tile in work.tiles if variation(seen(tile.core)) > threshold))

@@ -8,12 +8,12 @@ import numpy as np
 from PIL import Image
 
 from ..errors import OptionError
-from ..geometry import Region, crop
+from ..geometry import Canvas, Region
 from ..passes import Pass
 from ..schedule import FUSED
 
 
-def over_canvas(mask: np.ndarray, width: int, height: int) -> np.ndarray:
+def over_canvas(mask: np.ndarray, canvas: Canvas) -> np.ndarray:
     """The mask at the result's size, uint8 (h, w): 0 keeps the upscaled picture, 255 takes the redrawn one.
 
     mask: (h, w), uint8 0-255, bool, or float 0-1, of the source or of the result. Raises OptionError for another
@@ -29,9 +29,9 @@ def over_canvas(mask: np.ndarray, width: int, height: int) -> np.ndarray:
         mask = np.rint(mask * 255).astype(np.uint8)
     if mask.dtype != np.uint8:
         raise OptionError("mask", str(mask.dtype), "uint8, bool or float")
-    if mask.shape[::-1] == (width, height):
+    if mask.shape[::-1] == canvas.size:
         return mask
-    return np.asarray(Image.fromarray(mask).resize((width, height), Image.Resampling.BILINEAR))
+    return np.asarray(Image.fromarray(mask).resize(canvas.size, Image.Resampling.BILINEAR))
 
 
 def touched(passes: Sequence[Pass], mask: np.ndarray) -> tuple[Pass, ...]:
@@ -39,15 +39,13 @@ def touched(passes: Sequence[Pass], mask: np.ndarray) -> tuple[Pass, ...]:
 
     Fused windows need each other: they all stay, where the mask is not empty.
     """
-    found = []
+    left = []
     for work in passes:
-        tiles = tuple(tile for tile in work.tiles if _seen(mask, tile.core.grow(*work.reach), wrap=work.wrap))
+        tiles = tuple(tile for tile in work.tiles if _seen(mask, work.canvas, tile.core.grow(*work.reach)))
         if tiles:
-            found.append(work if work.context == FUSED else work.only(tiles))
-    return tuple(found)
+            left.append(work if work.context == FUSED else work.only(tiles))
+    return tuple(left)
 
 
-def _seen(mask: np.ndarray, region: Region, *, wrap: bool) -> bool:
-    if wrap:
-        return bool(crop(mask, region, wrap=True).any())
-    return bool(mask[region.intersect(Region(0, 0, mask.shape[1], mask.shape[0])).slices].any())
+def _seen(mask: np.ndarray, canvas: Canvas, region: Region) -> bool:
+    return any(mask[place.slices].any() for place in canvas.places(region))

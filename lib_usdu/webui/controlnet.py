@@ -21,7 +21,7 @@ from PIL import Image
 
 from ..enlarge.resize_mode import CROP, FILL, STRETCH, fit
 from ..enlarge.windows import resize
-from ..geometry import Region, crop
+from ..geometry import Canvas, Region
 from .other_extensions import alwayson, title
 
 PICTURES = ("image", "input_image", "image_fg", "generated_image")
@@ -50,21 +50,19 @@ class ControlNetUnits:
                 self.notes.append(f"ControlNet unit {number} is in batch mode: its pictures are not cut into tiles.")
         self._fitted: dict[tuple[int, int], np.ndarray] = {}
 
-    def crop_to(self, tile_p: Any, window: Region, canvas: Region, *, wrap: bool = False) -> None:
-        """Gives the tile's p copies of the units that see this window of the canvas (width x height from 0, 0).
-
-        wrap: the canvas goes on at its other side."""
+    def crop_to(self, tile_p: Any, window: Region, canvas: Canvas) -> None:
+        """Gives the tile's p copies of the units that see this window of the canvas."""
         if not self.places:
             return
         args = list(tile_p.script_args)
         for at in self.places:
-            args[at] = self._for_window(args[at], window, canvas, wrap)
+            args[at] = self._for_window(args[at], window, canvas)
         tile_p.script_args = type(tile_p.script_args)(args)
 
-    def _for_window(self, unit: Any, window: Region, canvas: Region, wrap: bool) -> Any:
+    def _for_window(self, unit: Any, window: Region, canvas: Canvas) -> Any:
         made = dict(unit) if isinstance(unit, Mapping) else copy.copy(unit)
         mode = _resize_mode(_get(unit, "resize_mode"))
-        cropped = partial(self._crop, mode=mode, window=window, canvas=canvas, wrap=wrap)
+        cropped = partial(self._crop, mode=mode, window=window, canvas=canvas)
         if not _whole(unit):
             for name in (*PICTURES, *MASKS):
                 if _get(unit, name) is not None:
@@ -75,27 +73,27 @@ class ControlNetUnits:
             _set(made, "save_detected_map", False)  # else one for each tile among the results
         return made
 
-    def _crop(self, value: Any, mode: int, window: Region, canvas: Region, wrap: bool) -> Any:
+    def _crop(self, value: Any, mode: int, window: Region, canvas: Canvas) -> Any:
         """In the form it came in, with arrays uint8 (window height, window width, ...) for the pictures."""
         if isinstance(value, Mapping):
-            return {name: self._crop(item, mode, window, canvas, wrap) for name, item in value.items()}
+            return {name: self._crop(item, mode, window, canvas) for name, item in value.items()}
         if isinstance(value, (list, tuple)):
-            return type(value)([self._crop(item, mode, window, canvas, wrap) for item in value])
+            return type(value)([self._crop(item, mode, window, canvas) for item in value])
         key = id(value), mode
         if key not in self._fitted:
             pixels = _pixels(value)
             if pixels is None:
                 return value
-            self._fitted[key] = over_canvas(pixels, canvas.width, canvas.height, mode)
-        return crop(self._fitted[key], window, wrap=wrap)
+            self._fitted[key] = fitted(pixels, canvas, mode)
+        return canvas.crop(self._fitted[key], window)
 
 
-def over_canvas(pixels: np.ndarray, width: int, height: int, mode: int) -> np.ndarray:
+def fitted(pixels: np.ndarray, canvas: Canvas, mode: int) -> np.ndarray:
     """A unit's picture, uint8 (h, w) or (h, w, channels), fitted to the canvas as the unit's resize mode says.
 
     Maps of few colours (edges, classes, masks) keep exactly those; all else is resized as the host does (Lanczos).
     """
-    if pixels.shape[:2] == (height, width):
+    if pixels.shape[1::-1] == canvas.size:
         return pixels
     flat = pixels[:, :, None] if pixels.ndim == 2 else pixels
     sample = flat.reshape(-1, flat.shape[2])
@@ -106,8 +104,8 @@ def over_canvas(pixels: np.ndarray, width: int, height: int, mode: int) -> np.nd
         planes = [resize(values[:, :, at], to_width, to_height, resampler) for at in range(values.shape[2])]
         return np.stack(planes, axis=2)
 
-    fitted = fit(flat, width, height, mode, enlarge)
-    return fitted[:, :, 0] if pixels.ndim == 2 else fitted
+    whole = fit(flat, canvas.width, canvas.height, mode, enlarge)
+    return whole[:, :, 0] if pixels.ndim == 2 else whole
 
 
 def is_controlnet(script: Any) -> bool:

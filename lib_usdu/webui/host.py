@@ -58,7 +58,6 @@ class WebuiHost(Host):
             self.comments["The mask is empty: nothing was redrawn."] = 1
         if options.finish == "none" and (shared.opts.face_restoration if p.restore_faces is None else p.restore_faces):
             self.comments["Faces are not restored in tiles: the finishing pass does it once, at the end."] = 1
-        self._wrap = options.seamless
         self.journal_folder = environment.journal_folder()
         self.upscale_skipped = False
         self._parameters: dict[str, Any] = {}
@@ -120,7 +119,7 @@ class WebuiHost(Host):
         self._begin(len(batch.tiles))
         tile_p = self._tile_processing(batch)
         self.prompts.settle(tile_p, own_method(tile_p, self.p, "init"), batch.prompts)
-        self.units.crop_to(tile_p, batch.tiles[0].window, batch.canvas, wrap=self._wrap)
+        self.units.crop_to(tile_p, batch.tiles[0].window, batch.canvas)
         with environment.own_generators(), encoding_alone(processing, [noise.seed % 2**64 for noise in batch.noises]):
             torch.manual_seed(batch.noises[0].seed % 2**64)
             try:

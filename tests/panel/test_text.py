@@ -9,6 +9,7 @@ import pytest
 
 from lib_usdu.batch_size import BatchLimits
 from lib_usdu.errors import OptionError
+from lib_usdu.geometry import Canvas
 from lib_usdu.host import Abilities
 from lib_usdu.options import (
     LEGACY_ARGUMENTS,
@@ -99,7 +100,7 @@ def test_fast_does_less_than_max_detail():
     work = {}
     for preset in PRESETS:
         options = Options(**preset.values()).with_tile(512)
-        (found,) = plan_passes(options, 2560, 1440, 64)
+        (found,) = plan_passes(options, Canvas(2560, 1440), 64)
         work[preset.name] = sum(tile.window.area for tile in found.tiles) * preset.denoise
     assert work["Fast"] == min(work.values()) and work["Max detail"] == max(work.values())
 

@@ -9,6 +9,7 @@ from faulty import KINDS, FaultyRefiner, cores
 
 from lib_usdu.engine import upscale
 from lib_usdu.errors import ModelError, NotANumber, Skipped
+from lib_usdu.geometry import Canvas
 from lib_usdu.options import Options
 from lib_usdu.passes import plan_passes
 from lib_usdu.standalone.host import LocalHost
@@ -45,7 +46,7 @@ def test_a_tile_that_fails_once_costs_nothing(kind, picture, undisturbed):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_tile_that_always_fails_stays_as_upscaled_and_is_named(kind, picture, undisturbed):
-    tiles = plan_passes(OPTIONS, 192, 192, 64)[0].tiles
+    tiles = plan_passes(OPTIONS, Canvas(192, 192), 64)[0].tiles
     survived = cases = 0
     for at in range(0, 9, wanted("USDU_FAULT_STEP", 2)):
         for batch in (1, 4):
@@ -80,7 +81,7 @@ def test_a_model_that_hangs_is_stopped_at_every_tile(picture, undisturbed):
         thread.start()
         result = upscale(picture, OPTIONS, host)
         thread.join()
-        done = cores(result, plan_passes(OPTIONS, 192, 192, 64)[0].tiles[:at])
+        done = cores(result, plan_passes(OPTIONS, Canvas(192, 192), 64)[0].tiles[:at])
         survived += (
             not result.finished and result.stats.tiles_done == at
             and np.array_equal(result.image[done], undisturbed.image[done])
@@ -104,7 +105,7 @@ def test_a_model_that_never_works_is_an_error_soon(kind, batch, picture):
 def test_a_model_that_breaks_later_ends_the_run_and_keeps_what_is_done(picture, undisturbed):
     refiner = FaultyRefiner("raises", range(3, 9), times=99)
     result = run(picture, refiner)
-    done = cores(result, plan_passes(OPTIONS, 192, 192, 64)[0].tiles[:3])
+    done = cores(result, plan_passes(OPTIONS, Canvas(192, 192), 64)[0].tiles[:3])
     assert not result.finished and len(refiner.seen) == 3 + 2 * 5
     assert np.array_equal(result.image[done], undisturbed.image[done])
     assert "ended early: 5 tiles in a row failed (RuntimeError: this tile fails on purpose)" in result.notes
@@ -178,7 +179,7 @@ def test_a_tile_that_is_skipped_stays_and_the_rest_goes_on(picture, undisturbed)
             return super().refine(batch, stop)
 
     result = run(picture, Skipping())
-    kept = cores(result, [plan_passes(OPTIONS, 192, 192, 64)[0].tiles[4]])
+    kept = cores(result, [plan_passes(OPTIONS, Canvas(192, 192), 64)[0].tiles[4]])
     assert result.finished and "tiles left as upscaled: redraw 5" in result.infotext
     assert np.array_equal(result.image[kept], picture[kept])
     assert np.array_equal(result.image[~kept], undisturbed.image[~kept])

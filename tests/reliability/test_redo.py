@@ -10,6 +10,7 @@ from PIL import Image
 from lib_usdu.cli.main import main
 from lib_usdu.engine import upscale
 from lib_usdu.errors import OptionError
+from lib_usdu.geometry import Canvas
 from lib_usdu.options import Options
 from lib_usdu.passes import plan_passes
 from lib_usdu.pictures.number_sheet import numbered
@@ -29,7 +30,7 @@ def test_only_the_named_tiles_change(redraw, blend, finished):
     refiner = FaultyRefiner()
     options = OPTIONS.with_(redo_tiles="3, 7-8", seed=99, redraw_mode=redraw, blend=blend, seams_fix_type="band")
     result = upscale(finished, options, LocalHost(refiner))
-    tiles = plan_passes(OPTIONS, 192, 192, 64)[0].tiles
+    tiles = plan_passes(OPTIONS, Canvas(192, 192), 64)[0].tiles
     chosen = [tiles[i] for i in (2, 6, 7)]
     assert sorted(tile for call in refiner.seen for tile in call) == [2, 6, 7]
     near = cores(result, chosen)
@@ -69,7 +70,7 @@ def test_a_finished_picture_keeps_its_size(finished):
 def test_the_picture_of_numbers(finished):
     sheet = upscale(finished, OPTIONS.with_(number_tiles=True), LocalHost(FaultyRefiner())).numbered
     assert sheet.shape == (192, 192, 3)
-    tiles = plan_passes(OPTIONS, 192, 192, 64)[0].tiles
+    tiles = plan_passes(OPTIONS, Canvas(192, 192), 64)[0].tiles
     for tile in tiles:
         x, y = tile.core.x + tile.core.width // 2, tile.core.y + tile.core.height // 2
         label = sheet[y - 12 : y + 12, x - 12 : x + 12].reshape(-1, 3)

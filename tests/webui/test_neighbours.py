@@ -12,8 +12,9 @@ from PIL import Image
 from probes.harness import make
 
 from lib_usdu.compose.mask import soften, through
+from lib_usdu.geometry import Canvas
 from lib_usdu.webui import script as webui
-from lib_usdu.webui.controlnet import over_canvas
+from lib_usdu.webui.controlnet import fitted
 
 TILES = {"tile_width": 64, "padding": 16, "upscaler": "Nearest", "tone_lock": 0, "tile_batch": 4}
 
@@ -139,7 +140,7 @@ def test_another_shape_is_fitted_as_the_unit_says(make_runner, mode):
 
 def test_a_map_of_few_colours_gets_no_others():
     edges = (np.asarray(photo())[:, :, 2:] > 200).astype(np.uint8) * 255
-    assert set(np.unique(over_canvas(edges, 150, 111, 0))) == {0, 255}
+    assert set(np.unique(fitted(edges, Canvas(150, 111), 0))) == {0, 255}
 
 
 def test_a_reference_stays_whole_and_tiles_share_calls(make_runner):
