@@ -2,6 +2,7 @@
 
 import json
 import re
+from html import escape
 
 import numpy as np
 from hosts import NoisyRefiner
@@ -13,6 +14,7 @@ from lib_usdu.engine import upscale
 from lib_usdu.errors import OptionError
 from lib_usdu.options import LEGACY_ARGUMENTS, OWN_ARGUMENTS, SCRIPT_OPTIONS, Options
 from lib_usdu.panel.live_line import describe
+from lib_usdu.panel.text import message
 from lib_usdu.standalone.host import LocalHost
 
 
@@ -65,7 +67,7 @@ def test_the_panels_line_agrees_with_the_run(changes, size):
     try:
         result = upscale(np.zeros((size[1], size[0], 3), np.uint8), options, LocalHost(refiner), img2img_size=tab)
     except OptionError as error:
-        assert "megapixels" in line if error.option == "size" else error.option in line
+        assert ("megapixels" if error.option == "size" else escape(message(error))) in line
         assert "tile" not in told and "window" not in told and not refiner.batches
         return
     assert f"<b>{result.upscaled.shape[1]}x{result.upscaled.shape[0]}</b>" in told
