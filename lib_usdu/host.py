@@ -61,11 +61,6 @@ class Fusion:
         return self.batches[0].canvas
 
     @property
-    def wrap(self) -> bool:
-        """Whether the canvas goes on at its other side."""
-        return self.canvas.wraps
-
-    @property
     def tiles(self) -> list[Tile]:
         return [tile for batch in self.batches for tile in batch.tiles]
 

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from ..compose.weights import axis_weight
-from ..geometry import Region, Tile
+from ..geometry import Canvas, Region, Tile
 
 Conditions = Callable[[Any], Any]
 
@@ -40,18 +40,17 @@ class Patch:
         canvas.flatten(2).index_add_(2, self.places, weighed.flatten(2))  # a wrapped window may see a place twice
 
 
-def patches(
-    tiles: Sequence[Tile], width: int, height: int, scale: int, reach: tuple[int, int], *, wrap: bool = False
-) -> list[Patch]:
-    """A patch for each tile. width, height: of the canvas in latents; reach: of a core past its end, in pixels."""
-    found = []
+def patches(tiles: Sequence[Tile], canvas: Canvas, scale: int, reach: tuple[int, int]) -> list[Patch]:
+    """A patch for each tile. canvas, and reach, of a core past its end, are in px; scale: px per latent."""
+    width, height = (-(-side // scale) for side in canvas.size)
+    views = []
     for tile in tiles:
         window, core = _latents(tile.window, scale), _latents(tile.core, scale)
-        columns, across = _axis(window.x, window.right, core.x, core.right, width, reach[0] // scale, wrap)
-        rows, down = _axis(window.y, window.bottom, core.y, core.bottom, height, reach[1] // scale, wrap)
+        columns, across = _axis(window.x, window.right, core.x, core.right, width, reach[0] // scale, canvas.wraps)
+        rows, down = _axis(window.y, window.bottom, core.y, core.bottom, height, reach[1] // scale, canvas.wraps)
         places = (rows[:, None] * width + columns[None, :]).flatten()
-        found.append(Patch(rows[:, None], columns[None, :], places, down[:, None] * across[None, :]))
-    return found
+        views.append(Patch(rows[:, None], columns[None, :], places, down[:, None] * across[None, :]))
+    return views
 
 
 def on_device(places: Sequence[Patch], device: Any) -> list[Patch]:
@@ -60,11 +59,11 @@ def on_device(places: Sequence[Patch], device: Any) -> list[Patch]:
 
 
 def _axis(
-    start: int, end: int, core: int, core_end: int, length: int, reach: int, wrap: bool
+    start: int, end: int, core: int, core_end: int, length: int, reach: int, wraps: bool
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Along one axis: where a window lies on the canvas, and its weight there."""
     weight = torch.zeros(end - start)
-    if wrap:
+    if wraps:
         seen = axis_weight(reach, reach + core_end - core, core_end - core + 2 * reach, reach, wraps=True)
         first = core - reach - start
     else:

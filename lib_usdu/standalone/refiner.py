@@ -110,7 +110,7 @@ class DiffusersRefiner(Refiner):
         size, vae = first.images.shape[1:3], self.autoencoder
         vae.fit_for(max(size))
         height, width = region.height, region.width
-        places = patches(fusion.tiles, width, height, self.latent_scale, fusion.reach, wrap=fusion.wrap)
+        places = patches(fusion.tiles, fusion.canvas, self.latent_scale, fusion.reach)
         places = on_device(places, self.device)
 
         def encoded() -> torch.Tensor:

@@ -40,7 +40,7 @@ class FusedCall:
 
     def __post_init__(self):
         region, fusion = self.fusion.noise.region, self.fusion
-        self._places = patches(fusion.tiles, region.width, region.height, self.scale, fusion.reach, wrap=fusion.wrap)
+        self._places = patches(fusion.tiles, fusion.canvas, self.scale, fusion.reach)
         self._size = region.height, region.width
         self._sample = self.tile_p.sample
         self.tile_p.init, self.tile_p.sample = self._init, self.sample
