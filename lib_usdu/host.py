@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -157,9 +157,9 @@ class Host:
         return no_fused()
 
     @property
-    def batch_sizes(self) -> dict[Any, BatchSize]:
-        """What was learned of batches; kept from picture to picture, as long as the model is the same."""
-        return vars(self).setdefault("_batch_sizes", {})
+    def batch_sizes(self) -> dict[Hashable, BatchSize]:
+        """What was learned of batches with the model in use: a host with a `Session` keeps it there."""
+        return {}
 
     def abilities(self) -> Abilities:
         """What a plan must know."""

@@ -20,7 +20,7 @@ def on_file(monkeypatch):
 
 
 def test_pictures_beyond_the_limit_lie_in_files_and_memory_is_counted_back(monkeypatch):
-    monkeypatch.setattr(canvas, "IN_MEMORY", canvas._held + 3000)
+    monkeypatch.setattr(canvas, "IN_MEMORY", canvas.held.bytes + 3000)
     first, second, third = new_canvas((20, 50, 3)), new_canvas((1, 1, 3)), None
     assert not in_file(first) and in_file(second)
     view = first[3:]
@@ -42,7 +42,8 @@ def test_released_pixels_stay(on_file):
 
 def test_nothing_is_left_on_disk_even_by_a_crash(tmp_path):
     code = (
-        "import os; from lib_usdu import canvas; canvas.IN_MEMORY = 0; a = canvas.new_canvas((999, 999, 3)); a[:] = 1;"
+        "import os; from lib_usdu.pictures import canvas; canvas.IN_MEMORY = 0;"
+        " a = canvas.new_canvas((999, 999, 3)); a[:] = 1;"
         " print(len(os.listdir(os.environ['TMPDIR'])), flush=True); os.abort()"
     )
     ended = subprocess.run(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 
 from ..errors import ModelError, OptionError
 from ..run.memory import give_back, short, upscaler_windows
+from ..session import Session
 from .resize_mode import STRETCH, Enlarge, fit
 from .spandrel_model import MODEL_FILES, SpandrelModel
 from .windows import OVERLAP, RESAMPLERS, WINDOW, known_name, resize, upscale
@@ -40,16 +40,22 @@ class Source:
 
 
 class Upscalers:
-    """All upscalers of a host. Keeps the network that was loaded last, for the next picture of a folder.
+    """All upscalers of a host.
 
     names: those the host offers, in the order of their index. find: the source for a name; None for an unknown one.
+    session: keeps the network that was loaded last, for the next picture of a folder.
     """
 
-    def __init__(self, names: Callable[[], Iterable[str]], find: Callable[[str], Source | None], *, also: str = ""):
+    def __init__(
+        self,
+        names: Callable[[], Iterable[str]],
+        find: Callable[[str], Source | None],
+        session: Session,
+        *,
+        also: str = "",
+    ):
         """also: what is allowed besides the names, for the message about an unknown one."""
-        self._names, self._find, self._also = names, find, also
-        self._last: tuple[tuple[str, int, str], SpandrelModel] | None = None
-        self._lock = threading.Lock()
+        self._names, self._find, self._session, self._also = names, find, session, also
 
     def name(self, name: str) -> str:
         """The name as the host writes it; letters' case does not matter. Raises OptionError for an unknown upscaler."""
@@ -93,7 +99,7 @@ class Upscalers:
         """
         enlarged = fit(rgb, width, height, mode, self._enlarger(self.name(name), device, progress, stop))
         if short(device, tile, tile):
-            self._last = None
+            self._session.forget_network()
             give_back()
         return enlarged
 
@@ -119,12 +125,8 @@ class Upscalers:
         return lambda rgb, width, height: source.by_host(rgb, width, height, reason)
 
     def _load(self, file: Path | None, device: Any) -> SpandrelModel:
-        with self._lock:
-            key = str(file), file.stat().st_mtime_ns if file.is_file() else 0, str(device)
-            if self._last is None or self._last[0] != key:
-                self._last = None
-                self._last = key, SpandrelModel.load(file, device)
-            return self._last[1]
+        key = str(file), file.stat().st_mtime_ns if file.is_file() else 0, str(device)
+        return self._session.network(key, lambda: SpandrelModel.load(file, device))
 
 
 def model_path(name: str) -> Path | None:

@@ -6,17 +6,33 @@ import mmap
 import os
 import tempfile
 import weakref
-from contextlib import suppress
 
 import numpy as np
 
 IN_MEMORY = 2 * 2**30
 """Bytes of pictures held in memory at once; those made while it is used up go to files."""
 
+
+class _Held:
+    """The bytes of pictures in memory now."""
+
+    bytes = 0
+
+    def add(self, array: np.ndarray) -> None:
+        """Counts an array for as long as it, or a view of it, is there."""
+        size = array.nbytes
+        self.bytes += size
+        weakref.finalize(array, self._give_back, size)
+
+    def _give_back(self, size: int) -> None:
+        self.bytes -= size
+
+
+held = _Held()
+"""One for the process, whose memory it counts, whatever run holds the pictures."""
+
 RELEASE_EVERY = 16
 """Windows after which pictures in files are released: often enough to stay small, seldom enough to cost nothing."""
-
-_held = 0
 
 
 def new_canvas(shape: tuple[int, ...]) -> np.ndarray:
@@ -26,13 +42,11 @@ def new_canvas(shape: tuple[int, ...]) -> np.ndarray:
     not by a crash either. The file is made where `tempfile` makes them: TMPDIR moves it. Raises OSError when the
     disk is full.
     """
-    global _held  # noqa: PLW0603
     size = int(np.prod(shape, dtype=np.int64))
-    if _held + size > IN_MEMORY:
+    if held.bytes + size > IN_MEMORY:
         return _in_file(shape, size)
     array = np.empty(shape, np.uint8)
-    _held += size
-    weakref.finalize(array, _forget, size)
+    held.add(array)
     return array
 
 
@@ -74,9 +88,3 @@ def _mapping(picture: np.ndarray) -> mmap.mmap | None:
     if isinstance(picture, memoryview):
         picture = picture.obj
     return picture if isinstance(picture, mmap.mmap) else None
-
-
-def _forget(size: int) -> None:
-    global _held  # noqa: PLW0603
-    with suppress(TypeError):  # at exit the module may be gone already
-        _held -= size

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +19,7 @@ from ..enlarge.windows import RESAMPLERS
 from ..host import Batch, Fusion, Host, Progress, no_fused, one_at_a_time
 from ..pictures import infotext
 from ..resume.digest import digest
+from ..session import Session
 
 
 class Refiner:
@@ -88,6 +89,7 @@ class LocalHost(Host):
     on_progress: Callable[[Progress], None] = lambda progress: None
     stop: bool = False
     journal_folder: Path | None = None
+    session: Session = field(default_factory=Session)
 
     def __post_init__(self):
         refiner = self.refiner
@@ -96,13 +98,12 @@ class LocalHost(Host):
         self.batch_limits, self.infotext, self.identity = refiner.batch_limits, refiner.infotext, refiner.identity
         self.save_memory, self.more_precise = refiner.save_memory, refiner.more_precise
         self.pictures_at_once = refiner.pictures_at_once
-        self._learned: dict[Any, BatchSize] = {}
         also = f", or the path of a {' '.join(MODEL_FILES)} file"
-        self._upscalers = Upscalers(self.upscalers, self._source, also=also)
+        self._upscalers = Upscalers(self.upscalers, self._source, self.session, also=also)
 
     @property
-    def batch_sizes(self) -> dict[Any, BatchSize]:
-        return self._learned
+    def batch_sizes(self) -> dict[Hashable, BatchSize]:
+        return self.session.batch_sizes(id(self.refiner))
 
     def with_progress(self, on_progress: Callable[[Progress], None]) -> LocalHost:
         """This host for one picture, which others may stand beside; it stops when this one does."""

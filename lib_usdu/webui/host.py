@@ -33,11 +33,11 @@ from .fused_call import FusedCall, cannot_fuse
 from .infotext import described
 from .progress_bar import Jobs, interrupted_or_skipped, leaves_upscaling, say, state_kept, stop_requested
 from .prompts import Prompts
+from .session import SESSION
 from .tile_call import forget_pictures, own_method, tile_processing
 from .upscaler_files import UPSCALERS, upscaler_names
 
 _SHOWN_EVERY = 0.5  # seconds between two previews of the canvas; making one takes 5 ms
-_batch_sizes: dict[Any, dict[Any, BatchSize]] = {}  # by checkpoint
 
 
 class WebuiHost(Host):
@@ -108,7 +108,7 @@ class WebuiHost(Host):
     def batch_sizes(self) -> dict[Any, BatchSize]:
         """For the checkpoint in use: kept for the next picture."""
         checkpoint = getattr(getattr(shared.sd_model, "sd_checkpoint_info", None), "filename", None)
-        return _batch_sizes.setdefault(checkpoint, {})
+        return SESSION.batch_sizes(checkpoint)
 
     def batch_limits(self, width: int, height: int) -> BatchLimits:
         if self.p.batch_size > 1:

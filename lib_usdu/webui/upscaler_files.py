@@ -20,6 +20,7 @@ from ..enlarge.windows import resize
 from ..errors import ModelError, Stopped
 from .environment import reports_heard, shared
 from .progress_bar import leaves_upscaling
+from .session import SESSION
 
 
 def upscaler_names() -> list[str]:
@@ -44,7 +45,7 @@ def _file(upscaler: Any) -> Path:
     return Path(str(getattr(upscaler, "local_data_path", None) or upscaler.data_path or ""))
 
 
-UPSCALERS = Upscalers(upscaler_names, _source)
+UPSCALERS = Upscalers(upscaler_names, _source, SESSION)
 
 
 def _by_host(upscaler: Any, rgb: np.ndarray, width: int, height: int, reason: str) -> np.ndarray:

@@ -19,8 +19,8 @@ from lib_usdu.enlarge import spandrel_model
 from lib_usdu.geometry import Region
 from lib_usdu.options import OWN_ARGUMENTS, VERSION_MARKER, Options
 from lib_usdu.webui import script as webui
-from lib_usdu.webui import upscaler_files
 from lib_usdu.webui.panel_host import PanelHost
+from lib_usdu.webui.session import SESSION
 
 ROOT = Path(__file__).parents[2]
 LEGACY = [None, 64, 0, 8, 16, 64, 0.35, 16, 0, True, 0, False, 8, 0, 2, 2048, 2048, 2]
@@ -494,7 +494,7 @@ def test_the_upscaler_that_comes_with_the_extension(extension):
 def test_an_upscaler_is_loaded_once_for_a_folder(extension, monkeypatch):
     loads = []
     original = spandrel_model.SpandrelModel.load
-    monkeypatch.setattr(upscaler_files.UPSCALERS, "_last", None)
+    SESSION.forget_network()
     monkeypatch.setattr(spandrel_model.SpandrelModel, "load", lambda *args: loads.append(1) or original(*args))
     for _ in range(3):
         ask([{"upscaler": "SPAN", "redraw_mode": "none"}])
