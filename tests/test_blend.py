@@ -41,12 +41,12 @@ def test_unchanged_tiles_change_nothing_and_constants_stay_constant(case):
     for compose in composers(base, base.copy, tiles, reach):
         for tile in order:
             compose.add(tile, crop(base, tile.window).astype(np.float32))
-        compose.finish()
+        compose.close()
         assert np.array_equal(compose.out, base)
     for compose in composers(base, base.copy, tiles, reach):
         for tile in order:
             compose.add(tile, np.full((tile.window.height, tile.window.width, 3), 77.0, np.float32))
-        compose.finish()
+        compose.close()
         assert (compose.out == 77).all()
 
 
@@ -62,7 +62,7 @@ def test_the_order_of_tiles_does_not_matter(case):
         for compose in composers(base, base.copy, tiles, reach):
             for tile in chosen:
                 compose.add(tile, results[tile.index])
-            compose.finish()
+            compose.close()
             pictures.append(compose.out)
     for one, other in zip(pictures[:4], pictures[4:]):
         assert np.array_equal(one, other)
@@ -143,7 +143,7 @@ def test_a_stopped_pass_leaves_a_whole_picture():
     for compose in composers(base, base.copy, tiles, (16, 16)):
         for tile in tiles[:5]:
             compose.add(tile, np.full((tile.window.height, tile.window.width, 3), 9.0))
-        compose.finish()
+        compose.close()
         assert (compose.out[:70, :] == 9).all() and (compose.out[120:180, 20:60] == 9).all()
         assert np.array_equal(compose.out[230:], base[230:])
 

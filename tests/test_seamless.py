@@ -175,7 +175,7 @@ def test_plans_and_weights_go_around(width, height, tile, padding, wanted, align
     ):
         for found in tiles:
             compose.add(found, np.full((found.window.height, found.window.width, 3), 200.0, np.float32))
-        compose.finish()
+        compose.close()
         assert (compose.out == 200).all()
 
 

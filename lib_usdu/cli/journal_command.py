@@ -16,7 +16,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("action", nargs="?", choices=("list", "clear"), default="list")
     parser.add_argument("--journal", type=Path, default=journal.default_folder(), metavar="FOLDER")
     args = parser.parse_args(arguments)
-    found = journal.jobs(args.journal)
+    found = journal.kept_runs(args.journal)
     total = sum(job.bytes for job in found)
     if args.action == "clear":
         for job in found:

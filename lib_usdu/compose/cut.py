@@ -62,7 +62,7 @@ class Cut:
             del self._rows[tile.row]
             self._write(tile.row, strip, joined)
 
-    def finish(self) -> None:
+    def close(self) -> None:
         """What was not completed (a pass that was stopped) stays as the view shows it."""
         if self.view is not self.out:
             for row in self._rows.values():

@@ -74,7 +74,7 @@ class Feather:
                 else:
                     self._mix((row, column), region, rank, along_y[:, None, None] * along_x[None, :, None], part)
 
-    def finish(self) -> None:
+    def close(self) -> None:
         """Drops what is still waiting (a pass that was stopped): the picture stays as it is."""
         self._open.clear()
 

@@ -31,18 +31,18 @@ from ..options import (
 )
 from ..options.declaration import Declaration
 from ..options.presets import PRESETS, Preset
-from .live_line import PlanHost, describe, line, read_page
+from .live_line import LineSource, line, live_line, read_page
 from .page import OPTION_CHANGED, READ_PAGE, bootstrap, set_denoise
 from .text import INTRODUCTION, NO_PICTURE, PREFIX, PRESETS_HINT, REFRESH, SECTIONS, SHOWN, STYLE, Part
 
-__all__ = ["Panel", "PanelHost", "build", "describe", "preferred_upscaler", "read_page"]
+__all__ = ["Panel", "PanelSource", "build", "live_line", "preferred_upscaler", "read_page"]
 
 _TITLES = {f"{PREFIX}refresh_upscalers": REFRESH} | {
     f"{PREFIX}preset_{number}": preset.about for number, preset in enumerate(PRESETS)
 }
 
 
-class PanelHost(PlanHost, Protocol):
+class PanelSource(LineSource, Protocol):
     """What the panel asks of the webui."""
 
     def upscalers(self) -> list[str]: ...
@@ -59,7 +59,7 @@ class Panel:
     paste_field_names: list[str]
 
 
-def build(host: PanelHost, *, on: ModuleType = gradio, max_megapixels: float = 1000.0) -> Panel:
+def build(host: PanelSource, *, on: ModuleType = gradio, max_megapixels: float = 1000.0) -> Panel:
     """Lays the panel out where gradio stands. max_megapixels: the largest result the webui allows."""
     made: dict[str, Any] = {}
     others: dict[str, Any] = {}
@@ -94,8 +94,8 @@ def build(host: PanelHost, *, on: ModuleType = gradio, max_megapixels: float = 1
         run = partial(_preset_chosen, on, preset)
         outputs = [said, *(made[name] for name in preset.values())]
         _listen(on, button, "click", run, [], outputs, js=set_denoise(preset.denoise))
-    describing = partial(describe, host, max_megapixels)
-    _listen(on, update, "click", describing, [page, *inputs], plan, js=READ_PAGE)
+    planning = partial(live_line, host, max_megapixels)
+    _listen(on, update, "click", planning, [page, *inputs], plan, js=READ_PAGE)
     for component in inputs:
         _listen(on, component, "change", None, [], [], js=OPTION_CHANGED)
     pasted = [(component, partial(_pasted, on, name, host)) for name, component in made.items()]
@@ -111,7 +111,7 @@ def preferred_upscaler(names: Sequence[str]) -> str:
 
 
 def _lay(
-    on: ModuleType, host: PanelHost, part: Part, made: dict[str, Any], others: dict[str, Any], *, titled: bool
+    on: ModuleType, host: PanelSource, part: Part, made: dict[str, Any], others: dict[str, Any], *, titled: bool
 ) -> None:
     """The controls of a part, put into `made` by the names of their options; what stands beside them into `others`."""
     if titled:
@@ -124,7 +124,7 @@ def _lay(
                 made.update((name, _control(on, name)) for name in names)
 
 
-def _upscaler_row(on: ModuleType, host: PanelHost, made: dict[str, Any], others: dict[str, Any]) -> None:
+def _upscaler_row(on: ModuleType, host: PanelSource, made: dict[str, Any], others: dict[str, Any]) -> None:
     """The upscaler with a button that looks for new ones; the live line below it."""
     with on.Row():
         names, chosen = host.upscalers(), preferred_upscaler(host.ready_upscalers())
@@ -200,7 +200,7 @@ def _switch(on: ModuleType, made: Mapping[str, Any], name: str) -> None:
     _listen(on, made[name], "change", lambda x: [on.update(visible=v) for v in shown(x)], [made[name]], others)
 
 
-def _pasted(on: ModuleType, name: str, host: PanelHost, parameters: Mapping[str, Any]) -> Any:
+def _pasted(on: ModuleType, name: str, host: PanelSource, parameters: Mapping[str, Any]) -> Any:
     """The control's new value; None, which leaves it alone, where the parameters have none that can be chosen."""
     with suppress(OptionError, KeyError):
         value = rule_of(name).read(name, parameters[INFOTEXT_PREFIX + name])

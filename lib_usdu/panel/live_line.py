@@ -18,7 +18,7 @@ MOST_CHAINED_TILES = 4_000
 """Of more tiles that wait for each other the line does not count the batches: it would take more than a second."""
 
 
-class PlanHost(Protocol):
+class LineSource(Protocol):
     """What the live line asks of the webui."""
 
     def abilities(self) -> Abilities: ...
@@ -35,7 +35,7 @@ def read_page(text: str) -> tuple[tuple[int, int], tuple[int, int], float]:
     return (0, 0), (0, 0), 0.0
 
 
-def describe(host: PlanHost, max_megapixels: float, page: str, *values: Any) -> str:
+def live_line(host: LineSource, max_megapixels: float, page: str, *values: Any) -> str:
     """The live line, HTML: what a run would do with these values of LEGACY_ARGUMENTS and OWN_ARGUMENTS, or why it would
     refuse them, and warnings. page: as `read_page` takes it."""
     picture, tab, denoise = read_page(page)
@@ -83,7 +83,7 @@ def _work(plan: Plan, abilities: Abilities) -> str:
     return "; ".join(parts) or NOTHING_REDRAWN
 
 
-def _warnings(options: Options, host: PlanHost) -> list[str]:
+def _warnings(options: Options, host: LineSource) -> list[str]:
     warnings = []
     if options.redraw_mode not in ("none", FUSED) and options.denoise > 0.5 and not host.has_controlnet():
         warnings.append(DRIFT)

@@ -1,7 +1,7 @@
 """Finished tiles on disk, so that a run that was killed, stopped or failed goes on where it was.
 
-A tile is found again by what determines it: pixels of its window, noise, denoise, and the host's account of its model
-and settings. What is changed therefore never finds an old tile. Each job has a folder, and is removed once its picture
+A tile is found again by all that its batch says of it (the tile, its pixels, noise, denoising strength, the canvas, its
+prompt) and by the host's account of its model and settings. A run with other values never finds an old tile. Each run has a folder, and is removed once its picture
 is written.
 """
 
@@ -48,7 +48,7 @@ def default_folder() -> Path:
 
 
 class Journal:
-    """The entries of one job. `found` counts the tiles that were there; `seconds` is what keeping them has cost.
+    """The entries of one run. `found` counts the tiles that were there; `seconds` is what keeping them has cost.
 
     `note` says, once, why nothing is kept any more. Entries are written by a thread of their own.
     """
@@ -109,9 +109,9 @@ class Journal:
         self.seconds += time.perf_counter() - started
 
     def forget(self) -> None:
-        """Removes the job: its picture is safe."""
+        """Removes what was kept: the picture is safe."""
         self.close()
-        Job.at(self.folder).remove()
+        KeptRun.at(self.folder).remove()
 
     def _read(self, key: str, shape: tuple[int, ...]) -> np.ndarray | None:
         return entries.read(self.folder / (key + _SUFFIX), key, shape)
@@ -137,10 +137,10 @@ class Journal:
             self.note = f"from here on this run cannot be resumed: {error.strerror or error}"
 
 
-def open_job(
+def open_journal(
     folder: Path | None, identity: Any, source: np.ndarray, size: tuple[int, int], options: Options, tiles: int
 ) -> tuple[Journal | None, str]:
-    """The journal of this job, and a note: (None, why) where it cannot be kept, (None, "") where nobody wants one."""
+    """The journal of this run, and a note: (None, why) where it cannot be kept, (None, "") where nobody wants one."""
     if folder is None or identity is None or not options.resume:
         return None, ""
     try:
@@ -148,23 +148,23 @@ def open_job(
         name = digest("job", known, source, size, options.upscaler, options.seed)
     except Unhashable as error:
         return None, f"this run cannot be resumed: the settings hold what cannot be compared ({error})"
-    job = folder / name
+    kept = folder / name
     about = {
         "version": __version__, "made": time.strftime("%Y-%m-%d %H:%M:%S"), "seed": options.seed, "tiles": tiles,
         "source": f"{source.shape[1]}x{source.shape[0]}", "result": f"{size[0]}x{size[1]}",
     }  # fmt: skip
     try:
-        job.mkdir(mode=0o700, parents=True, exist_ok=True)
-        entries.replace(job / _JOB, json.dumps(about).encode())
-        prune(folder, spare=job)
+        kept.mkdir(mode=0o700, parents=True, exist_ok=True)
+        entries.replace(kept / _JOB, json.dumps(about).encode())
+        prune(folder, spare=kept)
     except OSError as error:
-        return None, f"this run cannot be resumed: {job}: {error.strerror or error}"
-    return Journal(job, known), ""
+        return None, f"this run cannot be resumed: {kept}: {error.strerror or error}"
+    return Journal(kept, known), ""
 
 
 @dataclass(frozen=True)
-class Job:
-    """What a job's folder holds. `used`: seconds since the epoch."""
+class KeptRun:
+    """A run that may be gone on with: what its folder holds. `used`: seconds since the epoch."""
 
     folder: Path
     about: dict[str, Any]
@@ -173,7 +173,7 @@ class Job:
     used: float
 
     @classmethod
-    def at(cls, folder: Path) -> Job:
+    def at(cls, folder: Path) -> KeptRun:
         files = [path for path in _listed(folder) if _ours(path)]
         sizes, times = [0], [0.0]
         for path in files:
@@ -199,20 +199,20 @@ class Job:
             self.folder.rmdir()
 
 
-def jobs(folder: Path) -> list[Job]:
+def kept_runs(folder: Path) -> list[KeptRun]:
     """Those in a journal folder, the one used last first."""
     named = [path for path in _listed(folder) if len(path.name) == 40 and path.is_dir() and not path.is_symlink()]
-    return sorted(map(Job.at, named), key=lambda job: -job.used)
+    return sorted(map(KeptRun.at, named), key=lambda run: -run.used)
 
 
 def prune(folder: Path, *, spare: Path) -> None:
-    """Removes jobs that nobody has come back to, the oldest first, until the rest fits; not the one to spare."""
+    """Removes runs that nobody has come back to, the oldest first, until the rest fits; not the one to spare."""
     left = MOST_BYTES
-    for job in jobs(folder):
-        left -= job.bytes
-        old = job.used < time.time() - MOST_DAYS * 86400
-        if job.folder != spare and (old or left < 0):
-            job.remove()
+    for run in kept_runs(folder):
+        left -= run.bytes
+        old = run.used < time.time() - MOST_DAYS * 86400
+        if run.folder != spare and (old or left < 0):
+            run.remove()
 
 
 def _listed(folder: Path) -> Iterator[Path]:

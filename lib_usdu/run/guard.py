@@ -15,7 +15,7 @@ from ..passes import Pass
 from ..plan import Plan, batch_limits
 from ..resume import journal
 from .memory import out_of_memory
-from .retry import Faults, describe
+from .retry import Faults, one_line
 
 
 class Guard:
@@ -28,7 +28,7 @@ class Guard:
     def __init__(self, host: Host, plan: Plan, source: np.ndarray):
         self.host, self._options, self._abilities = host, plan.options, host.abilities()
         resumable = plan.options.resume and host.journal_folder is not None
-        self.journal, self._note = journal.open_job(
+        self.journal, self._note = journal.open_journal(
             host.journal_folder, host.identity() if resumable else None, source, plan.canvas.size,
             plan.options, plan.tiles,
         )  # fmt: skip
@@ -73,7 +73,7 @@ class Guard:
             except Exception as error:
                 if out_of_memory(error):
                     raise ModelError(f"upscaler {name}: not enough memory; choose another one") from error
-                raise ModelError(f"upscaler {name}: {describe(error)}") from error
+                raise ModelError(f"upscaler {name}: {one_line(error)}") from error
 
         identity = self.host.upscaler_identity(name) if self.journal is not None else None
         if identity is None:
@@ -92,7 +92,7 @@ class Guard:
             if out_of_memory(error):
                 advice = "choose fewer at once (tile_batch) or Parallel"
                 raise ModelError(f"not enough memory for all windows together; {advice}") from error
-            raise ModelError(f"the model fails: {describe(error)}") from error
+            raise ModelError(f"the model fails: {one_line(error)}") from error
 
     def close(self) -> None:
         """Everything worth keeping is on disk."""

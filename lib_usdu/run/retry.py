@@ -132,7 +132,7 @@ class Faults:
     def _give_up(self, alone: Batch, problem: BaseException) -> np.ndarray:
         """A tile that stays as it was."""
         self._in_a_row += 1
-        said = describe(problem)
+        said = one_line(problem)
         if not self._succeeded and self._in_a_row >= min(FAILURES_AT_THE_START, self._total):
             if isinstance(problem, ModelError):
                 raise problem
@@ -150,7 +150,7 @@ class Faults:
             self.notes[f"tile {number} of the {self.stage} stays as upscaled: {reason}"] = None
 
 
-def describe(error: BaseException) -> str:
+def one_line(error: BaseException) -> str:
     """One line of an error of any kind."""
     lines = str(error).strip().splitlines()
     said = (lines[0] if lines else "")[:200]

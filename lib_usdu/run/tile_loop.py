@@ -87,7 +87,7 @@ def run_pass(
             host.progress(Progress(work.name, stats.tiles_done, stats.tiles), out)
         if composing is not None:
             composing.result()
-    compose.finish()
+    compose.close()
     return out, finished
 
 
@@ -168,7 +168,7 @@ def run_fused(
                 compose.add(tile, low_frequency_lock(after, reference, options.tone_lock))
     except Stopped:
         return base, False
-    compose.finish()
+    compose.close()
     stats.count(len(work.tiles), time.perf_counter() - started, 0.0)
     host.progress(Progress(work.name, stats.tiles_done, stats.tiles), out)
     return out, True

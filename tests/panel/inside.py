@@ -67,7 +67,7 @@ def large_canvases() -> None:
             names = ["upscaler" if name == "upscaler_index" else name for name in (*LEGACY_ARGUMENTS, *OWN_ARGUMENTS)]
             values = [given.get(name, getattr(Options, name)) for name in names]
             started = time.perf_counter()
-            line = panel.describe(StandInHost(), 1000.0, json.dumps([side, side, 512, 512, 0.3]), *values)
+            line = panel.live_line(StandInHost(), 1000.0, json.dumps([side, side, 512, 512, 0.3]), *values)
             assert time.perf_counter() - started < 5, (side, tile, mode)
             assert "tiles" in line or "above the limit" in line, line
 
@@ -77,14 +77,14 @@ def an_automatic_padding() -> None:
     names = ["upscaler" if name == "upscaler_index" else name for name in (*LEGACY_ARGUMENTS, *OWN_ARGUMENTS)]
     for automatic, denoise, window in ((False, 0.7, 576), (True, 0.3, 576), (True, 0.7, 768)):
         values = [{"auto_padding": automatic}.get(name, getattr(Options, name)) for name in names]
-        line = panel.describe(StandInHost(), 1000.0, json.dumps([1024, 1024, 512, 512, denoise]), *values)
+        line = panel.live_line(StandInHost(), 1000.0, json.dumps([1024, 1024, 512, 512, denoise]), *values)
         assert f"of {window}x{window}" in line, line
 
 
 def untrusted_names() -> None:
     values = [getattr(Options, "upscaler" if n == "upscaler_index" else n) for n in (*LEGACY_ARGUMENTS, *OWN_ARGUMENTS)]
     values[LEGACY_ARGUMENTS.index("redraw_mode")] = "<img src=x onerror=alert(1)>"
-    line = panel.describe(StandInHost(), 1000.0, "[64, 64, 0, 0, 0]", *values)
+    line = panel.live_line(StandInHost(), 1000.0, "[64, 64, 0, 0, 0]", *values)
     assert "<img" not in line and "&lt;img" in line
 
 

@@ -72,7 +72,7 @@ def test_a_rerun_continues_and_ends_in_the_same_picture(redraw, fix, picture, fo
 
 def test_the_job_is_removed_once_the_picture_is_safe(picture, folder):
     result, _ = again(picture, folder)
-    assert len(journal.jobs(folder)) == 1 and journal.jobs(folder)[0].entries == 9
+    assert len(journal.kept_runs(folder)) == 1 and journal.kept_runs(folder)[0].entries == 9
     result.forget()
     assert list(folder.iterdir()) == []
 
@@ -215,19 +215,19 @@ def test_old_jobs_and_too_many_bytes_go(picture, folder, monkeypatch):
         for path in folder.rglob("*"):
             if path.is_file() and path.stat().st_mtime > time.time() - 1000:
                 os.utime(path, (time.time() - 4000 + 1000 * seed,) * 2)
-    assert len(journal.jobs(folder)) == 3
-    oldest = journal.jobs(folder)[-1]
+    assert len(journal.kept_runs(folder)) == 3
+    oldest = journal.kept_runs(folder)[-1]
     monkeypatch.setattr(journal, "MOST_DAYS", (time.time() - oldest.used - 500) / 86400)
     again(picture, folder, OPTIONS.with_(seed=4))
-    assert len(journal.jobs(folder)) == 3 and not oldest.folder.exists()
+    assert len(journal.kept_runs(folder)) == 3 and not oldest.folder.exists()
     monkeypatch.setattr(journal, "MOST_BYTES", oldest.bytes)
     again(picture, folder, OPTIONS.with_(seed=5))
-    assert len(journal.jobs(folder)) <= 2
+    assert len(journal.kept_runs(folder)) <= 2
 
 
 def test_the_command_lists_and_clears_only_its_own(picture, folder, capsys):
     killed_at(picture, folder, 8)
-    job = journal.jobs(folder)[0].folder
+    job = journal.kept_runs(folder)[0].folder
     (folder / "holiday.jpg").write_bytes(b"mine")
     (job / "notes.txt").write_bytes(b"mine")
     assert main(["journal", "--journal", str(folder)]) == 0

@@ -73,7 +73,7 @@ def test_kills_at_random_moments_end_in_the_same_picture(tmp_path, photo):
             tracebacks += "Traceback" in told
         pictures += 1
         same += np.array_equal(np.asarray(Image.open(out)), np.asarray(Image.open(whole)))
-        assert journal.jobs(folder) == []  # nothing stays behind
+        assert journal.kept_runs(folder) == []  # nothing stays behind
     # Every picture is killed up to four times and finished once: identical or not, it speaks for its kills.
     count("kill -9 at a random moment", done, done if same == pictures else 0, tracebacks)
     count("pictures that were killed and finished", pictures, same)

@@ -13,7 +13,7 @@ from strategies import proper
 from lib_usdu.engine import upscale
 from lib_usdu.errors import OptionError
 from lib_usdu.options import LEGACY_ARGUMENTS, OWN_ARGUMENTS, SCRIPT_OPTIONS, Options
-from lib_usdu.panel.live_line import describe
+from lib_usdu.panel.live_line import live_line
 from lib_usdu.panel.text import message
 from lib_usdu.standalone.host import LocalHost
 
@@ -34,7 +34,7 @@ class Panel:
 def said_by_the_panel(options, picture, tab):
     names = ["upscaler" if name == "upscaler_index" else name for name in (*LEGACY_ARGUMENTS, *OWN_ARGUMENTS)]
     page = json.dumps([*picture, *tab, options.denoise])
-    return describe(Panel(), options.max_megapixels, page, *(getattr(options, name) for name in names))
+    return live_line(Panel(), options.max_megapixels, page, *(getattr(options, name) for name in names))
 
 
 @st.composite

@@ -50,9 +50,9 @@ def killed_at(call, monkeypatch, args=TILES, **values):
     with monkeypatch.context() as patch, pytest.raises(Killed):
         patch.setattr(processing, "process_images", watched)
         ask([args], **values)
-    for job in journal.jobs(folder()):  # the writing thread may still be at the last of them
+    for job in journal.kept_runs(folder()):  # the writing thread may still be at the last of them
         for _ in range(500):
-            if journal.Job.at(job.folder).entries == call - 1:
+            if journal.KeptRun.at(job.folder).entries == call - 1:
                 break
             time.sleep(0.01)
     standin.log.calls.clear()
@@ -93,7 +93,7 @@ def test_the_same_request_goes_on_after_a_crash(extension, monkeypatch, fix):  #
     done = ask([args])
     assert np.array_equal(picture(done), undisturbed) and len(standin.log.calls) == calls - 5
     assert "resumed: 5 tiles" in done.comments
-    assert journal.jobs(folder()) == []  # the picture is there: nothing is kept
+    assert journal.kept_runs(folder()) == []  # the picture is there: nothing is kept
 
 
 def test_the_folder_is_inside_the_webuis_data(extension, monkeypatch, tmp_path):  # noqa: F811
