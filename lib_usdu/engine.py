@@ -100,8 +100,8 @@ def _enlarged(rgb: np.ndarray, plan: Plan, guard: Guard) -> tuple[np.ndarray, bo
         return rgb, True
     try:
         if options.seamless:
-            return upscale_wrapped(guard.upscale, rgb, options.upscaler, width, height), True
-        return guard.upscale(rgb, options.upscaler, width, height), True
+            return upscale_wrapped(guard.enlarge, rgb, options.upscaler, width, height), True
+        return guard.enlarge(rgb, options.upscaler, width, height), True
     except Stopped:
         return resizer(options.seamless)(rgb, width, height), False
 

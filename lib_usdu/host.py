@@ -149,7 +149,7 @@ class Host:
     """Whether the model has a device of its own, so that the processor has time while `refine` waits for it."""
     journal_folder: Path | None = None
     """Where finished tiles are kept, so that a run can be resumed; None: nowhere."""
-    upscale_skipped: bool = False
+    upscaler_skipped: bool = False
     """True once the person has skipped the upscaling."""
 
     def why_not_fused(self) -> str:
@@ -175,15 +175,15 @@ class Host:
         """Told during a run that so many of the tiles announced will not be refined after all."""
 
     def upscalers(self) -> list[str]:
-        """Names `upscale` takes, in the order of their index."""
+        """Names `enlarge` takes, in the order of their index."""
         raise NotImplementedError
 
-    def upscale(self, rgb: np.ndarray, name: str, width: int, height: int) -> np.ndarray:
+    def enlarge(self, rgb: np.ndarray, name: str, width: int, height: int) -> np.ndarray:
         """The picture, uint8 (h, w, 3), at exactly this size. Raises OptionError for an unknown name, Stopped."""
         raise NotImplementedError
 
     def upscaler_identity(self, name: str) -> Any:
-        """What `upscale` depends on besides the picture and the size; None where its result is not worth keeping."""
+        """What `enlarge` depends on besides the picture and the size; None where its result is not worth keeping."""
         return None
 
     def batch_limits(self, width: int, height: int) -> BatchLimits:

@@ -136,7 +136,7 @@ def test_a_stop_before_the_first_tile_or_while_upscaling(photo):
         raise Stopped("stopped")
 
     host = LocalHost(NoisyRefiner())
-    host.upscale = stopped
+    host.enlarge = stopped
     result = upscale(photo, Options(tile_width=200, custom_scale=2), host)
     assert not result.finished and result.image.shape == (1024, 1024, 3) and not host.refiner.batches
 
@@ -152,7 +152,7 @@ def test_a_model_that_returns_the_wrong_size_is_told(photo):
 
 def test_nothing_is_upscaled_when_the_size_is_not_allowed(photo):
     host = LocalHost(IdentityRefiner())
-    host.upscale = None  # would fail if it were called
+    host.enlarge = None  # would fail if it were called
     with pytest.raises(OptionError, match="megapixels"):
         upscale(photo, Options(custom_scale=64, max_megapixels=10), host)
 

@@ -33,7 +33,7 @@ def resizer(wraps: bool) -> Enlarge:
 def upscale_wrapped(
     enlarge: Callable[[np.ndarray, str, int, int], np.ndarray], rgb: np.ndarray, name: str, width: int, height: int
 ) -> np.ndarray:
-    """The picture at width x height by `enlarge` (a host's `upscale`), which is given a margin from the other side.
+    """The picture at width x height by `enlarge` (a host's), which is given a margin from the other side.
 
     The margin has to come out as whole pixels, so `enlarge` is asked for a whole factor, and one Lanczos resize makes
     the rest. It does not run a model more often than without a margin.

@@ -62,12 +62,12 @@ class Guard:
         if shape in self._sizes:
             self._sizes[shape].ran_out(left)
 
-    def upscale(self, rgb: np.ndarray, name: str, width: int, height: int) -> np.ndarray:
+    def enlarge(self, rgb: np.ndarray, name: str, width: int, height: int) -> np.ndarray:
         """The host's; ModelError for whatever its upscaler raises."""
 
         def enlarged() -> np.ndarray:
             try:
-                return self.host.upscale(rgb, name, width, height)
+                return self.host.enlarge(rgb, name, width, height)
             except UsduError:
                 raise
             except Exception as error:
@@ -79,7 +79,7 @@ class Guard:
         if identity is None:
             return enlarged()
         return self.journal.canvas(
-            (identity, rgb), (height, width, 3), enlarged, lambda: not self.host.upscale_skipped
+            (identity, rgb), (height, width, 3), enlarged, lambda: not self.host.upscaler_skipped
         )
 
     def fuse(self, fusion: Fusion, step_done: Callable[[int, int], None]) -> Iterator[np.ndarray]:

@@ -116,7 +116,7 @@ class LocalHost(Host):
     def upscalers(self) -> list[str]:
         return [*RESAMPLERS, *self.upscaler_files]
 
-    def upscale(self, rgb: np.ndarray, name: str, width: int, height: int) -> np.ndarray:
+    def enlarge(self, rgb: np.ndarray, name: str, width: int, height: int) -> np.ndarray:
         return self._upscalers.enlarge(
             rgb, name, width, height, device=self.device, tile=self.default_tile,
             progress=lambda done, total: self.on_progress(Progress("upscale", done, total)), stop=self.stop_requested,

@@ -59,7 +59,7 @@ class WebuiHost(Host):
         if options.finish == "none" and (shared.opts.face_restoration if p.restore_faces is None else p.restore_faces):
             self.comments["Faces are not restored in tiles: the finishing pass does it once, at the end."] = 1
         self.journal_folder = environment.journal_folder()
-        self.upscale_skipped = False
+        self.upscaler_skipped = False
         self._parameters: dict[str, Any] = {}
         self._last: Any = None
         self._skipped = self._done = self._calls = 0
@@ -86,7 +86,7 @@ class WebuiHost(Host):
         self._calls += 1
         shared.total_tqdm.updateTotal(steps * (self._calls + math.ceil(calls) - 1))
 
-    def upscale(self, rgb: np.ndarray, name: str, width: int, height: int) -> np.ndarray:
+    def enlarge(self, rgb: np.ndarray, name: str, width: int, height: int) -> np.ndarray:
         """By spandrel where the upscaler is a file it knows, else by the host; honours the tab's resize mode."""
         try:
             return UPSCALERS.enlarge(
@@ -97,7 +97,7 @@ class WebuiHost(Host):
         except Stopped:
             if self.stop_requested():
                 raise
-        shared.state.skipped, self.upscale_skipped = False, True  # Skip ends this stage only
+        shared.state.skipped, self.upscaler_skipped = False, True  # Skip ends this stage only
         return fit(rgb, width, height, self.resize_mode, resize)
 
     @property

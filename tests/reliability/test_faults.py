@@ -192,7 +192,7 @@ def test_an_upscaler_that_fails_is_said_before_any_diffusion(error, picture):
 
     refiner = FaultyRefiner()
     host = LocalHost(refiner)
-    host.upscale = fail
+    host.enlarge = fail
     with pytest.raises(ModelError, match=r"^upscaler None: [^\n]+$"):
         upscale(picture, OPTIONS, host)
     assert refiner.seen == []

@@ -192,8 +192,8 @@ def test_the_upscaled_canvas_is_kept(picture, folder):
 
     def host(kind="raises", at=()):
         found = LocalHost(FaultyRefiner(kind, at), journal_folder=folder)
-        plain = found.upscale
-        found.upscale = lambda *args: made.append(1) or plain(*args)
+        plain = found.enlarge
+        found.enlarge = lambda *args: made.append(1) or plain(*args)
         found.upscaler_identity = lambda name: "a model"
         return found
 
@@ -203,7 +203,7 @@ def test_the_upscaled_canvas_is_kept(picture, folder):
     expected = upscale(picture, OPTIONS, LocalHost(FaultyRefiner())).image
     assert np.array_equal(upscale(picture, OPTIONS, host()).image, expected) and len(made) == 1
     skipped = host()
-    skipped.upscale_skipped = True  # what it returned is not the model's
+    skipped.upscaler_skipped = True  # what it returned is not the model's
     upscale(picture, OPTIONS.with_(seed=9), skipped)
     upscale(picture, OPTIONS.with_(seed=9), host())
     assert len(made) == 3
