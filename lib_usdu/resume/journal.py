@@ -1,8 +1,8 @@
 """Finished tiles on disk, so that a run that was killed, stopped or failed goes on where it was.
 
 A tile is found again by all that its batch says of it (the tile, its pixels, noise, denoising strength, the canvas, its
-prompt) and by the host's account of its model and settings. A run with other values never finds an old tile. Each run has a folder, and is removed once its picture
-is written.
+prompt) and by the host's account of its model and settings. A run with other values never finds an old tile. Each run
+has a folder, which is removed once its picture is written.
 """
 
 from __future__ import annotations
