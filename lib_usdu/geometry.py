@@ -34,14 +34,17 @@ class Region:
 
     @property
     def right(self) -> int:
+        """The first column past it."""
         return self.x + self.width
 
     @property
     def bottom(self) -> int:
+        """The first row past it."""
         return self.y + self.height
 
     @property
     def area(self) -> int:
+        """In px."""
         return self.width * self.height
 
     @property
@@ -50,14 +53,17 @@ class Region:
         return slice(self.y, self.bottom), slice(self.x, self.right)
 
     def intersect(self, other: Region) -> Region:
+        """What both share; empty where that is nothing."""
         return Region.between(
             max(self.x, other.x), max(self.y, other.y), min(self.right, other.right), min(self.bottom, other.bottom)
         )
 
     def overlaps(self, other: Region) -> bool:
+        """Whether they share a pixel."""
         return self.intersect(other).area > 0
 
     def contains(self, other: Region) -> bool:
+        """Whether all of the other lies in this one."""
         return self.x <= other.x and self.y <= other.y and other.right <= self.right and other.bottom <= self.bottom
 
     def grow(self, dx: int, dy: int | None = None) -> Region:
@@ -66,6 +72,7 @@ class Region:
         return Region.between(self.x - dx, self.y - dy, self.right + dx, self.bottom + dy)
 
     def shift(self, dx: int, dy: int) -> Region:
+        """Moved to the right and down by so many px."""
         return Region(self.x + dx, self.y + dy, self.width, self.height)
 
     def relative_to(self, other: Region) -> Region:

@@ -58,10 +58,12 @@ class Fusion:
 
     @property
     def canvas(self) -> Canvas:
+        """The whole picture."""
         return self.batches[0].canvas
 
     @property
     def tiles(self) -> list[Tile]:
+        """All of the pass."""
         return [tile for batch in self.batches for tile in batch.tiles]
 
     @property

@@ -56,7 +56,8 @@ def live_line(host: LineSource, max_megapixels: float, page: str, *values: Any) 
 def line(text: str, *warnings: str) -> str:
     """`text` is HTML; a warning brings its own amber, which reads well on a light and on a dark page."""
     amber = f"class='{PREFIX}warning' style='background:#fde68a;color:#713f12;border-radius:6px;padding:.1em .5em'"
-    spans = [f"<span>{text}</span>"] * bool(text) + [f"<span {amber}>{html.escape(said)}</span>" for said in warnings]
+    spans = [f"<span>{text}</span>"] * bool(text)
+    spans += [f"<span {amber}>{html.escape(warning)}</span>" for warning in warnings]
     style = "display:flex;flex-wrap:wrap;gap:.3em .75em;font-variant-numeric:tabular-nums"
     return f"<div role='status' style='{style}'>{''.join(spans)}</div>"
 

@@ -23,38 +23,38 @@ def digest(*values: Any) -> str:
 
     Raises Unhashable for anything else: what cannot be told apart must not be taken for the same.
     """
-    found = hashlib.blake2b(digest_size=20)
-    _feed(found, values, 0)
-    return found.hexdigest()
+    hasher = hashlib.blake2b(digest_size=20)
+    _feed(hasher, values, 0)
+    return hasher.hexdigest()
 
 
-def _feed(found: Any, value: Any, depth: int) -> None:
+def _feed(hasher: Any, value: Any, depth: int) -> None:
     if depth > _DEEPEST:
         raise Unhashable("nested too deep")
     if value is None or isinstance(value, (bool, int, float, str, bytes, PurePath, np.generic)) or value is ...:
         text = value if isinstance(value, bytes) else repr(value.item() if isinstance(value, np.generic) else value)
-        _piece(found, type(value).__name__, text)
+        _piece(hasher, type(value).__name__, text)
     elif isinstance(value, Enum):
-        _piece(found, "enum", repr(value))
+        _piece(hasher, "enum", repr(value))
     elif isinstance(value, np.ndarray) and not value.dtype.hasobject:
-        _piece(found, "array", f"{value.dtype.str} {value.shape}")
-        found.update(np.ascontiguousarray(value).data)
+        _piece(hasher, "array", f"{value.dtype.str} {value.shape}")
+        hasher.update(np.ascontiguousarray(value).data)
     elif isinstance(value, Mapping):
-        _piece(found, "mapping", str(len(value)))
+        _piece(hasher, "mapping", str(len(value)))
         for key in sorted(value, key=repr):
-            _feed(found, (key, value[key]), depth + 1)
+            _feed(hasher, (key, value[key]), depth + 1)
     elif isinstance(value, (list, tuple)):
-        _piece(found, "list", str(len(value)))
+        _piece(hasher, "list", str(len(value)))
         for item in value:
-            _feed(found, item, depth + 1)
+            _feed(hasher, item, depth + 1)
     elif isinstance(value, (set, frozenset)):
-        _feed(found, sorted(digest(item) for item in value), depth + 1)
+        _feed(hasher, sorted(digest(item) for item in value), depth + 1)
     elif all(hasattr(value, name) for name in ("mode", "size", "tobytes")):  # a Pillow image
-        _feed(found, ("image", value.mode, value.size, value.tobytes()), depth + 1)
+        _feed(hasher, ("image", value.mode, value.size, value.tobytes()), depth + 1)
     elif all(hasattr(value, name) for name in ("detach", "cpu", "shape")):  # a torch tensor
-        _feed(found, value.detach().float().cpu().numpy(), depth + 1)
+        _feed(hasher, value.detach().float().cpu().numpy(), depth + 1)
     else:
-        _feed(found, (type(value).__qualname__, _fields(value)), depth + 1)
+        _feed(hasher, (type(value).__qualname__, _fields(value)), depth + 1)
 
 
 def _fields(value: Any) -> Mapping[str, Any]:
@@ -68,8 +68,8 @@ def _fields(value: Any) -> Mapping[str, Any]:
     return vars(value)
 
 
-def _piece(found: Any, kind: str, text: str | bytes) -> None:
+def _piece(hasher: Any, kind: str, text: str | bytes) -> None:
     """With its kind and length, so that no two sequences of pieces look alike."""
     data = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
-    found.update(f"{kind} {len(data)} ".encode())
-    found.update(data)
+    hasher.update(f"{kind} {len(data)} ".encode())
+    hasher.update(data)

@@ -48,14 +48,14 @@ def default_folder() -> Path:
 
 
 class Journal:
-    """The entries of one run. `found` counts the tiles that were there; `seconds` is what keeping them has cost.
+    """The entries of one run. `resumed` counts the tiles that were there; `seconds` is what keeping them has cost.
 
     `note` says, once, why nothing is kept any more. Entries are written by a thread of their own.
     """
 
     def __init__(self, folder: Path, identity: str):
         self.folder, self._identity = folder, identity
-        self.found, self.seconds, self.note = 0, 0.0, ""
+        self.resumed, self.seconds, self.note = 0, 0.0, ""
         self._bytes = 0
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="usdu-journal")
         self._waiting: deque[Future] = deque()
@@ -70,35 +70,34 @@ class Journal:
             except Unhashable as error:
                 self.note = f"this run cannot be resumed: a tile holds what cannot be compared ({error})"
                 return refine(batch)
-            kept = [self._read(key, batch.images.shape[1:]) for key in keys]
-            missing = [i for i, result in enumerate(kept) if result is None]
-            self.found += len(kept) - len(missing)
+            results = [self._read(key, batch.images.shape[1:]) for key in keys]
+            missing = [i for i, result in enumerate(results) if result is None]
+            self.resumed += len(results) - len(missing)
             self.seconds += time.perf_counter() - started
-            if missing:
-                results = refine(batch if len(missing) == len(kept) else batch.part(missing))
-                if results.shape != (len(missing), *batch.images.shape[1:]):
-                    return results  # the caller refuses it
-                started = time.perf_counter()
-                for i, result in zip(missing, results):
-                    kept[i] = result
-                    if result.dtype.kind in "ui" or np.isfinite(result).all():
-                        self._keep(keys[i], result)
-                self.seconds += time.perf_counter() - started
-                if len(missing) == len(kept):
-                    return results
-            return np.stack(kept)
+            if not missing:
+                return np.stack(results)
+            new = refine(batch if len(missing) == len(results) else batch.part(missing))
+            if new.shape != (len(missing), *batch.images.shape[1:]):
+                return new  # the caller refuses it
+            started = time.perf_counter()
+            for i, result in zip(missing, new):
+                results[i] = result
+                if result.dtype.kind in "ui" or np.isfinite(result).all():
+                    self._keep(keys[i], result)
+            self.seconds += time.perf_counter() - started
+            return new if len(missing) == len(results) else np.stack(results)
 
         return remembered
 
     def canvas(self, key: Any, shape: tuple[int, ...], make: Callable[[], np.ndarray], keep: Callable[[], bool]) -> Any:
         """The upscaled canvas of this key, made where it is not here yet, and kept if `keep` says so afterwards."""
         name = digest("canvas", key, shape)
-        found = self._read(name, shape)
-        if found is None:
-            found = make()
-            if keep() and found.shape == shape:
-                self._keep(name, found)
-        return found
+        canvas = self._read(name, shape)
+        if canvas is None:
+            canvas = make()
+            if keep() and canvas.shape == shape:
+                self._keep(name, canvas)
+        return canvas
 
     def close(self) -> None:
         """Waits until everything is on disk."""
@@ -174,6 +173,7 @@ class KeptRun:
 
     @classmethod
     def at(cls, folder: Path) -> KeptRun:
+        """What is in this folder now; empty where it cannot be read."""
         files = [path for path in _listed(folder) if _ours(path)]
         sizes, times = [0], [0.0]
         for path in files:

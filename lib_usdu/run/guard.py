@@ -122,8 +122,8 @@ class Guard:
         """What the person should know of this run, a line each."""
         notes = [self._note] if self._note else []
         if self.journal is not None:
-            if self.journal.found:
-                notes.append(f"resumed: {self.journal.found} tiles were there from an earlier run")
+            if self.journal.resumed:
+                notes.append(f"resumed: {self.journal.resumed} tiles were there from an earlier run")
             if self.journal.note:
                 notes.append(self.journal.note)
         return (*notes, *self.faults.notes)

@@ -26,6 +26,7 @@ class Stats:
 
     @property
     def outside_ms_per_tile(self) -> float:
+        """Milliseconds a tile cost outside of the host's refine call."""
         return 1000 * self.outside_seconds / max(self.tiles_done, 1)
 
     def count(self, tiles: int, refine_seconds: float, outside_seconds: float) -> None:
@@ -38,6 +39,7 @@ class Stats:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
+        """A context whose seconds count for this stage."""
         start = time.perf_counter()
         try:
             yield

@@ -18,7 +18,7 @@ def chosen_passes(passes: Sequence[Pass], numbers: str) -> tuple[Pass, ...]:
     """
     if numbers == ALL:
         return tuple(passes)
-    redraw = next((found for found in passes if found.name == "redraw"), None)
+    redraw = next((work for work in passes if work.name == "redraw"), None)
     if redraw is None:
         raise OptionError("redo_tiles", numbers, "all, where nothing is redrawn")
     count = len(redraw.tiles)
