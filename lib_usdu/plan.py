@@ -23,6 +23,9 @@ from .schedule import FUSED, batches
 from .select.mask import over_canvas, touched
 from .select.numbers import chosen_passes
 
+MOST_TILES = 20_000
+"""In one pass: 5 gigapixels in tiles of 512."""
+
 _WITH_FUSED = {"noise": "canvas", "interrogator": "none", "tile_prompts": ""}
 """What these options must be where all tiles take each step together."""
 
@@ -68,6 +71,7 @@ def make_plan(
     options = options.with_tile(abilities.default_tile)
     canvas = Canvas(*options.target_size(*picture, img2img_size), wraps=options.seamless)
     check_options(options, abilities)
+    _check_size(options, picture, canvas)
     planned = plan_passes(options, canvas, abilities.alignment)
     # The redraw's grid, also where only seams are redrawn.
     numbered = canvas.divide(options.tile_width, options.tile_height, options.padding) if planned else ()
@@ -123,6 +127,20 @@ def _check_upscaler(name: str, abilities: Abilities) -> None:
         return
     files = f", or the path of a {' '.join(suffixes)} file" if suffixes else ""
     raise OptionError("upscaler", name, listed(abilities.upscalers) + files)
+
+
+def _check_size(options: Options, picture: tuple[int, int], canvas: Canvas) -> None:
+    """Raises OptionError for what cannot be done over a canvas of this size, before a tile is planned."""
+    canvas.check()
+    if options.redo_tiles != ALL and canvas.size != picture:
+        change = f"{picture[0]}x{picture[1]} to {canvas.width}x{canvas.height}"
+        allowed = f"all, unless the picture is a finished one and keeps its size (scale 1), here {change}"
+        raise OptionError("redo_tiles", options.redo_tiles, allowed)
+    width, height = options.tile_width, options.tile_height
+    count = -(-canvas.width // width) * -(-canvas.height // height)
+    if count > MOST_TILES and (options.redraw_mode, options.seams_fix_type) != ("none", "none"):
+        allowed = f"a size that makes at most {MOST_TILES} tiles, not {count}"
+        raise OptionError("tile_width", f"{width}x{height}", allowed)
 
 
 def _check_shape(mask: np.ndarray, *sizes: tuple[int, int]) -> None:

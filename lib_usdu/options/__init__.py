@@ -6,7 +6,7 @@ automatic padding, tile numbers and tile prompts.
 """
 
 from .forms import INFOTEXT_PREFIX, LEGACY_ARGUMENTS, OWN_ARGUMENTS, SCRIPT_OPTIONS, VERSION_MARKER
-from .options import MOST_TILES, OPTION_NAMES, Options, about, declared, names_of_group, rule_of
+from .options import OPTION_NAMES, Options, about, declared, names_of_group, rule_of
 from .rules import (
     BLENDS,
     FINISHES,
@@ -28,7 +28,6 @@ __all__ = [
     "INFOTEXT_PREFIX",
     "INTERROGATORS",
     "LEGACY_ARGUMENTS",
-    "MOST_TILES",
     "NOISE_MODES",
     "OPTION_NAMES",
     "OWN_ARGUMENTS",

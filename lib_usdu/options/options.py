@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from ..errors import OptionError, TooLarge
-from ..geometry import Canvas
 from . import forms
 from .declaration import Declaration
 from .padding import padding_for
 from .rules import plain
 from .table import Table
-from .tile_numbers import ALL
-
-MOST_TILES = 20_000
-"""In one pass: 5 gigapixels in tiles of 512."""
 
 
 @dataclass(frozen=True)
@@ -66,9 +60,9 @@ class Options(Table):
         return cls(**forms.of_infotext(parameters))
 
     def target_size(self, width: int, height: int, img2img: tuple[int, int] | None = None) -> tuple[int, int]:
-        """Size of the result for a picture of this size; `img2img` is the size set in the webui's tab.
+        """Size of the result for a picture of this size; `img2img` is the size set in the webui's tab. All in px.
 
-        Raises OptionError when it has more than max_megapixels, or cannot be seamless.
+        Raises OptionError when there is no tab, TooLarge for more than max_megapixels.
         """
         if self.target_size_type == "img2img":
             if img2img is None:
@@ -81,21 +75,7 @@ class Options(Table):
         megapixels = size[0] * size[1] / 1e6
         if megapixels > self.max_megapixels:
             raise TooLarge("size", f"{size[0]}x{size[1]}", f"at most {plain(self.max_megapixels)} megapixels")
-        if self.redo_tiles != ALL and size != (width, height):
-            changed = f"{width}x{height} to {size[0]}x{size[1]}"
-            allowed = f"all, unless the picture is a finished one and keeps its size (scale 1), here {changed}"
-            raise OptionError("redo_tiles", self.redo_tiles, allowed)
-        Canvas(*size, wraps=self.seamless).check()
-        self._check_tiles(*size)
         return size
-
-    def _check_tiles(self, width: int, height: int) -> None:
-        """Raises OptionError for a plan of more than MOST_TILES tiles."""
-        if self.tile_width and (self.redraw_mode, self.seams_fix_type) != ("none", "none"):
-            count = math.ceil(width / self.tile_width) * math.ceil(height / self.tile_height)
-            if count > MOST_TILES:
-                shown = f"{self.tile_width}x{self.tile_height}"
-                raise OptionError("tile_width", shown, f"a size that makes at most {MOST_TILES} tiles, not {count}")
 
     def with_(self, **changes: Any) -> Options:
         return replace(self, **changes)
