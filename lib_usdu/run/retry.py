@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from typing import Any
 
 import numpy as np
 
 from ..errors import ModelError, NotANumber, OptionError, Skipped, Stopped
-from ..host import Batch
+from ..host import Batch, Host
 from .memory import give_back, out_of_memory
 
 FAILURES_AT_THE_START = 3
@@ -22,7 +21,7 @@ FAILURES_IN_A_ROW = 5
 class Faults:
     """Calls `refine`, handles what it raises, and remembers what could not be helped.
 
-    refine: tiles to windows, as `Host.refine`. host: asked for `save_memory` and `more_precise` where it has them.
+    refine: tiles to windows, as `Host.refine`. host: asked for `save_memory` and `more_precise`.
     total: tiles of the whole run. ran_out: told (height, width) of the windows and how many are tried from then on
     whenever memory did not hold a batch. `stage` names the pass, for what is said of a tile.
 
@@ -35,7 +34,7 @@ class Faults:
     def __init__(
         self,
         refine: Callable[[Batch], np.ndarray],
-        host: Any,
+        host: Host,
         total: int,
         ran_out: Callable[[tuple[int, int], int], None] = lambda shape, left: None,
     ):
@@ -93,8 +92,7 @@ class Faults:
 
     def _again(self, alone: Batch, problem: BaseException) -> np.ndarray:
         """One tile, once more."""
-        precise = getattr(self._host, "more_precise", None) if isinstance(problem, NotANumber) else None
-        with precise() if precise is not None else nullcontext():
+        with self._host.more_precise() if isinstance(problem, NotANumber) else nullcontext():
             found, problem = self._call(alone)
         if problem is None and not np.isfinite(found).all():
             problem = NotANumber("the model's result holds NaN or infinite values")
@@ -115,8 +113,7 @@ class Faults:
             self._ran_out((height, width), half)
             self.notes[f"out of memory: {half} tiles of {width}x{height} at once from here on"] = None
             return self.refine(batch)
-        save_memory = getattr(self._host, "save_memory", None)
-        if save_memory is not None and save_memory():
+        if self._host.save_memory():
             self.notes["out of memory: the autoencoder works in pieces from here on"] = None
             return self._attempt(batch)
         found, again = self._call(batch)  # something else may have had the memory
