@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from lib_usdu.cli.flags import FLAGS, PAIRS, parser
 from lib_usdu.cli.given import options_of
 from lib_usdu.cli.say import message
+from lib_usdu.cli.size import Size
 from lib_usdu.errors import OptionError
 from lib_usdu.options import OPTION_NAMES, Choice, Flag, Number, Options, declared, rule_of
 
@@ -19,7 +20,8 @@ ONE = [name for name in WITH_FLAG if name not in (*PAIRS, *PAIRS.values())]
 
 
 def options(*typed: str) -> Options:
-    return options_of(parser().parse_args(["in.png", *typed]))
+    args = parser().parse_args(["in.png", *typed])
+    return Size.of(args).for_picture(options_of(args), 100, 100)[0]
 
 
 def written(name: str):
@@ -57,7 +59,7 @@ def test_flags_of_two_options(width, height):
     padding = {"padding": 32, "seams_fix_padding": 16, "upscaler": "SPAN x4"}
     assert options("--tile", f"{width}x{height}") == Options(tile_width=width, tile_height=height, **padding)
     assert options("--tile", str(width)) == Options(tile_width=width, tile_height=width, **padding)
-    sized = options("--size", f"{width}x{height}")
+    sized = options("--size", f"{width}x{height}", "--resize-mode", "crop")
     assert sized == Options(target_size_type="custom", custom_width=width, custom_height=height, **padding)
 
 

@@ -599,7 +599,7 @@ def test_list_images(tmp_path):
         (tmp_path / name).touch()
     (tmp_path / "folder.png").mkdir()
     (tmp_path / "folder.png" / "inner.png").touch()
-    assert [p.name for p in imagefile.list_images(tmp_path)] == ["a.JPG", "b.png", "c.webp", "d.tiff"]
+    assert [p.name for p in imagefile.list_images(tmp_path)[0]] == ["a.JPG", "b.png", "c.webp", "d.tiff"]
 
 
 def test_list_images_of_no_folder(tmp_path):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from lib_usdu.pictures import imagefile
+from lib_usdu.pictures import imagefile, saving
 
 
 @pytest.mark.parametrize("transparent", [False, True])
@@ -11,7 +11,7 @@ def test_a_large_tiff_holds_what_a_small_one_does(transparent, photo, tmp_path, 
     written = {"alpha": alpha, "dpi": (300.0, 300.0), "infotext": "Steps: 20, Ünïcode: 世界"}
     small, large = tmp_path / "small.tif", tmp_path / "large.tiff"
     imagefile.write(small, rgb, **written)
-    monkeypatch.setattr(imagefile, "LARGE_TIFF", 1000)
+    monkeypatch.setattr(saving, "LARGE_TIFF", 1000)
     imagefile.write(large, rgb, **written)
     for path in (small, large):
         picture = imagefile.read(path, max_pixels=10**7)
@@ -24,6 +24,6 @@ def test_a_large_tiff_holds_what_a_small_one_does(transparent, photo, tmp_path, 
 def test_over_two_gigabytes_a_tiff_is_a_bigtiff(tmp_path, monkeypatch):
     rgb = np.broadcast_to(np.uint8(7), (29000, 30000, 3))  # no memory of its own
     black = np.zeros((512, 512, 3), np.uint8)
-    monkeypatch.setattr(imagefile.largetiff, "_tiles", lambda rgb, alpha: [black] * 57 * 59)
+    monkeypatch.setattr(saving.largetiff, "_tiles", lambda rgb, alpha: [black] * 57 * 59)
     imagefile.write(tmp_path / "big.tif", rgb)
     assert (tmp_path / "big.tif").read_bytes()[:4] == b"II\x2b\x00"

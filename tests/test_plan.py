@@ -101,7 +101,7 @@ def test_what_is_automatic_is_decided():
 
 REFUSED = [
     (["--redo-tiles", "99", "--scale", "1"], "--redo-tiles: '99'"),
-    (["--mask", "nothere.png"], "nothere.png"),
+    (["--mask", "nothere.png"], "--mask: nothere.png: no such file"),
     (["--redraw", "fused", "--noise", "tile"], "--noise: 'tile'"),
     (["--tile-prompts", "99: cat"], "--tile-prompts: '99: cat'"),
     (["--upscaler", "nothere.pth"], "--upscaler: 'nothere.pth'"),
@@ -119,4 +119,4 @@ def test_the_command_line_refuses_before_torch_is_imported(flags, sentence, tmp_
     command = [sys.executable, "-c", script, str(tmp_path / "x.png"), *flags]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2 and f"usdu: error: {sentence}" in done.stderr, done.stderr
-    assert len(done.stderr.splitlines()) == 1 and not (tmp_path / "x-upscaled.png").exists()
+    assert len(done.stderr.splitlines()) == 1 and not (tmp_path / "x-2x.png").exists()

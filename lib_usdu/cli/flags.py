@@ -6,15 +6,14 @@ import argparse
 from pathlib import Path
 from typing import Any, NoReturn
 
-from .. import __version__
 from ..errors import UsduError
 from ..options import OPTION_NAMES, Choice, Flag, Number, Options, declared, names_of_group
 from ..options.declaration import GROUPS
-from ..resume import journal
 from ..standalone.versions import needed
+from .file_flags import EPILOG, SHORT, add_files, add_run, add_size
 
 FLAGS: dict[str, str] = {name: flag.name for name in OPTION_NAMES if (flag := declared(name).flag)} | {
-    name: f"--{name}" for name in ("checkpoint", "lora", "sampler", "steps", "cfg")
+    name: f"--{name}" for name in ("checkpoint", "lora", "sampler", "steps", "cfg", "mask")
 }
 """Options, and the model's settings, by the flag that sets them: errors name what was typed."""
 PAIRS = {"tile_width": "tile_height", "custom_width": "custom_height"}
@@ -30,16 +29,20 @@ def parser() -> argparse.ArgumentParser:
     """The command's parser. A flag of an option that is not given is None."""
     made = _Parser(
         prog="usdu",
+        usage="usdu [options] INPUT ... [-o OUTPUT]",
         description="Makes a small picture large and sharp: upscales it, then redraws it tile by tile by diffusion.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        add_help=False,
     )
-    add = made.add_argument
-    add("input", nargs="+", type=Path, metavar="INPUT", help="a picture or a folder of pictures")
-    add("-o", "--output", type=Path, help="file or folder; default: NAME-upscaled.png, or FOLDER-upscaled/")
-    add("--overwrite", action="store_true", help="replace existing files")
+    add_files(made.add_argument_group("Files"))
     for group, title in GROUPS.items():
-        _add_options(made.add_argument_group(title), group)
+        made_group = made.add_argument_group(title)
+        _add_options(made_group, group)
+        if group == "size":
+            add_size(made_group)
     _add_model(made.add_argument_group("Model"))
-    _add_run(made.add_argument_group("Run"))
+    add_run(made.add_argument_group("Run"))
     return made
 
 
@@ -47,8 +50,8 @@ def _add_options(group: Any, name: str) -> None:
     """The flags of the options of a group; two options of one flag make one."""
     for option in names_of_group(name):
         flag = declared(option).flag
-        if flag and option not in PAIRS.values():
-            group.add_argument(flag.name, dest=option, **_argument(option))
+        if flag and option not in PAIRS.values() and option != "custom_width":  # its flag is a size's, see `add_size`
+            group.add_argument(*SHORT.get(flag.name, ()), flag.name, dest=option, **_argument(option))
 
 
 def _argument(option: str) -> dict[str, Any]:
@@ -72,11 +75,14 @@ def _argument(option: str) -> dict[str, Any]:
 
 def _add_model(group: Any) -> None:
     add = group.add_argument
-    add("--checkpoint", default="embedded", metavar="FILE|FOLDER|HUB_ID", help="diffusion model (embedded)")
+    add("-c", "--checkpoint", default="embedded", metavar="FILE|FOLDER|HUB_ID", help="diffusion model (embedded)")
     add("--checkpoint-config", metavar="FOLDER|HUB_ID", help="diffusers configuration for a checkpoint file, offline")
-    add("--lora", action="append", default=[], metavar="FILE[:STRENGTH]", help="LoRA file; may be given several times")
-    add("--prompt", default="", help="what the picture shows; may be empty")
-    add("--negative-prompt", default="", help="what it should not show")
+    add(
+        "-l", "--lora", action="append", default=[], metavar="FILE[:STRENGTH]",
+        help="LoRA file; may be given several times",
+    )  # fmt: skip
+    add("-p", "--prompt", default="", help="what the picture shows; may be empty")
+    add("-n", "--negative-prompt", default="", help="what it should not show")
     add("--sampler", default="DPM++ 2M", help="sampler, by its name in the webui (DPM++ 2M)")
     add("--steps", type=int, default=20, help="steps of a full denoise; a denoise of 0.3 runs 0.3 of them (20)")
     add("--cfg", type=float, default=7.0, help="CFG scale (7)")
@@ -90,16 +96,3 @@ def _add_model(group: Any) -> None:
         help="redraw tiles on several GPUs or machines through Ray; no address: on this machine; after INPUT",
     )  # fmt: skip
     add("--ray-workers", type=int, default=0, metavar="N", help="how many; 0: one for each GPU, or CPU (0)")
-
-
-def _add_run(group: Any) -> None:
-    add = group.add_argument
-    add("--mask", type=Path, metavar="FILE", help="redraw only where this picture is white")
-    add(
-        "--journal", type=Path, default=journal.default_folder(), metavar="FOLDER",
-        help="where finished tiles are kept until the picture is written; usdu journal lists and clears them",
-    )  # fmt: skip
-    add("--json", type=Path, metavar="FILE", help="write sizes, tiles, times and memory as JSON")
-    add("--allow-huge", action="store_true", help="allow results over 1 gigapixel")
-    add("--quiet", action="store_true", help="no progress bar")
-    add("--version", action="version", version=f"usdu {__version__}")

@@ -1,97 +1,140 @@
-"""The command line: pictures or folders in, large pictures out. Exit codes: 0 done, 1 some pictures failed, 2 bad
-input, 130 stopped."""
+"""The command line: pictures or folders in, large pictures out. This is the order of things; every refusal comes before
+the first pixel is decoded and the first model loaded.
+
+Exit codes: 0 done, 1 some pictures failed, 2 refused before any work, 130 stopped (143 by `kill`, 129 when the terminal
+closed).
+"""
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from contextlib import ExitStack
 from typing import Any
 
 from ..errors import UsduError
-from ..options import Options
-from ..pictures import imagefile
-from ..plan import check_options, make_plan
-from . import journal_command, models
-from .bar import Bar
-from .flags import parser
-from .given import max_pixels, options_of
-from .jobs import Job, check_writable, jobs_of
-from .models import abilities
-from .picture import read_mask, upscale_file
-from .say import message, say
-from .stop import stop_on_interrupt
+from .say import answer, close_streams, message, say, set_level, shown
+from .stop import Stopping
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command line and returns its exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    if arguments[:1] == ["journal"]:  # a picture or folder of that name: ./journal
-        return journal_command.main(arguments[1:])
-    try:
-        return _run(parser().parse_args(arguments))
-    except UsduError as error:
-        print(f"usdu: error: {message(error)}", file=sys.stderr)
-        return 2
-    except Exception as error:
-        if sys.flags.dev_mode:
-            raise
-        said = next(iter(str(error).splitlines()), "")[:300]
-        print(f"usdu: error: {type(error).__name__}: {said} (python -X dev -m lib_usdu shows where)", file=sys.stderr)
-        return 2
-
-
-def _run(args: argparse.Namespace) -> int:
-    options = options_of(args)
-    jobs = jobs_of(args)
-    for target in (*(job.target for job in jobs), args.compare, args.json, args.number_tiles):
-        check_writable(target, args.overwrite)
-    _check(args, options, jobs)
-    host = models.host_of(args, options)
-    stop_on_interrupt(host)
-    failed: list[tuple[Path, str]] = []
-    at_once = min(len(jobs), host.pictures_at_once)
-
-    def make(numbered: tuple[int, Job]) -> dict[str, Any] | None:
-        number, job = numbered
-        if host.stop:
-            return None
-        name = job.source.name if len(jobs) == 1 else f"[{number}/{len(jobs)}] {job.source.name}"
+    stopping = Stopping()
+    set_level(1)
+    with stopping.listening():
         try:
-            bar = Bar(name, quiet=args.quiet or at_once > 1)  # several bars would overwrite each other
-            return upscale_file(job, name, options, host.with_progress(bar.show), bar, args)
-        except (UsduError, MemoryError) as error:
-            if len(jobs) == 1:
-                raise UsduError(message(error)) from error
-            failed.append((job.source, message(error)))
-            say(f"{name}: {message(error)}")
-            return None
+            return _command(arguments, stopping)
+        except UsduError as error:
+            return _refused(message(error))
+        except KeyboardInterrupt:
+            say("usdu: stopped before any picture was begun", level=0)
+            return stopping.exit_code if stopping.signal else 130
+        except Exception as error:
+            if sys.flags.dev_mode:
+                raise
+            said = next(iter(str(error).splitlines()), "")[:300]
+            return _refused(f"{type(error).__name__}: {said} (python -X dev -m lib_usdu shows where)")
+        finally:
+            close_streams()
 
-    if at_once > 1:
-        with ThreadPoolExecutor(at_once) as pool:
-            made = list(pool.map(make, enumerate(jobs, 1)))
+
+def _refused(reason: str) -> int:
+    say(f"usdu: error: {reason}", level=0)
+    return 2
+
+
+def _command(arguments: list[str], stopping: Stopping) -> int:
+    if arguments[:1] == ["journal"]:  # a picture or folder of that name: ./journal
+        from . import journal_command
+
+        return journal_command.main(arguments[1:])
+    from .flags import parser
+
+    args = parser().parse_args(arguments)
+    if args.print_completion is not None:
+        from .completion import completion
+
+        answer(completion(args.print_completion))
+        return 0
+    if args.list is not None:
+        from .listing import listing
+
+        answer(listing(args.list))
+        return 0
+    set_level(0 if args.quiet else 1 + args.verbose)
+    with ExitStack() as left:
+        return _run(args, stopping, left)
+
+
+def _run(args: argparse.Namespace, stopping: Stopping, left: ExitStack) -> int:
+    from .batch import Batch
+    from .checks import check_targets
+    from .earlier import with_earlier
+    from .given import options_of, take_input
+    from .jobs import jobs_of
+    from .models import check_model, redraws
+    from .planning import checked, plan_lines
+
+    take_input(args, left)
+    options = options_of(args)
+    check_model(args, options)
+    jobs, notes = jobs_of(args, options)
+    jobs = with_earlier(args, jobs)
+    check_targets(args, jobs)
+    plans = checked(args, options, jobs)
+    for note in notes:
+        say(note)
+    for line in plan_lines(args, jobs, plans):
+        answer(shown(line)) if args.dry_run else say(line, level=2)
+    wanted = [job for job in jobs if not job.done and not job.refusal]
+    skipped = [job for job in jobs if job.done]
+    if skipped and not args.dry_run:
+        _say_skipped(skipped)
+    if args.dry_run:
+        return 1 if any(job.refusal for job in jobs) else 0
+    host, first = None, None
+    if wanted:
+        from . import models
+        from .picture import read_picture
+
+        if len(wanted) == 1:  # a damaged one is said before a model is loaded
+            first = read_picture(wanted[0], args)
+
+        if redraws(args, options):
+            say("loading models ...", level=2)
+        host = models.host_of(args, options)
+    return _make_all(Batch(args, jobs, host, first), args, jobs, stopping)
+
+
+def _say_skipped(skipped: list[Any]) -> None:
+    from .report import plural
+
+    if len(skipped) == 1:
+        say(f"{skipped[0].target}: {skipped[0].done}, skipped; --overwrite makes it again")
     else:
-        made = list(map(make, enumerate(jobs, 1)))
-    reports = [report for report in made if report is not None]
+        say(f"{plural(len(skipped), 'picture')} skipped: {skipped[0].done}; --overwrite makes them again")
+
+
+def _make_all(batch: Any, args: argparse.Namespace, jobs: list[Any], stopping: Stopping) -> int:
+    from concurrent.futures import ThreadPoolExecutor
+
+    from .report import plural, write_report
+
+    stopping.tell(batch, batch.clean_up)
+    if batch.at_once > 1:
+        with ThreadPoolExecutor(batch.at_once) as pool:
+            reports = list(pool.map(batch.make, jobs))
+    else:
+        reports = list(map(batch.make, jobs))
+    reports = [report for report in reports if report is not None]
     if args.json:
-        content = (
-            reports[0] if len(jobs) == 1 and reports else {"pictures": reports, "failed": [str(p) for p, _ in failed]}
-        )
-        args.json.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    if failed:
-        say(f"{len(failed)} of {len(jobs)} pictures failed:")
-        for source, reason in failed:
-            say(f"  {source}: {reason}")
-    return 130 if host.stop else 1 if failed else 0
-
-
-def _check(args: argparse.Namespace, options: Options, jobs: list[Job]) -> None:
-    """Raises, before a model is loaded, what the run would refuse. A folder's pictures are looked at in turn."""
-    able = abilities(args)
-    check_options(options, able)
-    if len(jobs) == 1:
-        mask = read_mask(args)
-        picture = imagefile.read(jobs[0].source, max_pixels=max_pixels(args))
-        make_plan(options, picture.rgb.shape[1::-1], able, mask=mask)
+        content = {"pictures": reports, "failed": [str(source) for source, _ in batch.failed]}
+        write_report(args.json, reports[0] if len(jobs) == 1 and reports else content)
+    if batch.failed and len(jobs) > 1:
+        say(f"{len(batch.failed)} of {plural(len(jobs), 'picture')} failed:", level=0)
+        for source, reason in batch.failed:
+            say(f"  {source}: {reason}", level=0)
+    if stopping.signal:
+        return stopping.exit_code
+    return 1 if batch.failed else 0

@@ -3,22 +3,36 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+import math
 from functools import partial
 from typing import Any
 
 from ..enlarge.spandrel_model import MODEL_FILES
 from ..enlarge.upscalers import EMBEDDED_UPSCALER
-from ..enlarge.windows import RESAMPLERS
+from ..enlarge.windows import RESAMPLERS, known_name
 from ..errors import OptionError
 from ..host import Abilities
 from ..options import Options
+from ..standalone import versions
+from ..standalone.samplers import SAMPLERS
+from ..standalone.sources import EMBEDDED, check_checkpoint, split_strength
 from .say import say
 
 EMBEDDED_HINT = (
-    "The embedded model is small and takes no prompt. For a real one: --checkpoint FILE|FOLDER|HUB_ID (Stable "
+    "The embedded model is small and takes no prompt. For a full one: --checkpoint FILE|FOLDER|HUB_ID (Stable "
     "Diffusion 1, 2, XL); upscalers: --upscaler FILE (any .pth/.safetensors spandrel reads, such as 4x-UltraSharp)."
 )
+
+
+def upscaler_names() -> list[str]:
+    """The upscalers that need no file."""
+    return [EMBEDDED_UPSCALER, *RESAMPLERS]
+
+
+def redraws(args: argparse.Namespace, options: Options) -> bool:
+    """Whether a diffusion model takes part."""
+    asked = (options.redraw_mode, options.seams_fix_type) != ("none", "none")
+    return asked and args.engine == "diffusers"
 
 
 def abilities(args: argparse.Namespace) -> Abilities:
@@ -29,32 +43,45 @@ def abilities(args: argparse.Namespace) -> Abilities:
     )  # fmt: skip
 
 
-def host_of(args: argparse.Namespace, options: Options) -> Any:
-    from ..embedded import DEFAULT_UPSCALER
-    from ..standalone.checkpoints import best_device
-    from ..standalone.host import LocalHost
+def check_model(args: argparse.Namespace, options: Options) -> None:
+    """Raises OptionError for a model or a setting of it that cannot be; nothing is loaded."""
+    if not redraws(args, options):
+        return
+    if args.sampler.casefold() not in [name.casefold() for name in SAMPLERS]:
+        raise OptionError("sampler", args.sampler, ", ".join(SAMPLERS))
+    if not 1 <= args.steps <= 1000:
+        raise OptionError("steps", args.steps, "a whole number from 1 to 1000")
+    if not (math.isfinite(args.cfg) and 0 <= args.cfg <= 100):
+        raise OptionError("cfg", args.cfg, "a number from 0 to 100")
+    check_checkpoint(args.checkpoint)
+    versions.check()
+    for entry in args.lora:
+        split_strength(entry)
 
-    device = _device(args.device, best_device)
-    load = partial(_refiner, args, options.seed)
+
+def host_of(args: argparse.Namespace, options: Options) -> Any:
+    """The host, its models loaded: the upscaler first, which takes a second, then the diffusion model."""
+    from ..embedded import DEFAULT_UPSCALER
+    from ..standalone.host import IdentityRefiner, LocalHost
+
+    plain = known_name(options.upscaler, RESAMPLERS) in RESAMPLERS
+    drawn = redraws(args, options)
+    device = "cpu" if plain and not drawn and args.device == "auto" else device_of(args.device)
+    files = {EMBEDDED_UPSCALER: DEFAULT_UPSCALER}
+    LocalHost(IdentityRefiner(), files, device).check_upscaler(options.upscaler)
+    load = partial(_refiner, args, options.seed) if drawn else IdentityRefiner
     if args.ray:
         from ..standalone.ray import RayRefiner
 
         refiner = RayRefiner(load, args.ray, args.ray_workers)
     else:
         refiner = load()
-    host = LocalHost(refiner, {EMBEDDED_UPSCALER: DEFAULT_UPSCALER}, device, journal_folder=args.journal)
-    host.check_upscaler(options.upscaler)
-    return host
+    return LocalHost(refiner, files, device, journal_folder=args.journal)
 
 
 def _refiner(args: argparse.Namespace, seed: int) -> Any:
-    """The engine, on this machine's device."""
-    if args.engine == "identity":
-        from ..standalone.host import IdentityRefiner
-
-        return IdentityRefiner()
-    from ..standalone import versions
-    from ..standalone.checkpoints import EMBEDDED, add_loras, best_device, load_checkpoint
+    """The diffusion model, on this machine's device."""
+    from ..standalone.checkpoints import add_loras, load_checkpoint
     from ..standalone.refiner import DiffusersRefiner, Sampling
 
     sampling = Sampling(args.prompt, args.negative_prompt, args.sampler, args.steps, args.cfg, seed)
@@ -62,19 +89,21 @@ def _refiner(args: argparse.Namespace, seed: int) -> Any:
         say(EMBEDDED_HINT)
         if args.prompt or args.negative_prompt or args.lora or args.tile_prompts:
             say("The embedded model has no text input: prompts and LoRA files are left out.")
-    device = _device(args.device, best_device)
-    versions.check()
+    device = device_of(args.device)
     pipeline, model_name = load_checkpoint(args.checkpoint, device, config=args.checkpoint_config)
     if args.checkpoint != EMBEDDED:
         add_loras(pipeline, args.lora)
     return DiffusersRefiner(pipeline, sampling, model_name)
 
 
-def _device(name: str, best: Callable[[], Any]) -> Any:
+def device_of(name: str) -> Any:
+    """The torch device of this name. Raises OptionError for one that this machine has not."""
     import torch
 
+    from ..standalone.checkpoints import best_device
+
     if name == "auto":
-        return best()
+        return best_device()
     try:
         device = torch.device(name)
         torch.empty(1, device=device)

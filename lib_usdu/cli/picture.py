@@ -3,76 +3,123 @@
 from __future__ import annotations
 
 import argparse
+import sys
+import tempfile
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .. import __version__
 from ..errors import ModelError
-from ..options import Options
 from ..pictures import imagefile
+from ..pictures.metadata import with_history
 from .bar import Bar
-from .given import max_pixels
+from .earlier import our_parameters
+from .given import STREAM, max_pixels
 from .jobs import Job
-from .report import peak_rss_mb
+from .report import plural, report_of
 from .say import say
 
 
+def read_picture(job: Job, args: argparse.Namespace) -> imagefile.Picture:
+    """The picture of a job, decoded. Raises InputError."""
+    source = args.input_file if job.source == Path(STREAM) else job.source
+    return imagefile.read(source, max_pixels=max_pixels(args))
+
+
 def upscale_file(
-    job: Job, name: str, options: Options, host: Any, bar: Bar, args: argparse.Namespace
+    job: Job, picture: imagefile.Picture, host: Any, bar: Bar, args: argparse.Namespace
 ) -> dict[str, Any]:
+    """Makes the picture of a job and writes it, and what else is asked for; returns the report for --json.
+
+    Raises UsduError where it cannot be made or written.
+    """
     from ..engine import upscale
     from ..enlarge.seamless import resizer
     from ..enlarge.windows import resize
+    from ..pictures import deep
     from ..pictures.cutout import carried_outward
 
-    picture = imagefile.read(job.source, max_pixels=max_pixels(args))
     for note in picture.notes:
-        say(f"{name}: {note}")
-    rgb = picture.rgb if picture.alpha is None else carried_outward(picture.rgb, picture.alpha)
+        say(f"{job.name}: {note}")
+    rgb, alpha, sixteen = picture.rgb, picture.alpha, picture.pixels.deep
+    if alpha is not None:
+        rgb, alpha = carried_outward(rgb, alpha), job.frame.apply(alpha)
+    rgb = job.frame.apply(rgb)
     with bar:
-        result = upscale(rgb, options, host, mask=read_mask(args))
-    height, width = result.image.shape[:2]
-    target = job.target if result.finished else job.target.with_stem(job.target.stem + "-unfinished")
-    alpha = None
-    if picture.alpha is not None:
-        alpha = resizer(options.seamless)(picture.alpha, width, height)
+        result = upscale(rgb, job.options, host, mask=read_mask(args, job))
     for note in result.notes:
-        say(f"{name}: {note}")
-    notes = imagefile.write(
-        target, result.image, alpha=alpha, icc=picture.icc, dpi=picture.dpi, infotext=result.infotext,
-        overwrite=args.overwrite,
-    )  # fmt: skip
+        say(f"{job.name}: {note}")
+    height, width = result.image.shape[:2]
+    if alpha is not None:
+        alpha = resizer(job.options.seamless)(alpha, width, height)
+    if sixteen is not None:
+        sixteen = deep.enlarged(job.frame.apply(sixteen), result.upscaled, result.image)
+    target = job.target if result.finished else _free(job.unfinished)
+    about = {"icc": picture.icc, "dpi": picture.dpi, "grey": picture.pixels.grey, "quality": args.quality}
+    if not args.strip:
+        kept = picture.metadata
+        about["infotext"] = with_history(result.infotext, kept.parameters)
+        about["metadata"] = kept.without_parameters()
+    notes = _write(target, job, args, result.image, alpha=alpha, sixteen=sixteen, **about)
     for note in notes:
-        say(f"{name}: {note}")
+        say(f"{job.name}: {note}")
+    profile = {"icc": picture.icc, "overwrite": args.overwrite}
     if args.compare:
         from ..pictures.compare import side_by_side
 
-        sheet = side_by_side(resize(picture.rgb, width, height), result.image)
-        imagefile.write(args.compare, sheet, overwrite=args.overwrite)
+        imagefile.write(args.compare, side_by_side(resize(rgb, width, height), result.image), **profile)
     if result.numbered is not None:
-        imagefile.write(args.number_tiles, result.numbered, overwrite=args.overwrite)
+        imagefile.write(args.number_tiles, result.numbered, **profile)
     if result.finished:
         result.forget()
+        _remove_unfinished(job.unfinished)
     elif not host.stop_requested():
         raise ModelError(f"ended early, see above; what was done is in {target}")
-    stats = result.stats
-    before = f"{picture.rgb.shape[1]}x{picture.rgb.shape[0]}"
-    say(f"{name}: {before} -> {width}x{height}, {stats.tiles_done} tiles, {stats.seconds:.1f} s -> {target}")
-    return {
-        "input": str(job.source), "output": str(target), "width": width, "height": height,
-        "finished": result.finished, "tiles": stats.tiles_done, "tiles_flat": stats.tiles_flat,
-        "batches": stats.batches,
-        "seconds": round(stats.seconds, 3), "outside_ms_per_tile": round(stats.outside_ms_per_tile, 3),
-        "stages": {stage: round(seconds, 3) for stage, seconds in stats.stages.items()},
-        "peak_rss_mb": round(peak_rss_mb() or 0, 1) or None, "version": __version__,
-    }  # fmt: skip
+    tiles = plural(result.stats.tiles_done, "tile")
+    say(f"{job.name}: {job.width}x{job.height} -> {width}x{height}, {tiles}, {result.stats.seconds:.1f} s -> {target}")
+    for stage, seconds in result.stats.stages.items():
+        say(f"{job.name}:   {stage} {seconds:.2f} s", level=2)
+    return report_of(job, result, target)
 
 
-def read_mask(args: argparse.Namespace) -> np.ndarray | None:
-    """The brightness of a picture: white is redrawn."""
+def read_mask(args: argparse.Namespace, job: Job) -> np.ndarray | None:
+    """The brightness of a picture, (h, w): white is redrawn. One of the source's size is cut as the source is."""
     if args.mask is None:
         return None
     from PIL import Image
 
-    return np.asarray(Image.fromarray(imagefile.read(args.mask, max_pixels=max_pixels(args)).rgb).convert("L"))
+    mask = np.asarray(Image.fromarray(imagefile.read(args.mask, max_pixels=max_pixels(args)).rgb).convert("L"))
+    return job.frame.apply(mask) if mask.shape == (job.height, job.width) else mask
+
+
+def _write(target: Path, job: Job, args: argparse.Namespace, rgb: np.ndarray, **about: Any) -> tuple[str, ...]:
+    """To the target, or to standard output as a file of the format that was asked for, else PNG."""
+    if job.target != Path(STREAM):
+        replaces = args.overwrite or job.replaces or target != job.target
+        return imagefile.write(target, rgb, overwrite=replaces, **about)
+    with tempfile.TemporaryDirectory(prefix="usdu-") as folder:
+        path = Path(folder) / f"result.{(args.format or 'png').lstrip('.').lower()}"
+        notes = imagefile.write(path, rgb, **about)
+        sys.stdout.buffer.write(path.read_bytes())
+        sys.stdout.buffer.flush()
+    return notes
+
+
+def _free(unfinished: Path) -> Path:
+    """This name, unless something that is no unfinished result of ours has it."""
+    place, number = unfinished, 2
+    while place.exists() and our_parameters(place, unfinished=True) is None:
+        place = unfinished.with_name(f"{unfinished.stem}-{number}{unfinished.suffix}")
+        number += 1
+    return place
+
+
+def _remove_unfinished(unfinished: Path) -> None:
+    """What an earlier, stopped run of this picture has left."""
+    if unfinished.exists() and our_parameters(unfinished, unfinished=True) is not None:
+        with suppress(OSError):
+            unfinished.unlink()
+
+

@@ -1,9 +1,46 @@
-"""What --json writes of a run."""
+"""What --json writes of a run, and what --dry-run prints of one."""
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
+from typing import Any
+
+from .. import __version__
+from ..pictures.saving import write_whole
+from .given import STREAM
+from .jobs import Job
+from .say import answer
+
+
+def report_of(job: Job, result: Any, target: Path) -> dict[str, Any]:
+    """Sizes, tiles, times in seconds and memory of one picture."""
+    stats = result.stats
+    height, width = result.image.shape[:2]
+    return {
+        "input": str(job.source), "output": str(target), "width": width, "height": height,
+        "finished": result.finished, "tiles": stats.tiles_done,
+        "tiles_flat": stats.tiles_flat,
+        "batches": stats.batches,
+        "seconds": round(stats.seconds, 3), "outside_ms_per_tile": round(stats.outside_ms_per_tile, 3),
+        "stages": {stage: round(seconds, 3) for stage, seconds in stats.stages.items()},
+        "peak_rss_mb": round(peak_rss_mb() or 0, 1) or None, "version": __version__,
+    }  # fmt: skip
+
+
+def write_report(path: str | Path, content: dict[str, Any]) -> None:
+    """As JSON, to a file or, for "-", to standard output. Raises OutputError."""
+    text = json.dumps(content, indent=2) + "\n"
+    if str(path) == STREAM:
+        answer(text.rstrip())
+        return
+    write_whole(Path(path), lambda file: file.write(text.encode()) and None)
+
+
+def plural(count: int, what: str) -> str:
+    """ "1 tile", "2 tiles"."""
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def peak_rss_mb() -> float | None:
@@ -17,3 +54,5 @@ def peak_rss_mb() -> float | None:
         return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (1e6 if sys.platform == "darwin" else 1e3)
+
+

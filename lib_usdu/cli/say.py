@@ -1,22 +1,90 @@
-"""What the command line prints, and the words of its errors."""
+"""What the command line prints, and the words of its errors. Printing never fails a run: it is decoration."""
 
 from __future__ import annotations
 
+import os
 import sys
+from contextlib import suppress
+from typing import Any
 
 from ..errors import OptionError, TooLarge
-from .flags import FLAGS
+
+_level = 1
 
 
-def say(text: str) -> None:
-    print(text, file=sys.stderr)
+def set_level(level: int) -> None:
+    """0: errors only. 1: what is done. 2: with times and details."""
+    global _level  # noqa: PLW0603
+    _level = level
+
+
+def say(text: str, level: int = 1) -> None:
+    """Prints a line to standard error, unless the person wants less. A closed or full stream is passed over."""
+    if level <= _level:
+        Steady(sys.stderr).write(shown(text) + "\n")
+
+
+def answer(text: str) -> None:
+    """Prints what was asked for to standard output."""
+    stream = Steady(sys.stdout)
+    stream.write(text + "\n")
+    stream.flush()
+
+
+def shown(text: str) -> str:
+    r"""Without what would move the cursor or change colours: a file may be named "a\x1b[2J.png"."""
+    return "".join(c if c.isprintable() or c in "\n\t" else repr(c)[1:-1] for c in text)
 
 
 def message(error: BaseException) -> str:
+    """An error's sentence, under the names that were typed."""
+    from .flags import FLAGS
+
     if isinstance(error, OptionError) and error.option in FLAGS:
         return error.named(FLAGS[error.option])
     if isinstance(error, TooLarge):
         return f"{error} (--allow-huge lifts it)"
     if isinstance(error, MemoryError):
         return "not enough memory; try a smaller --scale"
+    if isinstance(error, OSError):
+        place = error.filename or ""
+        return f"{place}: {error.strerror or error}" if place else str(error.strerror or error)
     return str(error)
+
+
+class Steady:
+    """A text stream that takes everything: what its reader no longer wants, or its disk has no room for, is dropped."""
+
+    def __init__(self, stream: Any):
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with suppress(OSError, ValueError, AttributeError):
+            try:
+                self._stream.write(text)
+            except UnicodeEncodeError:
+                self._stream.write(text.encode("ascii", "backslashreplace").decode())
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError, AttributeError):
+            self._stream.flush()
+
+    def isatty(self) -> bool:
+        with suppress(OSError, ValueError, AttributeError):
+            return self._stream.isatty()
+        return False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def close_streams() -> None:
+    """Before the end: what Python could not write would become an exit code of its own."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError, AttributeError):
+            with suppress(OSError, ValueError, AttributeError):
+                nothing = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nothing, stream.fileno())

@@ -1,19 +1,58 @@
-"""A run that is asked to stop keeps what is done."""
+"""A run that is asked to stop keeps what is done: by Ctrl-C, by `kill`, or when the terminal closes."""
 
 from __future__ import annotations
 
+import os
 import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
-from .say import say
+from .say import close_streams, say
+
+_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
-def stop_on_interrupt(host: Any) -> None:
-    """Ctrl-C ends the run after the current step and keeps what is done; a second one ends it at once."""
+class Stopping:
+    """What the signals of one run have asked for. signal: the first one's number, 0 for none."""
 
-    def stop(signum: int, frame: Any) -> None:
-        host.stop = True
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        say("\nStopping; what is finished is written. Press Ctrl-C again to end at once.")
+    def __init__(self):
+        self.signal = 0
+        self._host: Any = None
+        self._clean_up: Callable[[], None] = lambda: None
 
-    signal.signal(signal.SIGINT, stop)
+    @property
+    def exit_code(self) -> int:
+        """As shells have it: 130 after Ctrl-C, 143 after `kill`, 129 after the terminal closed."""
+        return 128 + self.signal
+
+    def tell(self, host: Any, clean_up: Callable[[], None]) -> None:
+        """From now on a signal stops this host. clean_up: called before a second signal ends everything."""
+        self._host, self._clean_up = host, clean_up
+        host.stop = host.stop or bool(self.signal)
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Inside, signals are handled here. Those that the person has set to be ignored stay so (nohup)."""
+        kept = {}
+        with suppress(ValueError):  # not in the main thread: whoever called handles them
+            for number in _SIGNALS:
+                if signal.getsignal(number) != signal.SIG_IGN:
+                    kept[number] = signal.signal(number, self._asked)
+        try:
+            yield
+        finally:
+            for number, handler in kept.items():
+                signal.signal(number, handler)
+
+    def _asked(self, number: int, frame: Any) -> None:
+        if self.signal:
+            with suppress(Exception):
+                self._clean_up()
+            close_streams()
+            os._exit(128 + number)
+        self.signal = number
+        if self._host is None:
+            raise KeyboardInterrupt
+        self._host.stop = True
+        say("\nStopping after this step; finished tiles are kept. Press Ctrl-C again to end at once.")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image
@@ -46,3 +49,73 @@ def _swapped(arguments: str | tuple) -> str | tuple:
         raise ValueError(raw_mode)
     swapped = f"{mode};{_OTHER_BYTE[order]}"
     return swapped if isinstance(arguments, str) else (swapped, *rest)
+
+
+def enlarged(deep: np.ndarray, canvas: np.ndarray, result: np.ndarray, rows: int = 512) -> np.ndarray:
+    """A result made in 8 bits, with the 16-bit precision of its source: uint16 (h, w, 3).
+
+    deep: uint16 (h, w) or (h, w, 3), the source. canvas: uint8 (h, w, 3), the enlarged picture before any tile was
+    redrawn. result: uint8, the final picture. Each value is moved by what the canvas lacks of the source enlarged by
+    Lanczos in 16 bits, at most one 8-bit level: smooth areas have no steps, and what a model drew stays.
+    """
+    height, width = canvas.shape[:2]
+    whole = np.empty((height, width, 3), np.uint16)
+    channels = [deep] if deep.ndim == 2 else [deep[..., i] for i in range(3)]
+    across = len(channels)
+    down = deep.shape[0] / height
+    margin = int(np.ceil(3 * max(1.0, down))) + 1  # Lanczos looks 3 px around
+    for top in range(0, height, rows):
+        end = min(top + rows, height)
+        first, last = max(0, int(top * down) - margin), min(deep.shape[0], int(np.ceil(end * down)) + margin)
+        box = (0, top * down - first, deep.shape[1], min(end * down - first, last - first))
+        for i in range(3):
+            if i < across:
+                part = Image.fromarray(np.ascontiguousarray(channels[i][first:last], dtype=np.float32))
+                exact = np.asarray(part.resize((width, end - top), Image.Resampling.LANCZOS, box=box))
+            eight = canvas[top:end, :, i].astype(np.float32) * 257
+            moved = result[top:end, :, i].astype(np.float32) * 257 + np.clip(exact - eight, -257, 257)
+            whole[top:end, :, i] = np.clip(moved + 0.5, 0, 65535).astype(np.uint16)
+    return whole
+
+
+def write_png(
+    file: BinaryIO,
+    pixels: np.ndarray,
+    alpha: np.ndarray | None = None,
+    *,
+    icc: bytes | None = None,
+    dpi: tuple[float, float] | None = None,
+    chunks: Sequence[tuple[bytes, bytes]] = (),
+) -> None:
+    """Writes a PNG of 16 bits a sample, which Pillow does for grey only.
+
+    pixels: uint16 (h, w, 1) or (h, w, 3). alpha: uint8 (h, w). chunks: further ones, before the pixels. Raises OSError
+    as the file does.
+    """
+    height, width, channels = pixels.shape
+    colour_type = {1: 0, 3: 2}[channels] + (0 if alpha is None else 4)
+    file.write(b"\x89PNG\r\n\x1a\n")
+    _chunk(file, b"IHDR", struct.pack(">IIBBBBB", width, height, 16, colour_type, 0, 0, 0))
+    if icc:
+        _chunk(file, b"iCCP", b"ICC Profile\0\0" + zlib.compress(icc))
+    if dpi:
+        _chunk(file, b"pHYs", struct.pack(">IIB", *(round(value / 0.0254) for value in dpi), 1))
+    for kind, data in chunks:
+        _chunk(file, kind, data)
+    packer = zlib.compressobj(6)
+    before = np.zeros((width, channels + (alpha is not None), 2), np.uint8)
+    for y in range(height):
+        row = pixels[y]
+        if alpha is not None:
+            row = np.concatenate([row, alpha[y, :, None].astype(np.uint16) * 257], axis=1)
+        row = row.astype(">u2").view(np.uint8).reshape(before.shape)
+        data = packer.compress(b"\2" + (row - before).tobytes())  # the filter "up": less the row above
+        before = row
+        if data:
+            _chunk(file, b"IDAT", data)
+    _chunk(file, b"IDAT", packer.flush())
+    _chunk(file, b"IEND", b"")
+
+
+def _chunk(file: BinaryIO, kind: bytes, data: bytes) -> None:
+    file.write(struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)))

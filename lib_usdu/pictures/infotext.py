@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 
@@ -20,3 +22,14 @@ def _quoted(value: Any) -> str:
     """In quotes where it holds what would end the pair."""
     text = str(value)
     return json.dumps(text, ensure_ascii=False) if any(mark in text for mark in ",:\n") else text
+
+
+def pairs_of(text: str) -> dict[str, str]:
+    """The "name: value" pairs of generation parameters, quotes taken off; of a name that comes twice the last."""
+    pairs = {}
+    for name, value in re.findall(r'\s*(\w[\w \-/+]*):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)', text.rsplit("\n", 1)[-1]):
+        pairs[name] = value
+        if value[:1] == '"':
+            with suppress(ValueError):
+                pairs[name] = json.loads(value)
+    return pairs

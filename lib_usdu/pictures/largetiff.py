@@ -21,20 +21,24 @@ def write(
     dpi: tuple[float, float] | None = None,
     description: str | None = None,
 ) -> None:
-    """Writes uint8 (h, w, 3), with alpha (h, w) if any, as tiles of 512 px, deflate-compressed.
+    """Writes uint8 or uint16 (h, w, 1 or 3), with alpha uint8 (h, w) if any, as tiles of 512 px, deflate-compressed.
 
-    Raises OSError as the file does.
+    Raises OSError as the file does, and where the package tifffile is missing.
     """
-    import tifffile
+    try:
+        import tifffile
+    except ImportError:
+        raise OSError(0, "large and 16-bit TIFFs need: pip install tifffile") from None
 
-    channels = 3 if alpha is None else 4
-    shape = (*rgb.shape[:2], channels)
+    channels = rgb.shape[2] + (alpha is not None)
+    shape = rgb.shape[:2] if channels == 1 else (*rgb.shape[:2], channels)
     settings = {} if alpha is None else {"extrasamples": ["unassalpha"]}
     if dpi is not None:
         settings |= {"resolution": dpi, "resolutionunit": "INCH"}
-    with tifffile.TiffWriter(file, bigtiff=rgb.shape[0] * rgb.shape[1] * channels > 2**31) as writer:
+    photometric = "rgb" if rgb.shape[2] == 3 else "minisblack"
+    with tifffile.TiffWriter(file, bigtiff=rgb.shape[0] * rgb.shape[1] * channels * rgb.itemsize > 2**31) as writer:
         writer.write(
-            _tiles(rgb, alpha), shape=shape, dtype=np.uint8, tile=(TILE, TILE), photometric="rgb",
+            _tiles(rgb, alpha), shape=shape, dtype=rgb.dtype, tile=(TILE, TILE), photometric=photometric,
             compression="adobe_deflate", compressionargs={"level": 4}, iccprofile=icc, metadata=None, software=False,
             description=description and description.encode("utf-8", "replace"), **settings,
         )  # fmt: skip
@@ -46,9 +50,10 @@ def _tiles(rgb: np.ndarray, alpha: np.ndarray | None) -> Iterator[np.ndarray]:
     for y in range(0, height, TILE):
         for x in range(0, width, TILE):
             part = rgb[y : y + TILE, x : x + TILE]
-            tile = np.zeros((TILE, TILE, 3 if alpha is None else 4), np.uint8)
-            tile[: part.shape[0], : part.shape[1], :3] = part
+            tile = np.zeros((TILE, TILE, rgb.shape[2] + (alpha is not None)), rgb.dtype)
+            tile[: part.shape[0], : part.shape[1], : rgb.shape[2]] = part
             if alpha is not None:
-                tile[: part.shape[0], : part.shape[1], 3] = alpha[y : y + TILE, x : x + TILE]
-            yield tile
+                shown = alpha[y : y + TILE, x : x + TILE]
+                tile[: part.shape[0], : part.shape[1], -1] = shown * rgb.dtype.type(257 if rgb.itemsize == 2 else 1)
+            yield tile[..., 0] if tile.shape[2] == 1 else tile
         release(rgb)

@@ -10,13 +10,8 @@ import torch
 
 from ..enlarge.torchvision_operators import declare_missing_operators
 from ..errors import ModelError, OptionError
+from .sources import ALLOWED, EMBEDDED, is_hub_id, split_strength
 
-EMBEDDED = "embedded"
-SINGLE_FILES = (".safetensors", ".ckpt")
-_ALLOWED = (
-    f"{EMBEDDED}, a diffusers folder, a hub id such as owner/name, or a Stable Diffusion 1, 2 or XL file "
-    f"({' or '.join(SINGLE_FILES)})"
-)
 _XL_KEY = "conditioner.embedders.1.model.ln_final.weight"
 _SD_KEY = "model.diffusion_model.input_blocks.0.0.weight"
 
@@ -52,10 +47,10 @@ def load_checkpoint(source: str, device: torch.device, *, config: str | None = N
     path = Path(source).expanduser()
     if path.is_file():
         pipeline = _from_file(path, dtype, config)
-    elif path.is_dir() or _is_hub_id(source):
+    elif path.is_dir() or is_hub_id(source):
         pipeline = _from_pretrained(source if not path.is_dir() else str(path), dtype)
     else:
-        raise OptionError("checkpoint", source, _ALLOWED)
+        raise OptionError("checkpoint", source, ALLOWED)
     return pipeline.to(device), path.stem if path.is_file() else path.name
 
 
@@ -65,7 +60,7 @@ def add_loras(pipeline: Any, loras: Sequence[str]) -> None:
     Raises OptionError for a missing file or a strength that is no number, ModelError for a file that does not fit.
     """
     for number, entry in enumerate(loras):
-        path, strength = _split_strength(entry)
+        path, strength = split_strength(entry)
         name = f"lora{number}"
         try:
             pipeline.load_lora_weights(str(path.parent), weight_name=path.name, adapter_name=name)
@@ -74,26 +69,6 @@ def add_loras(pipeline: Any, loras: Sequence[str]) -> None:
             pipeline.unload_lora_weights()
         except Exception as error:  # peft and diffusers raise many kinds
             raise ModelError(f"lora: {path}: cannot be used with this model ({_first_line(error)})") from error
-
-
-def _split_strength(entry: str) -> tuple[Path, float]:
-    path = Path(entry).expanduser()
-    strength = 1.0
-    if not path.is_file() and ":" in entry:
-        before, after = entry.rsplit(":", 1)
-        path = Path(before).expanduser()
-        try:
-            strength = float(after)
-        except ValueError:
-            raise OptionError("lora", entry, "PATH or PATH:STRENGTH, such as detail.safetensors:0.6") from None
-    if not path.is_file() or abs(strength) > 100:
-        raise OptionError("lora", entry, "an existing .safetensors file, PATH or PATH:STRENGTH")
-    return path, strength
-
-
-def _is_hub_id(source: str) -> bool:
-    parts = source.split("/")
-    return len(parts) == 2 and all(parts) and not source.startswith((".", "~")) and not source.endswith(SINGLE_FILES)
 
 
 def _from_pretrained(source: str, dtype: torch.dtype) -> Any:

@@ -27,7 +27,7 @@ SETTINGS = (
 
 def start(source, out, folder, *more):
     arguments = [str(source), "-o", str(out), "--scale", "1", "--tile", "64", "--padding", "16", "--upscaler",
-                 "Lanczos", "--quiet", "--journal", str(folder), *more]  # fmt: skip
+                 "Lanczos", "--journal", str(folder), *more]  # fmt: skip
     return subprocess.Popen([sys.executable, str(SLOW), *arguments], stderr=subprocess.PIPE, text=True)
 
 

@@ -86,7 +86,7 @@ def test_the_picture_of_numbers(finished):
 def test_on_the_command_line(tmp_path, capsys, photo):
     source, out, sheet, redone = (tmp_path / name for name in ("in.png", "out.png", "numbers.png", "redone.png"))
     Image.fromarray(photo[:100, :150]).save(source)
-    dry = ["--engine", "identity", "--upscaler", "Lanczos", "--quiet", "--tile", "128"]
+    dry = ["--engine", "identity", "--upscaler", "Lanczos", "--tile", "128"]
     assert main([str(source), "-o", str(out), "--number-tiles", str(sheet), "--scale", "2", *dry]) == 0
     assert Image.open(sheet).size == (300, 200)
     assert main([str(out), "-o", str(redone), "--redo-tiles", "2,5-6", "--scale", "1", *dry]) == 0

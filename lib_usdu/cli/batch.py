@@ -1,0 +1,80 @@
+"""The pictures of one run, one after the other or several at once: one that fails costs only itself."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import os
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from ..errors import UsduError
+from ..pictures.imagefile import Picture
+from .bar import Bar
+from .given import STREAM
+from .jobs import Job
+from .picture import read_picture, upscale_file
+from .say import message, say
+
+
+class Batch:
+    """failed: source and reason of each picture that could not be made. stop: set to end the run after this step."""
+
+    def __init__(self, args: argparse.Namespace, jobs: Sequence[Job], host: Any, first: Picture | None = None):
+        """first: the only picture to be made, where it has been read already."""
+        self.failed: list[tuple[Path, str]] = []
+        self._args, self._jobs, self._host = args, jobs, host
+        self._stop, self._first = False, first
+        self.at_once = 1 if host is None else min(len(jobs), host.pictures_at_once)
+
+    @property
+    def stop(self) -> bool:
+        return self._stop
+
+    @stop.setter
+    def stop(self, asked: bool) -> None:
+        self._stop = asked
+        if self._host is not None:
+            self._host.stop = asked
+
+    def make(self, job: Job) -> dict[str, Any] | None:
+        """The report of a picture; None where it failed, was finished earlier, or the run is to end."""
+        if self._stop or job.done:
+            return None
+        if job.refusal:
+            self._fail(job, job.refusal)
+            return None
+        try:
+            # Several bars would overwrite each other.
+            bar = Bar(job.name, quiet=self._args.quiet or self.at_once > 1)
+            picture, self._first = self._first or read_picture(job, self._args), None
+            return upscale_file(job, picture, self._host.with_progress(bar.show), bar, self._args)
+        except (UsduError, MemoryError) as error:
+            self._fail(job, message(error))
+        except OSError as error:
+            self._fail(job, _full(error))
+        return None
+
+    def clean_up(self) -> None:
+        """Removes temporary files of this process beside the results: it is about to end at once."""
+        for folder in {job.target.parent for job in self._jobs if job.target != Path(STREAM)}:
+            for path in folder.glob(f".usdu-*-{os.getpid()}-*.tmp"):
+                with suppress(OSError):
+                    path.unlink()
+
+    def _fail(self, job: Job, reason: str) -> None:
+        self.failed.append((job.source, reason))
+        if len(self._jobs) == 1:
+            say(f"usdu: error: {reason}", level=0)
+        else:
+            say(f"{job.name}: {reason}")
+
+
+def _full(error: OSError) -> str:
+    """An error of the system, with the folder that is full where it does not name a file."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT) and not error.filename:
+        return f"{tempfile.gettempdir()}: {error.strerror}; TMPDIR=FOLDER moves temporary files elsewhere"
+    return message(error)

@@ -1,0 +1,67 @@
+"""What the run will do, from sizes alone: checked before any work, and printed by --dry-run."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from ..errors import InputError, OptionError
+from ..options import Options
+from ..pictures import imagefile
+from ..plan import Plan, batch_limits, check_options, count_batches, grouped, make_plan
+from .given import max_pixels
+from .jobs import Job
+from .models import abilities
+from .picture import read_mask
+from .report import plural
+
+
+def checked(args: argparse.Namespace, options: Options, jobs: Sequence[Job]) -> list[Plan | None]:
+    """The plan of each picture; None for one that is not made. Raises OptionError for what a plan refuses, and
+    InputError for a mask that cannot be read."""
+    able = abilities(args)
+    check_options(options, able)
+    if args.mask is not None:
+        if not Path(args.mask).exists():
+            raise InputError(f"--mask: {args.mask}: no such file")
+        imagefile.look(args.mask, max_pixels=max_pixels(args))
+    plans: list[Plan | None] = []
+    for job in jobs:
+        if job.refusal or job.done:
+            plans.append(None)
+            continue
+        try:
+            plans.append(make_plan(job.options, job.picture_size, able, mask=read_mask(args, job)))
+        except OptionError as error:
+            if len(jobs) > 1:
+                error.args = (f"{error}; picture: {job.source}",)
+            raise
+    return plans
+
+
+def plan_lines(args: argparse.Namespace, jobs: Sequence[Job], plans: Sequence[Plan | None]) -> Iterator[str]:
+    """A line for each picture: sizes, tiles and where the result goes."""
+    able = abilities(args)
+    for job, plan in zip(jobs, plans):
+        if plan is None:
+            yield f"{job.name}: {job.refusal or job.done + ', skipped'}"
+            continue
+        yield (
+            f"{job.name}: {job.width}x{job.height} -> {plan.canvas.width}x{plan.canvas.height}, {plan.options.upscaler}"
+            f"{_tiles(plan, able)} -> {job.target}"
+        )
+
+
+def _tiles(plan: Plan, able: object) -> str:
+    """ ", redraw: 6 tiles of 512x512 in 6 batches"."""
+    text = ""
+    for work in plan.passes:
+        first = work.tiles[0]
+        groups = grouped(work, batch_limits(plan.options, able, work))
+        batches = count_batches(groups, batch_limits(plan.options, able, work).first)
+        text += (
+            f", {work.name}: {plural(len(work.tiles), 'tile')} of {first.core.width}x{first.core.height} "
+            f"in {plural(batches, 'batch')}".replace("batchs", "batches")
+        )
+    return text or ", nothing redrawn"
