@@ -10,6 +10,7 @@ import ray
 from PIL import Image
 
 from lib_usdu.cli import main as cli
+from lib_usdu.cli import models
 from lib_usdu.engine import upscale
 from lib_usdu.errors import ModelError, OptionError
 from lib_usdu.options import Options
@@ -89,7 +90,7 @@ def test_a_folder_of_small_pictures_keeps_all_workers_busy(cluster, photo, tmp_p
     for number in range(6):
         Image.fromarray(photo[:64, number * 64 : number * 64 + 64]).save(source / f"{number}.png")
     (source / "broken.png").write_bytes(b"\x89PNG")
-    monkeypatch.setattr(cli, "_refiner", lambda args, seed: SigningRefiner(signs))
+    monkeypatch.setattr(models, "_refiner", lambda args, seed: SigningRefiner(signs))
     given = [str(source), "--scale", "1", "--tile", "64", "--denoise", "0.5", "--tone-lock", "0", "--upscaler", "None"]
     spread = ["--ray", "local", "--ray-workers", "2", "--json", str(tmp_path / "j.json")]
     assert cli.main([*given, "-o", str(out), *spread]) == 1

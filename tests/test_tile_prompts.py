@@ -1,5 +1,7 @@
 """Prompts of single tiles."""
 
+import time
+
 import pytest
 
 from lib_usdu.errors import OptionError
@@ -41,6 +43,16 @@ def test_a_seams_fix_takes_the_prompt_of_the_tile_it_lies_in():
     found = TilePrompts.read("1-3: top\n4-6: bottom", PLAN)
     texts = {found.of(tile) for work in plan_passes(options, Canvas(384, 256), 64) for tile in work.tiles}
     assert texts == {"top", "bottom"}
+
+
+def test_thousands_of_lines_and_tiles_take_a_moment():
+    """Neither reading nor asking looks through all tiles for each of them."""
+    plan = plan_tiles(12800, 12800, 128, 128, 16)
+    started = time.perf_counter()
+    prompts = TilePrompts.read("\n".join("a" * (n % 2) for n in range(len(plan))), plan)
+    texts = [prompts.of(tile) for tile in plan]
+    assert time.perf_counter() - started < 2
+    assert texts == ["a" * (n % 2) for n in range(len(plan))]
 
 
 def test_joined_prompts():

@@ -9,8 +9,9 @@ def prepared(network: Any, device: Any) -> Any:
     """The network, changed in place, fit for many forward passes in evaluation mode on its device.
 
     A re-parameterisable convolution (SPAN's Conv3XC) fuses its branches into one kernel in every forward pass: once
-    is enough when the weights no longer change. On a CPU, oneDNN's convolutions work on channels-last pictures; other
-    ones it reorders before and after each layer.
+    is enough when the weights no longer change. On a CPU, oneDNN's convolutions work on channels-last pictures, and so
+    do cuDNN's in half precision; other ones they reorder before and after each layer (on an H200: SPAN 551 to 674
+    megapixels a second, Compact 930 to 1390, RRDB 116 to 146; `cudnn.benchmark` changes nothing).
     """
     import torch
 
@@ -18,7 +19,7 @@ def prepared(network: Any, device: Any) -> Any:
         if hasattr(module, "update_params") and hasattr(module, "eval_conv"):
             module.update_params()
             module.update_params = _nothing
-    if torch.device(device).type == "cpu" and purely_convolutional(network):
+    if torch.device(device).type in ("cpu", "cuda") and purely_convolutional(network):
         network.to(memory_format=torch.channels_last)
     return network
 

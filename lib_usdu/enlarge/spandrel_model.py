@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import zipfile
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,9 @@ from typing import Any
 import numpy as np
 
 from ..errors import ModelError
+from ..geometry import Region
+from ..run.transfer import on_host, to_device
+from .parts import Part
 from .precision import end_in_float32, upscaler_dtype
 from .prepared import prepared, purely_convolutional
 
@@ -29,7 +34,8 @@ class SpandrelModel:
         self.dtype = upscaler_dtype(descriptor, self.device, convolutional=convolutional)
         descriptor.to(device=self.device).eval()
         prepared(descriptor.model, self.device)  # kernels are fused in float32
-        if self.dtype == torch.bfloat16:  # by autocast: the picture itself is not rounded
+        self._autocast = self.dtype == torch.bfloat16 and self.device.type == "cpu"
+        if self._autocast:  # the picture itself is not rounded
             end_in_float32(descriptor)
         else:
             descriptor.to(dtype=self.dtype)
@@ -55,34 +61,114 @@ class SpandrelModel:
         return cls(path.stem, descriptor, device)
 
     def __call__(self, windows: np.ndarray) -> np.ndarray:
-        """uint8 (n, h, w, 3) to uint8 (n, h * scale, w * scale, 3).
+        """uint8 (n, h, w, 3) to uint8 (n, h * scale, w * scale, 3)."""
+        height, width = windows.shape[1] * self.scale, windows.shape[2] * self.scale
+        whole = Part(Region(0, 0, width, height), (width, height), (0, 0, width, height))
+        return np.stack(self.begin(windows, [whole] * len(windows))())
 
-        Half precision can overflow, which would be seen as black windows: from then on the model runs in float32.
+    def begin(self, windows: np.ndarray, parts: Sequence[Part | None]) -> Callable[[], list[np.ndarray | None]]:
+        """Starts the network on windows, uint8 (n, h, w, 3). The function that comes back waits for it and returns the
+        parts of its outputs, uint8 (h, w, 3).
+
+        Half precision can overflow, which would be seen as black or white windows: from then on the model runs in
+        float32.
         """
         import torch
 
+        dtype, downloads = self.dtype, _Downloads(parts, self.device)
         with torch.inference_mode():
-            output = self._run(windows)
-            if self.dtype != torch.float32 and not torch.isfinite(output).all():
-                self.dtype = torch.float32
-                self.descriptor.to(dtype=self.dtype)
-                output = self._run(windows)
-            levels = output.float().mul(255).round_().clamp_(0, 255).to(torch.uint8)
-            return levels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+            output, finite = self._run(windows)
+            levels = output.float().mul_(255).round_().clamp_(0, 255).to(torch.uint8)
+            for number, part in enumerate(parts):
+                if part is not None:
+                    downloads.start(number, self._part(part, levels[number]))
+            downloads.ends_with(finite)
 
-    def _run(self, windows: np.ndarray) -> Any:
-        """(n, 3, h * scale, w * scale), about 0 to 1."""
+        def finish() -> list[np.ndarray | None]:
+            if downloads.wait() or dtype == torch.float32:
+                return downloads.blocks
+            self._in_float32()
+            return self.begin(windows, parts)()
+
+        return finish
+
+    def _part(self, part: Part, levels: Any) -> Any:
+        """levels: uint8 (3, h, w)."""
         import torch
 
-        reduced = self.dtype == torch.bfloat16
-        dtype = torch.float32 if reduced else self.dtype
-        pixels = torch.from_numpy(np.array(windows)).to(self.device).permute(0, 3, 1, 2).to(dtype) / 255
-        with torch.autocast(self.device.type, torch.bfloat16) if reduced else nullcontext():
-            if self.descriptor.input_channels == 1:
-                output = torch.cat([self.descriptor(pixels[:, i : i + 1]) for i in range(3)], dim=1)
-            else:
-                output = self.descriptor(pixels)
-        return output.expand(-1, 3, -1, -1) if output.shape[1] == 1 else output[:, :3]
+        if self.device.type == "cpu":  # where Pillow is faster
+            return torch.from_numpy(np.array(part.of(levels.permute(1, 2, 0).contiguous().numpy())))
+        return part.on_device(levels)
+
+    def _in_float32(self) -> None:
+        import torch
+
+        self.dtype, self._autocast = torch.float32, False
+        self.descriptor.to(dtype=torch.float32)
+
+    def _run(self, windows: np.ndarray) -> tuple[Any, Any]:
+        """(n, 3, h * scale, w * scale), 0 to 1; and whether all that the network gave is finite."""
+        import torch
+
+        dtype = torch.float32 if self._autocast else self.dtype
+        # A picture's own order of bytes is what torch calls channels-last.
+        pixels = to_device(windows, self.device).permute(0, 3, 1, 2).to(dtype) / 255
+        finite: list[Any] = []
+
+        def look(network: Any, given: Any, output: Any) -> None:
+            """Spandrel makes 1 of infinity: this is what the network itself gave."""
+            raw = output if isinstance(output, torch.Tensor) else output[0]
+            finite.append(torch.isfinite(raw).all())
+
+        watched = self.descriptor.model.register_forward_hook(look)
+        try:
+            with torch.autocast(self.device.type, torch.bfloat16) if self._autocast else nullcontext():
+                if self.descriptor.input_channels == 1:
+                    output = torch.cat([self.descriptor(pixels[:, i : i + 1]) for i in range(3)], dim=1)
+                else:
+                    output = self.descriptor(pixels)
+        finally:
+            watched.remove()
+        output = output.expand(-1, 3, -1, -1) if output.shape[1] == 1 else output[:, :3]
+        return output, torch.stack([*finite, torch.isfinite(output).all()]).all()
+
+
+class _Downloads:
+    """Parts of a batch on their way from the device, into one piece of the processor's memory."""
+
+    def __init__(self, parts: Sequence[Part | None], device: Any):
+        import torch
+
+        self._device = device
+        sizes = [0 if part is None else part.place.area * 3 for part in parts]
+        ends = list(itertools.accumulate(sizes))
+        self._memory = on_host((ends[-1] + 1,), torch.uint8, device)  # the last byte says whether all went well
+        self._pieces = [
+            None if part is None else self._memory[end - size : end].view(part.shape)
+            for part, size, end in zip(parts, sizes, ends)
+        ]
+        self._done: Any = None
+
+    def start(self, number: int, block: Any) -> None:
+        self._pieces[number].copy_(block, non_blocking=self._device.type == "cuda")
+
+    def ends_with(self, good: Any) -> None:
+        """good: a tensor of one truth value, on the device."""
+        import torch
+
+        self._memory[-1:].copy_(good.view(1), non_blocking=self._device.type == "cuda")
+        if self._device.type == "cuda":
+            self._done = torch.cuda.Event()
+            self._done.record(torch.cuda.current_stream(self._device))
+
+    def wait(self) -> bool:
+        if self._done is not None:
+            self._done.synchronize()
+        return bool(self._memory[-1])
+
+    @property
+    def blocks(self) -> list[np.ndarray | None]:
+        return [None if piece is None else piece.numpy() for piece in self._pieces]
 
 
 def _descriptor(path: Path) -> Any:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Protocol
 
 import numpy as np
 from PIL import Image
 
-from ..compose.weights import to_uint8
 from ..errors import Stopped
-from ..geometry import Region, Tile, crop, plan_tiles
+from ..geometry import Tile, crop, plan_tiles
 from ..pictures.canvas import RELEASE_EVERY, copy_canvas, new_canvas, release
-from ..run.memory import give_back, out_of_memory
+from .parts import Part, part_of
+from .sparing import Finish, Sparing
 
 RESAMPLERS = {
     "None": Image.Resampling.LANCZOS,
@@ -29,9 +29,6 @@ WINDOW = 256
 OVERLAP = 16
 """Pixels around a window that the model sees and that are cut off again."""
 
-SMALLEST_WINDOW = 64
-"""Where memory runs out, windows are divided until they are no larger than this, without the overlap."""
-
 
 def known_name(name: str, names: Iterable[str]) -> str:
     """The name as it is written among `names`: exactly, else whatever its case; as it is where it is not among them."""
@@ -44,7 +41,11 @@ WHOLE_RESIZE = 2**24
 
 
 class Model(Protocol):
-    """A network that enlarges by a whole factor."""
+    """A network that enlarges by a whole factor.
+
+    One with a device of its own may have `begin(windows, parts)`: it starts the work and returns a function that waits
+    for it and returns the parts, uint8 (h, w, 3) each.
+    """
 
     scale: int
 
@@ -117,18 +118,12 @@ def upscale(
     sizes[-1] = (width, height)
     plans = [plan_tiles(w, h, window, window, overlap, align=8) for w, h in sizes[:-1]]
     total, done = sum(map(len, plans)), 0
-    model = _Sparing(model, batch)
+    sparing = Sparing(model, batch, OVERLAP)
     for plan, size in zip(plans, sizes[1:]):
         larger = new_canvas((size[1], size[0], 3))
-        for start in range(0, len(plan), batch):
-            if stop():
-                raise Stopped("stopped while upscaling")
-            tiles = plan[start : start + batch]
-            outputs = model(np.stack([crop(rgb, tile.window) for tile in tiles]))
-            for tile, output in zip(tiles, outputs):
-                _place(to_uint8(output), tile, model.scale, rgb.shape[1::-1], larger)
-            done += len(tiles)
-            if done % RELEASE_EVERY < len(tiles):
+        for count in _run(rgb, plan, sparing, larger, batch, stop):
+            done += count
+            if done % RELEASE_EVERY < count:
                 release(rgb)
                 release(larger)
             progress(done, total)
@@ -136,68 +131,38 @@ def upscale(
     return rgb
 
 
-@dataclass
-class _Sparing:
-    """A model that goes on with fewer windows at once, then with pieces of a window, when memory runs out."""
+def _run(
+    rgb: np.ndarray, plan: Sequence[Tile], model: Sparing, canvas: np.ndarray, batch: int, stop: Callable[[], bool]
+) -> Iterator[int]:
+    """The model over one picture, into the canvas; the number of windows done, after each batch.
 
-    model: Model
-    most: int
-    pieces: _Sparing | None = None
-    """What pieces of a window go through, where a whole one was too large."""
+    While a device works on a batch, the one before is downloaded, and a thread writes the one before that.
+    """
+    source, size = rgb.shape[1::-1], canvas.shape[1::-1]
 
-    @property
-    def scale(self) -> int:
-        return self.model.scale
+    def write(blocks: Sequence[np.ndarray], parts: Sequence[Part | None]) -> None:
+        for block, part in zip(blocks, parts):
+            if part is not None:
+                canvas[part.place.slices] = block
 
-    def __call__(self, windows: np.ndarray) -> np.ndarray:
-        if self.pieces is not None:
-            return np.stack([self._in_pieces(window, self.pieces) for window in windows])
-        try:
-            return np.concatenate([self.model(windows[i : i + self.most]) for i in range(0, len(windows), self.most)])
-        except Exception as error:
-            smallest = max(windows.shape[1:3]) <= SMALLEST_WINDOW + 2 * OVERLAP
-            if not out_of_memory(error) or (self.most == 1 and smallest):
-                raise
-        give_back()  # not before the error has let go of what the call held
-        if self.most > 1:
-            self.most = max(1, min(self.most, len(windows)) // 2)
-        else:
-            self.pieces = _Sparing(self.model, 1)
-        return self(windows)
-
-    def _in_pieces(self, window: np.ndarray, model: Model) -> np.ndarray:
-        height, width = window.shape[:2]
-        whole = np.empty((height * self.scale, width * self.scale, 3), np.uint8)
-        side = max(SMALLEST_WINDOW, -(-max(height, width) // 2))
-        for tile in plan_tiles(width, height, side, side, OVERLAP, align=8):
-            output = model(crop(window, tile.window)[None])[0]
-            _place(to_uint8(output), tile, self.scale, (width, height), whole)
-        return whole
-
-
-def _place(output: np.ndarray, tile: Tile, scale: int, source: tuple[int, int], canvas: np.ndarray) -> None:
-    """Writes the core of a window's output into the canvas, resized as a resize of the whole would have it."""
-    height, width = canvas.shape[:2]
-    across, down = width / source[0], height / source[1]  # canvas pixels per source pixel
-    block = Region.between(
-        round(tile.core.x * across),
-        round(tile.core.y * down),
-        round(tile.core.right * across),
-        round(tile.core.bottom * down),
-    )
-    if block.area == 0:
-        return
-    inside = tile.window.intersect(Region(0, 0, *source))  # a window may reach past the picture
-    output = output[: inside.height * scale, : inside.width * scale]
-    if (width, height) == (source[0] * scale, source[1] * scale):
-        place = block.shift(-tile.window.x * scale, -tile.window.y * scale)
-        canvas[block.slices] = output[place.slices]
-        return
-    box = (
-        max(0.0, (block.x / across - tile.window.x) * scale),
-        max(0.0, (block.y / down - tile.window.y) * scale),
-        min(float(output.shape[1]), (block.right / across - tile.window.x) * scale),
-        min(float(output.shape[0]), (block.bottom / down - tile.window.y) * scale),
-    )
-    resized = Image.fromarray(output).resize((block.width, block.height), Image.Resampling.LANCZOS, box=box)
-    canvas[block.slices] = np.asarray(resized)
+    running: tuple[Finish, list[Part | None]] | None = None
+    written: Future | None = None
+    with ThreadPoolExecutor(1, "usdu-write") as writer:
+        for start in [*range(0, len(plan), batch), None]:
+            coming = None
+            if start is not None:
+                if stop():
+                    raise Stopped("stopped while upscaling")
+                tiles = plan[start : start + batch]
+                parts = [part_of(tile, model.scale, source, size) for tile in tiles]
+                coming = model.begin(np.stack([crop(rgb, tile.window) for tile in tiles]), parts), parts
+            if running is not None:
+                finish, parts = running
+                blocks = finish()
+                if written is not None:
+                    written.result()
+                written = writer.submit(write, blocks, parts)
+                yield len(parts)
+            running = coming
+        if written is not None:
+            written.result()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from ..errors import OptionError
 from ..geometry import Tile
@@ -33,30 +35,37 @@ class TilePrompts:
 
         Raises OptionError for a line whose tile is not there.
         """
-        found: list[list[str]] = [[] for _ in plan]
         rows, columns = plan[-1].row + 1, plan[-1].column + 1
+        texts: dict[int, list[str]] = {}
         for number, line in enumerate(option.split("\n") if option else [], 1):
-            wanted, text = _read_line(number, line)
+            wanted, text = _read_line(number, line, rows, columns)
             if not text:
                 continue
-            chosen = [at for at, tile in enumerate(plan) if wanted(tile)]
+            chosen = range(max(wanted.start, 1), min(wanted.stop, len(plan) + 1))
             if not chosen:
-                raise OptionError(
-                    "tile_prompts", line[:60], f"tiles 1 to {len(plan)} (rows 1-{rows}, columns 1-{columns})"
-                )
-            for at in chosen:
-                found[at].append(text)
-        return cls(tuple(plan), tuple(", ".join(texts) for texts in found))
+                allowed = f"tiles 1 to {len(plan)} (rows 1-{rows}, columns 1-{columns})"
+                raise OptionError("tile_prompts", line[:60], allowed)
+            for one in chosen:
+                texts.setdefault(one, []).append(text)
+        if not texts:
+            return cls((), ())
+        return cls(tuple(plan), tuple(", ".join(texts.get(one, ())) for one in range(1, len(plan) + 1)))
 
     def of(self, tile: Tile) -> str:
         """The text for a tile of any pass: that of the redraw's tile its middle lies in."""
-        if not any(self.texts):
-            return ""
         x, y = tile.core.x + tile.core.width // 2, tile.core.y + tile.core.height // 2
-        for planned, text in zip(self.plan, self.texts):
-            if planned.core.x <= x < planned.core.right and planned.core.y <= y < planned.core.bottom:
-                return text
-        return ""
+        columns, rows = self._grid
+        column, row = bisect_right(columns, x) - 1, bisect_right(rows, y) - 1
+        at = row * (len(columns) - 1) + column
+        return self.texts[at] if 0 <= column < len(columns) - 1 and 0 <= row < len(rows) - 1 else ""
+
+    @cached_property
+    def _grid(self) -> tuple[list[int], list[int]]:
+        """Where columns and rows of cores begin, and where the last of them end."""
+        columns = [tile.core.x for tile in self.plan if tile.row == 0]
+        rows = [tile.core.y for tile in self.plan if tile.column == 0]
+        last = [self.plan[-1].core] if self.plan else []
+        return columns + [core.right for core in last], rows + [core.bottom for core in last]
 
 
 def joined(*parts: str) -> str:
@@ -64,12 +73,14 @@ def joined(*parts: str) -> str:
     return ", ".join(part for part in (part.strip().strip(",").strip() for part in parts) if part)
 
 
-def _read_line(number: int, line: str) -> tuple[Callable[[Tile], bool], str]:
-    found = _PLACE.fullmatch(line)
-    if not found:
-        return lambda tile: tile.index + 1 == number, line.strip()
-    first, mark, second, text = found.groups()
+def _read_line(number: int, line: str, rows: int, columns: int) -> tuple[range, str]:
+    """The numbers of the tiles that line `number` is for, from 1, and its text."""
+    place = _PLACE.fullmatch(line)
+    if not place:
+        return range(number, number + 1), line.strip()
+    first, mark, second, text = place.groups()
     a, b = int(first), int(second or first)
     if mark == ",":
-        return lambda tile: (tile.row + 1, tile.column + 1) == (a, b), text.strip()
-    return lambda tile: a <= tile.index + 1 <= b, text.strip()
+        at = (a - 1) * columns + b if 1 <= a <= rows and 1 <= b <= columns else 0
+        return range(at, at + 1), text.strip()
+    return range(a, b + 1), text.strip()

@@ -33,9 +33,8 @@ from .fused_call import FusedCall, cannot_fuse
 from .infotext import described
 from .progress_bar import Jobs, interrupted_or_skipped, leaves_upscaling, say, state_kept, stop_requested
 from .prompts import Prompts
-from .session import SESSION
 from .tile_call import forget_pictures, own_method, tile_processing
-from .upscaler_files import UPSCALERS, upscaler_names
+from .upscaler_files import SESSION, UPSCALERS, upscaler_names
 
 _SHOWN_EVERY = 0.5  # seconds between two previews of the canvas; making one takes 5 ms
 

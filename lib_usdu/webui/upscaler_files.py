@@ -18,9 +18,9 @@ from ..embedded import DEFAULT_UPSCALER
 from ..enlarge.upscalers import EMBEDDED_UPSCALER, Source, Upscalers
 from ..enlarge.windows import resize
 from ..errors import ModelError, Stopped
+from ..session import Session
 from .environment import reports_heard, shared
 from .progress_bar import leaves_upscaling
-from .session import SESSION
 
 
 def upscaler_names() -> list[str]:
@@ -45,6 +45,8 @@ def _file(upscaler: Any) -> Path:
     return Path(str(getattr(upscaler, "local_data_path", None) or upscaler.data_path or ""))
 
 
+SESSION = Session()
+"""What the webui's process keeps between runs: the webui makes a `p` anew for each request."""
 UPSCALERS = Upscalers(upscaler_names, _source, SESSION)
 
 

@@ -20,7 +20,7 @@ from lib_usdu.geometry import Region
 from lib_usdu.options import OWN_ARGUMENTS, VERSION_MARKER, Options
 from lib_usdu.webui import script as webui
 from lib_usdu.webui.panel_host import PanelHost
-from lib_usdu.webui.session import SESSION
+from lib_usdu.webui.upscaler_files import SESSION
 
 ROOT = Path(__file__).parents[2]
 LEGACY = [None, 64, 0, 8, 16, 64, 0.35, 16, 0, True, 0, False, 8, 0, 2, 2048, 2048, 2]
