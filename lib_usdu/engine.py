@@ -122,12 +122,12 @@ def _refined(
 ) -> tuple[np.ndarray, np.ndarray | None, bool]:
     """The canvas after all passes, before the seams were fixed, and whether every tile was done."""
     canvas, redrawn = upscaled, None
-    for number, work in enumerate(passes):
+    for work in passes:
         if work.name != "redraw" and redrawn is None:
             redrawn = canvas
         with stats.stage(work.name):
             run = run_fused if work.context == FUSED else run_pass
-            canvas, finished = run(work, number, canvas, plan, guard, stats)
+            canvas, finished = run(work, canvas, plan, guard, stats)
         canvas = _masked(plan, canvas, upscaled)
         if not finished:
             return canvas, redrawn, False

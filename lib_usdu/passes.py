@@ -15,7 +15,9 @@ BLUR_REACH = 2.5
 
 @dataclass(frozen=True)
 class Pass:
-    """Tiles to refine one way, all windows of one size. reach: how far past its core a tile is seen, (x, y) in px."""
+    """Tiles to refine one way, all windows of one size. reach: how far past its core a tile is seen, (x, y) in px.
+    number: of the pass in its run, whatever passes are left out; its noise goes by it, so that a second pass does not
+    add the same noise again."""
 
     name: str
     tiles: tuple[Tile, ...]
@@ -24,6 +26,7 @@ class Pass:
     blend: Blend
     reach: Reach
     canvas: Canvas
+    number: int = 0
 
     def only(self, tiles: tuple[Tile, ...]) -> Pass:
         """With some of its tiles. A minimum-error cut needs the whole grid: fewer tiles are feathered."""
@@ -38,7 +41,7 @@ def plan_passes(options: Options, canvas: Canvas, align: int) -> tuple[Pass, ...
     if options.redraw_mode != "none":
         passes.append(_redraw(options, canvas, align))
     passes += _seams_fix(options, canvas, align)
-    return tuple(work for work in passes if work.tiles)
+    return tuple(replace(work, number=number) for number, work in enumerate(work for work in passes if work.tiles))
 
 
 def _redraw(options: Options, canvas: Canvas, align: int) -> Pass:

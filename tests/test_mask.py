@@ -44,6 +44,17 @@ def test_inside_as_without_a_mask_and_outside_as_upscaled(photo, name, box, data
         assert np.array_equal(ours.image, through(mask, whole.image, picture))
 
 
+def test_what_is_left_out_changes_no_other_tiles_noise(photo):
+    """The noise of a pass goes by its number, also where the mask leaves the pass before it out."""
+    options = OPTIONS.with_(redraw_mode="none", seams_fix_type="band", seams_fix_width=16)
+    mask = np.zeros((256, 256), np.uint8)
+    mask[64:66, 20:40] = 255  # on a seam that runs across, far from those that run down
+    refiner = NoisyRefiner()
+    upscale(photo[:256, :256], options, LocalHost(refiner), mask=mask)
+    (batch,) = refiner.batches
+    assert [tile.core.x for tile in batch.tiles] == [0] and batch.noises[0].seed == options.seed + 1
+
+
 def test_the_ends(photo):
     picture = photo[:200, :280]
     whole, tiles = run(picture)

@@ -28,17 +28,15 @@ from .guard import Guard
 from .stats import Stats
 
 
-def run_pass(
-    work: Pass, number: int, base: np.ndarray, plan: Plan, guard: Guard, stats: Stats
-) -> tuple[np.ndarray, bool]:
+def run_pass(work: Pass, base: np.ndarray, plan: Plan, guard: Guard, stats: Stats) -> tuple[np.ndarray, bool]:
     """One pass over a picture: the new picture, and whether every tile was done.
 
-    number: of the pass in its run. base: uint8 (h, w, 3), not changed. Where the model has a device of its own and no
+    base: uint8 (h, w, 3), not changed. Where the model has a device of its own and no
     tile waits for another, a thread composes the batch before and cuts the next one out while the device works.
     """
     if not work.tiles:
         return base, True
-    options, host = plan.options, guard.host
+    options, host, seed = plan.options, guard.host, plan.options.seed
     guard.faults.stage = work.name
     size = guard.batch_size(work)
     groups = grouped(work, size.limits)
@@ -48,8 +46,7 @@ def run_pass(
 
     def cut_out(tiles: list[Tile]) -> Batch:
         noises = tuple(
-            # The pass's number: a second pass must not add the same noise again.
-            tile_noise(options.seed, options.noise, tile.window, tile.index, work.canvas, host.latent_scale, number)
+            tile_noise(seed, options.noise, tile.window, tile.index, work.canvas, host.latent_scale, work.number)
             for tile in tiles
         )
         texts = tuple(plan.prompts.of(tile) for tile in tiles)
@@ -143,15 +140,13 @@ def _composer(work: Pass, base: np.ndarray, out: np.ndarray) -> Cut | Feather:
     return Feather(work.canvas, base, out, work.tiles, work.reach)
 
 
-def run_fused(
-    work: Pass, number: int, base: np.ndarray, plan: Plan, guard: Guard, stats: Stats
-) -> tuple[np.ndarray, bool]:
+def run_fused(work: Pass, base: np.ndarray, plan: Plan, guard: Guard, stats: Stats) -> tuple[np.ndarray, bool]:
     """As `run_pass`, for the mode in which all windows take each sampler step together."""
     options, host = plan.options, guard.host
     groups = grouped(work, guard.batch_size(work).limits)
     out, canvas = copy_canvas(base), work.canvas
     compose = _composer(work, base, out)
-    noise = tile_noise(options.seed, "canvas", canvas.region, 0, canvas, host.latent_scale, number)
+    noise = tile_noise(options.seed, "canvas", canvas.region, 0, canvas, host.latent_scale, work.number)
     # Half as far as pixels are mixed: towards its rim a window knows less, and the steps even out what is left.
     reach = work.reach[0] // 2, work.reach[1] // 2
     windows = (Batch(tuple(tiles), _crops(base, tiles, work), (noise,), work.denoise, canvas) for tiles in groups)
