@@ -20,7 +20,7 @@ from PIL import Image
 
 from lib_usdu.embedded import DEFAULT_UPSCALER
 from lib_usdu.enlarge.spandrel_model import SpandrelModel
-from lib_usdu.enlarge.windows import upscale
+from lib_usdu.enlarge.windows import run_network
 
 TILE, OVERLAP = 192, 8  # the webui's ESRGAN_tile, ESRGAN_tile_overlap
 
@@ -117,8 +117,8 @@ def measure(ours: SpandrelModel, theirs: Any, side: int, repeats: int) -> dict:
     single.descriptor.to(dtype=torch.float32)
     single.dtype = torch.float32
     runs = {
-        "ours": lambda: upscale(rgb, ours, size, size),
-        "ours in float32": lambda: upscale(rgb, single, size, size),
+        "ours": lambda: run_network(rgb, ours, size, size),
+        "ours in float32": lambda: run_network(rgb, single, size, size),
         "webui": lambda: webui_loop(theirs, image, ours.scale),
     }
     if ours.dtype == torch.float32 or ours.device.type != "cpu":

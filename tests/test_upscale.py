@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from lib_usdu.embedded import DEFAULT_UPSCALER
 from lib_usdu.enlarge.spandrel_model import SpandrelModel
-from lib_usdu.enlarge.windows import resize, upscale
+from lib_usdu.enlarge.windows import resize, run_network
 from lib_usdu.errors import ModelError, Stopped
 
 
@@ -29,7 +29,7 @@ def test_windows_give_what_the_whole_gives(width, height, factor, scale, batch):
     y, x = np.mgrid[0:height, 0:width]
     rgb = np.stack([100 + 50 * np.sin(x / 9), 120 + 40 * np.cos(y / 7), 90 + (x + y) % 40], axis=2).astype(np.uint8)
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    got = upscale(rgb, Repeat(factor), *size, window=64, batch=batch)
+    got = run_network(rgb, Repeat(factor), *size, window=64, batch=batch)
     whole = rgb
     while factor > 1 and (whole.shape[1] < size[0] or whole.shape[0] < size[1]):
         whole = Repeat(factor)(whole[None])[0]
@@ -42,16 +42,16 @@ def test_windows_give_what_the_whole_gives(width, height, factor, scale, batch):
 )
 def test_only_as_many_runs_as_the_size_needs(factor, scale, runs, monkeypatch):
     model = Repeat(factor)
-    upscale(np.zeros((40, 40, 3), np.uint8), model, 40 * scale, 40 * scale, window=4096)
+    run_network(np.zeros((40, 40, 3), np.uint8), model, 40 * scale, 40 * scale, window=4096)
     assert model.windows == runs
 
 
 def test_progress_and_stop():
     told = []
-    upscale(np.zeros((130, 130, 3), np.uint8), Repeat(2), 260, 260, window=64, progress=lambda *p: told.append(p))
+    run_network(np.zeros((130, 130, 3), np.uint8), Repeat(2), 260, 260, window=64, progress=lambda *p: told.append(p))
     assert told[-1] == (9, 9) and len(told) == 9
     with pytest.raises(Stopped):
-        upscale(np.zeros((130, 130, 3), np.uint8), Repeat(2), 260, 260, window=64, stop=lambda: True)
+        run_network(np.zeros((130, 130, 3), np.uint8), Repeat(2), 260, 260, window=64, stop=lambda: True)
 
 
 def test_the_embedded_model_has_no_seams_between_windows(photo):
@@ -59,9 +59,9 @@ def test_the_embedded_model_has_no_seams_between_windows(photo):
     assert model.scale == 4
     rgb = photo[100:228, 150:278]
     whole = model(rgb[None])[0]
-    windows = upscale(rgb, model, 512, 512, window=48, overlap=16)
+    windows = run_network(rgb, model, 512, 512, window=48, overlap=16)
     assert np.abs(whole.astype(int) - windows).max() <= 1
-    half = upscale(rgb, model, 256, 256, window=48)
+    half = run_network(rgb, model, 256, 256, window=48)
     assert np.abs(half.astype(int) - resize(whole, 256, 256)).max() <= 2
 
 
@@ -86,20 +86,20 @@ class Small(Repeat):
 def test_where_memory_runs_out_fewer_windows_then_pieces_give_the_same(photo, most, refused):
     rgb = photo[:300, :260]
     model = Small(2, most)
-    got = upscale(rgb, model, 520, 600, window=64, batch=5)
-    assert np.array_equal(got, upscale(rgb, Repeat(2), 520, 600, window=64)) and model.refused == refused
+    got = run_network(rgb, model, 520, 600, window=64, batch=5)
+    assert np.array_equal(got, run_network(rgb, Repeat(2), 520, 600, window=64)) and model.refused == refused
 
 
 def test_windows_are_divided_as_often_as_it_takes(photo):
     model = Small(4, 100 * 100)
-    got = upscale(photo[:300, :300], model, 1200, 1200, window=256, batch=2)
-    assert np.array_equal(got, upscale(photo[:300, :300], Repeat(4), 1200, 1200))
+    got = run_network(photo[:300, :300], model, 1200, 1200, window=256, batch=2)
+    assert np.array_equal(got, run_network(photo[:300, :300], Repeat(4), 1200, 1200))
     assert model.refused == 3  # two windows, one of 184 px, a piece of 128 px
 
 
 def test_the_smallest_piece_that_does_not_fit_is_an_error(photo):
     with pytest.raises(RuntimeError, match="out of memory"):
-        upscale(photo, Small(2, 1000), 1024, 1024)
+        run_network(photo, Small(2, 1000), 1024, 1024)
 
 
 def test_other_errors_are_not_tried_again(photo):
@@ -110,7 +110,7 @@ def test_other_errors_are_not_tried_again(photo):
 
     model = Broken(2)
     with pytest.raises(RuntimeError, match="no kernel"):
-        upscale(photo, model, 1024, 1024, batch=4)
+        run_network(photo, model, 1024, 1024, batch=4)
     assert model.windows == 1
 
 

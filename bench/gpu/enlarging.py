@@ -11,7 +11,7 @@ from PIL import Image
 
 from bench.upscaling import webui_loop
 from lib_usdu.enlarge.spandrel_model import SpandrelModel
-from lib_usdu.enlarge.windows import OVERLAP, WINDOW, upscale
+from lib_usdu.enlarge.windows import OVERLAP, WINDOW, run_network
 from lib_usdu.run.memory import upscaler_windows
 
 from .card import GIB
@@ -46,20 +46,20 @@ def _one(setting: Setting, name: str, descriptor: Any, side: int) -> None:
         return area / 1e6 / card.seconds(call, 2)
 
     row: dict[str, Any] = {"upscaler": name, "format": str(ours.dtype).removeprefix("torch."), "windows at once": batch}
-    whole = upscale(rgb, ours, size, size, batch=batch)
+    whole = run_network(rgb, ours, size, size, batch=batch)
     with card.peak() as peak:
-        upscale(rgb, ours, size, size, batch=batch)
-    row["ours MP/s"] = rate(lambda: upscale(rgb, ours, size, size, batch=batch))
-    row["to half of x4"] = rate(lambda: upscale(rgb, ours, size // 2, size // 2, batch=batch), size * size / 4)
+        run_network(rgb, ours, size, size, batch=batch)
+    row["ours MP/s"] = rate(lambda: run_network(rgb, ours, size, size, batch=batch))
+    row["to half of x4"] = rate(lambda: run_network(rgb, ours, size // 2, size // 2, batch=batch), size * size / 4)
     for other in (1, 4, 16):
         if other != batch and not setting.tiny:
-            row[f"{other} at once"] = rate(lambda other=other: upscale(rgb, ours, size, size, batch=other))
+            row[f"{other} at once"] = rate(lambda other=other: run_network(rgb, ours, size, size, batch=other))
     loops = _loops(setting, descriptor, rgb, size)
     row |= loops
     alone = _alone(setting, ours, batch, window)
     row |= alone
     row |= {"GiB": peak.over_before, "bytes a pixel": peak.over_before * GIB / batch / window**2}
-    exact = psnr(upscale(rgb, single, size, size, batch=batch), whole)
+    exact = psnr(run_network(rgb, single, size, size, batch=batch), whole)
     row["dB to float32"] = exact
     report.row("Upscalers", row)
     report.check(f"{name}: as in float32", exact > 50, f"{exact:.1f} dB")
@@ -69,7 +69,7 @@ def _one(setting: Setting, name: str, descriptor: Any, side: int) -> None:
     report.check(f"{name}: most of the time is the network's", setting.tiny or share > 0.6, f"{share:.0%}")
     if card.is_cuda and name == "RRDB of 6 blocks":
         with card.of_size(card.allocated / GIB + 1.5):
-            short = upscale(rgb, ours, size, size, batch=16)
+            short = run_network(rgb, ours, size, size, batch=16)
         report.check(f"{name}: 16 windows at once in 1.5 GiB", psnr(short, whole) > 45, f"{psnr(short, whole):.1f} dB")
 
 
@@ -120,7 +120,7 @@ def _overflowing(setting: Setting, descriptor: Any) -> None:
 
     hot.descriptor.model.forward = overflowing
     rgb = setting.picture(128, 128)
-    output, right = upscale(rgb, hot, 512, 512), upscale(rgb, single, 512, 512)
+    output, right = run_network(rgb, hot, 512, 512), run_network(rgb, single, 512, 512)
     good = hot.dtype == torch.float32 and psnr(output, right) > 45
     said = f"{hot.dtype}, {psnr(output, right):.1f} dB"
     setting.report.check("an upscaler that overflows goes on in float32", good, said)

@@ -16,7 +16,7 @@ MARGIN = 32
 
 
 def resize_wrapped(rgb: np.ndarray, width: int, height: int, resampler: int = Image.Resampling.LANCZOS) -> np.ndarray:
-    """`upscale.resize` of an endless repetition of the picture, cut to one period."""
+    """`resize` of an endless repetition of the picture, cut to one period."""
     if rgb.shape[1::-1] == (width, height) or resampler == Image.Resampling.NEAREST:
         return resize(rgb, width, height, resampler)  # which looks at no neighbour
     # Lanczos, the widest, reaches 3 px of the coarser of the two pictures.

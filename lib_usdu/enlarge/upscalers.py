@@ -14,7 +14,7 @@ from ..run.memory import give_back, short, upscaler_windows
 from ..session import Session
 from .resize_mode import STRETCH, Enlarge, fit
 from .spandrel_model import MODEL_FILES, SpandrelModel
-from .windows import OVERLAP, RESAMPLERS, WINDOW, known_name, resize, upscale
+from .windows import OVERLAP, RESAMPLERS, WINDOW, known_name, resize, run_network
 
 EMBEDDED_UPSCALER = "SPAN x4"
 """The name of the upscaler that comes with the extension."""
@@ -119,7 +119,7 @@ class Upscalers:
                 reason = str(error)
             else:
                 windows = upscaler_windows(model.device, WINDOW + 2 * OVERLAP)
-                return lambda rgb, width, height: upscale(
+                return lambda rgb, width, height: run_network(
                     rgb, model, width, height, batch=windows, progress=progress, stop=stop
                 )
         return lambda rgb, width, height: source.by_host(rgb, width, height, reason)

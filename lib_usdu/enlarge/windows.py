@@ -89,7 +89,7 @@ def _resize_in_bands(rgb: np.ndarray, width: int, height: int, resampler: int) -
     return canvas
 
 
-def upscale(
+def run_network(
     rgb: np.ndarray,
     model: Model,
     width: int,
