@@ -209,6 +209,10 @@ class Host:
         """Takes a slower way that needs less memory from here on; False where there is none (left)."""
         return False
 
+    def remarks(self) -> Sequence[str]:
+        """What the host has changed by itself to be able to go on, a line each, for the person to know."""
+        return ()
+
     def more_precise(self) -> AbstractContextManager[None]:
         """A context in which `refine` calculates more precisely, where it can."""
         return nullcontext()

@@ -25,6 +25,7 @@ import numpy as np
 from .. import __version__
 from ..host import Batch
 from ..options import Options
+from ..run.broken import what_is_broken
 from . import entries
 from .digest import Unhashable, digest
 
@@ -82,7 +83,7 @@ class Journal:
             started = time.perf_counter()
             for i, result in zip(missing, new):
                 results[i] = result
-                if result.dtype.kind in "ui" or np.isfinite(result).all():
+                if not what_is_broken(result, batch.images[i]):
                     self._keep(keys[i], result)
             self.seconds += time.perf_counter() - started
             return new if len(missing) == len(results) else np.stack(results)

@@ -35,6 +35,7 @@ class Guard:
         refine = self._measured if self.journal is None else self.journal.remembering(self._measured)
         self.faults = Faults(refine, host, plan.tiles, self._ran_out)
         self._sizes: dict[tuple[int, int], BatchSize] = {}
+        self._said = set(host.remarks())  # of an earlier picture
 
     def refine(self, batch: Batch) -> np.ndarray:
         """As `Host.refine`, but of the size asked for, whatever the host does; a tile that fails is as it was."""
@@ -126,4 +127,5 @@ class Guard:
                 notes.append(f"resumed: {self.journal.resumed} tiles were there from an earlier run")
             if self.journal.note:
                 notes.append(self.journal.note)
-        return (*notes, *self.faults.notes)
+        news = (remark for remark in self.host.remarks() if remark not in self._said)
+        return (*notes, *self.faults.notes, *news)

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import ModelError, NotANumber, OptionError, Skipped, Stopped
 from ..host import Batch, Host
+from .broken import what_is_broken
 from .memory import give_back, out_of_memory
 
 FAILURES_AT_THE_START = 3
@@ -64,10 +65,12 @@ class Faults:
             return self._with_less_memory(batch, problem)
         return np.concatenate([self._again(batch.part([i]), problem) for i in range(len(batch.tiles))])
 
-    def _call(self, batch: Batch) -> tuple[np.ndarray, BaseException | None]:
-        """The windows, or what went wrong; by then what the failed call held is free."""
+    def _call(self, batch: Batch, *, precisely: bool = False) -> tuple[np.ndarray, BaseException | None]:
+        """The windows, or what went wrong; by then what the failed call held is free. To become more precise takes
+        memory too."""
         try:
-            found = self._refine(batch)
+            with self._host.more_precise() if precisely else nullcontext():
+                found = self._refine(batch)
             if found.shape != batch.images.shape:
                 raise ModelError(f"the model returned {found.shape} for windows of {batch.images.shape}")
             return found, None
@@ -81,28 +84,40 @@ class Faults:
 
     def _mended(self, batch: Batch, found: np.ndarray) -> np.ndarray:
         """`found` with every tile of broken numbers done again."""
-        broken = [] if found.dtype.kind in "ui" else [i for i, one in enumerate(found) if not np.isfinite(one).all()]
+        broken = {i: said for i, one in enumerate(found) if (said := what_is_broken(one, batch.images[i]))}
         self._succeeded += len(found) - len(broken)
         self._in_a_row = 0 if len(broken) < len(found) else self._in_a_row
         if broken:
             found = found.copy()
-        for i in broken:
-            found[i] = self._again(batch.part([i]), NotANumber("the model's result holds NaN or infinite values"))[0]
+        for i, said in broken.items():
+            found[i] = self._again(batch.part([i]), NotANumber(said))[0]
         return found
 
     def _again(self, alone: Batch, problem: BaseException) -> np.ndarray:
         """One tile, once more."""
-        with self._host.more_precise() if isinstance(problem, NotANumber) else nullcontext():
-            found, problem = self._call(alone)
-        if problem is None and not np.isfinite(found).all():
-            problem = NotANumber("the model's result holds NaN or infinite values")
-        if problem is None:
+        precisely = isinstance(problem, NotANumber)
+        found, again = self._call(alone, precisely=precisely)
+        said = what_is_broken(found[0], alone.images[0]) if again is None else ""
+        if said:
+            again = NotANumber(said)
+        if again is None:
             self._succeeded += 1
             self._in_a_row = 0
             return found
-        if out_of_memory(problem):
-            return self._with_less_memory(alone, problem)
-        return self._give_up(alone, problem)
+        if precisely and out_of_memory(again):
+            give_back()
+            if self._saved_memory():
+                return self._again(alone, problem)
+            return self._give_up(alone, NotANumber(f"{problem}, and single precision does not fit the memory"))
+        if out_of_memory(again):
+            return self._with_less_memory(alone, again)
+        return self._give_up(alone, again)
+
+    def _saved_memory(self) -> bool:
+        if not self._host.save_memory():
+            return False
+        self.notes["out of memory: the model works in a way that takes less of it from here on"] = None
+        return True
 
     def _with_less_memory(self, batch: Batch, problem: BaseException) -> np.ndarray:
         give_back()
@@ -113,8 +128,7 @@ class Faults:
             self._ran_out((height, width), half)
             self.notes[f"out of memory: {half} tiles of {width}x{height} at once from here on"] = None
             return self.refine(batch)
-        if self._host.save_memory():
-            self.notes["out of memory: the autoencoder works in pieces from here on"] = None
+        if self._saved_memory():
             return self._attempt(batch)
         found, again = self._call(batch)  # something else may have had the memory
         if again is None:

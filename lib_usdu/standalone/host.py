@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,6 +57,9 @@ class Refiner:
     def save_memory(self) -> bool:
         return False
 
+    def remarks(self) -> Sequence[str]:
+        return ()
+
     def more_precise(self) -> AbstractContextManager[None]:
         return nullcontext()
 
@@ -97,6 +100,7 @@ class LocalHost(Host):
         self.default_tile, self.works_apart = refiner.default_tile, refiner.works_apart
         self.batch_limits, self.infotext, self.identity = refiner.batch_limits, refiner.infotext, refiner.identity
         self.save_memory, self.more_precise = refiner.save_memory, refiner.more_precise
+        self.remarks = refiner.remarks
         self.pictures_at_once = refiner.pictures_at_once
         also = f", or the path of a {' '.join(MODEL_FILES)} file"
         self._upscalers = Upscalers(self.upscalers, self._source, self.session, also=also)

@@ -151,6 +151,9 @@ class DiffusersRefiner(Refiner):
         """The autoencoder in pieces, then in smaller ones."""
         return self.autoencoder.small_pieces()
 
+    def remarks(self) -> tuple[str, ...]:
+        return tuple(self.autoencoder.remarks)
+
     @contextmanager
     def more_precise(self) -> Iterator[None]:
         """In single precision, where the model is in half."""

@@ -9,7 +9,7 @@ from hosts import NoisyRefiner
 
 from lib_usdu.errors import Stopped
 
-KINDS = ("raises", "nan", "infinite", "wrong size", "too few images", "out of memory", "memory error")
+KINDS = ("raises", "nan", "infinite", "black", "wrong size", "too few images", "out of memory", "memory error")
 
 
 class Killed(BaseException):
@@ -41,6 +41,9 @@ class FaultyRefiner(NoisyRefiner):
         match self.kind:
             case "nan" | "infinite":
                 found[hit, 3, 5, 1] = np.nan if self.kind == "nan" else np.inf
+                return found
+            case "black":
+                found[hit] = 0
                 return found
             case "wrong size":
                 return found[:, :-8]

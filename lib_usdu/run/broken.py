@@ -1,0 +1,26 @@
+"""Tells a tile whose numbers broke down from a picture."""
+
+from __future__ import annotations
+
+import numpy as np
+
+FLAT = 8
+"""A window whose levels lie no further apart is flat itself: near-white paper may well become white."""
+
+
+def what_is_broken(result: np.ndarray, window: np.ndarray) -> str:
+    """Why a tile is no picture: not all of it is finite, or it is of one colour while its window is not; "" for one.
+
+    result: (h, w, 3) of any number type. window: uint8 (h, w, 3), what the model was given.
+
+    A webui turns NaN into black before we see it: AUTOMATIC1111's test fires only where all values are NaN and only
+    without --disable-nan-check, and Forge has emptied it.
+    """
+    if result.dtype.kind not in "ui" and not np.isfinite(result).all():
+        return "the model's result holds NaN or infinite values"
+    colour = result[0, 0]
+    if (result[::16, ::16] != colour).any() or (result != colour).any():
+        return ""
+    if (np.ptp(window, axis=(0, 1)) <= FLAT).all():
+        return ""
+    return "the model's result is one flat colour, as where its values were NaN"
