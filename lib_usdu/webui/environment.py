@@ -8,13 +8,16 @@ from here. File:line references are to AUTOMATIC1111 v1.10.1.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import torch
 from modules import devices, errors, images, processing, shared
+from PIL import Image
+
+from ..errors import OptionError
 
 __all__ = ["devices", "errors", "images", "processing", "shared"]
 
@@ -68,17 +71,116 @@ def model_files() -> dict[str, Any]:
     return files
 
 
-def reload_models(overrides: Mapping[str, Any]) -> None:
-    """Loads the checkpoint and the VAE that the settings now name, where `overrides` holds such a setting."""
-    if "sd_model_checkpoint" in overrides:
+def check_settings(values: Mapping[str, Any]) -> None:
+    """Raises OptionError for settings, checkpoints and VAEs that this host does not know, and values of a wrong kind.
+
+    The host passes over an unknown checkpoint (processing.py:829) and takes the first of its list in other places.
+    """
+    for name, value in values.items():
+        label = shared.opts.data_labels.get(name)
+        if label is None:
+            raise OptionError("override_settings", name, "settings this webui knows")
+        same_type = getattr(shared.opts, "same_type", lambda default, value: True)
+        if not same_type(label.default, value):
+            raise OptionError(f"override_settings {name}", value, f"a value like {label.default!r}")
+        known = _known_models(name)
+        if known is not None and value is not None and not known(_plain(value)):
+            raise OptionError(f"override_settings {name}", value, "names in this webui's list")
+
+
+def _known_models(setting: str) -> Callable[[Any], bool] | None:
+    """Whether a value of this setting is one of the host's models; None for other settings, and other hosts."""
+    with suppress(ImportError, AttributeError):
+        if setting == "sd_model_checkpoint":
+            from modules import sd_models
+
+            return sd_models.checkpoint_aliases.__contains__
+        if setting == "sd_vae":
+            from modules import sd_vae
+
+            return {"Automatic", "auto", "None", *sd_vae.vae_dict}.__contains__
+    return None
+
+
+def apply_settings(values: Mapping[str, Any]) -> None:
+    """Sets settings for the run, and loads the checkpoint and the VAE where they are among them."""
+    set_config = None
+    with suppress(ImportError, AttributeError):  # Forge's own way for checkpoints and memory (sysinfo.py:218)
+        from modules import sysinfo
+
+        set_config = sysinfo.set_config
+    for name, value in values.items():
+        try:
+            if set_config is not None:
+                set_config({name: _plain(value)}, is_api=True, run_callbacks=False, save_config=False)
+            else:
+                shared.opts.set(name, _plain(value), is_api=True, run_callbacks=False)
+        except (KeyError, AssertionError) as error:  # --freeze-settings
+            raise OptionError("override_settings", name, str(error) or "settings this webui knows") from None
+    if set_config is not None:
+        return
+    if "sd_model_checkpoint" in values:
         from modules import sd_models
 
         getattr(sd_models, "reload_model_weights", lambda: None)()
-    if "sd_vae" in overrides:
+    if "sd_vae" in values:
         with suppress(ImportError):
             from modules import sd_vae
 
             getattr(sd_vae, "reload_vae_weights", lambda: None)()
+
+
+def _plain(value: Any) -> Any:
+    """The Batch tab hands over a checkpoint's description instead of its title (img2img.py:112)."""
+    return value if isinstance(value, str) else getattr(value, "title", value)
+
+
+# Sections of the settings page (shared_options.py). None: settings without one.
+_PICTURE_SECTIONS = {"sd", "sdxl", "sd3", "vae", "img2img", "optimizations", "compatibility", "sampler-params", None}
+_OTHER_SECTIONS = {
+    "saving-images", "saving-paths", "saving-to-dirs", "system", "profiler", "API", "training", "ui_prompt_editing",
+    "ui_gallery", "ui_alternatives", "ui", "infotext", "callbacks",
+}  # fmt: skip
+_OF_THE_CHECKPOINT = {"sd_model_checkpoint", "sd_checkpoint_hash"}  # written by the host when it loads one
+
+
+def picture_settings() -> list[str]:
+    """Names of the host's settings that change what a model draws; the checkpoint's own name is left out."""
+    return [name for name, section in _sections().items() if section in _PICTURE_SECTIONS]
+
+
+def settings_of_identity(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the settings that may change a picture, extensions' settings among them."""
+    sections = _sections()
+    return {
+        name: value
+        for name, value in values.items()
+        if name not in _OF_THE_CHECKPOINT and sections.get(name) not in _OTHER_SECTIONS
+    }
+
+
+def _sections() -> dict[str, str | None]:
+    labels = shared.opts.data_labels.items()
+    return {name: (label.section or (None,))[0] for name, label in labels if name not in _OF_THE_CHECKPOINT}
+
+
+def model_in_use() -> dict[str, str]:
+    """What is loaded or chosen to be loaded next, by kind; to notice that another client has changed it."""
+    used = {}
+    with suppress(Exception):
+        info = shared.sd_model.sd_checkpoint_info
+        used["checkpoint"] = str(getattr(info, "filename", None) or info.name)
+    with suppress(Exception):
+        from modules import sd_vae
+
+        used["VAE"] = str(sd_vae.loaded_vae_file)
+    with suppress(Exception):  # Forge loads by these at the next call (sd_models.py:473)
+        from modules import sd_models
+
+        chosen = sd_models.model_data.forge_loading_parameters
+        names = {name: getattr(value, "filename", value) for name, value in chosen.items()}
+        used["choice of models"] = str(names)
+    return used
 
 
 def needs_cross_attention_only() -> bool:
@@ -131,6 +233,13 @@ def interrogators() -> list[str]:
         deepbooru()
         names.append("deepbooru")
     return names
+
+
+def words_for(picture: Image.Image, interrogator: str) -> str:
+    """What the interrogator, "clip" or "deepbooru", sees in the picture; "" where its model cannot be had."""
+    with suppress(Exception):
+        return shared.interrogator.interrogate(picture) if interrogator == "clip" else deepbooru().tag(picture)
+    return ""
 
 
 def refresh_upscalers() -> None:

@@ -11,22 +11,28 @@ from ..engine import Result
 from ..enlarge.resize_mode import Enlarge, fit_plane
 from ..options import Options
 from ..pictures.compare import side_by_side
-from .environment import images, shared
+from ..pictures.modes import Pixels
+from .environment import errors, images, shared
 
 
 def pictures(
-    result: Result, infotext: str | None, alpha: np.ndarray | None, resize_mode: int, enlarge: Enlarge
+    result: Result, infotext: str | None, source: Pixels, resize_mode: int, enlarge: Enlarge
 ) -> tuple[Image.Image, Image.Image | None]:
     """The final picture, and the one before the seams were fixed where there is one.
 
-    infotext: goes into them, where the person wants that. alpha: uint8 (h, w), of the source; enlarged as it was.
+    infotext: goes into them, where the person wants that. source: what was enlarged; its alpha is enlarged alike, and
+    a grey one has a grey result.
     """
 
     def finished(pixels: np.ndarray) -> Image.Image:
         picture = Image.fromarray(pixels)
-        if alpha is not None:
-            fitted = fit_plane(alpha, pixels.shape[1], pixels.shape[0], resize_mode, enlarge)
+        if source.grey:
+            picture = picture.convert("L").convert("RGB")
+        if source.alpha is not None:
+            fitted = fit_plane(source.alpha, pixels.shape[1], pixels.shape[0], resize_mode, enlarge)
             picture.putalpha(Image.fromarray(fitted))
+        if source.icc is not None:
+            picture.info["icc_profile"] = source.icc
         if infotext is not None:
             picture.info["parameters"] = infotext
         return picture
@@ -40,20 +46,37 @@ def compared(options: Options, result: Result) -> Image.Image | None:
 
 
 def save(
-    p: Any, options: Options, info: Any, seed: int, result: Result, final: Image.Image, redrawn: Image.Image | None
-) -> None:
+    p: Any, options: Options, info: Any, result: Result, final: Image.Image, redrawn: Image.Image | None
+) -> str:
     """Writes files, as far as the host and the panel's two flags want them. A partial picture is saved too: it is hours
-    of somebody's GPU.
+    of somebody's GPU. Returns what went wrong, "" where nothing did: a picture that cannot be saved is shown all the
+    same.
 
-    info: a copy of p that describes the run.
+    info: a copy of p that describes the picture.
     """
     if p.do_not_save_samples or not shared.opts.samples_save:
-        return
+        return ""
+    problem = ""
     for picture, suffix in to_save(options, final, redrawn):
-        images.save_image(
-            picture, p.outpath_samples, "", seed, info.all_prompts[0], shared.opts.samples_format,
-            info=result.infotext, p=info, suffix=suffix,
-        )  # fmt: skip
+        try:
+            images.save_image(
+                _opaque(picture), p.outpath_samples, "", info.seed, info.all_prompts[0], shared.opts.samples_format,
+                info=result.infotext, p=info, suffix=suffix,
+            )  # fmt: skip
+        except Exception as error:  # the host's, Pillow's, an extension's that is told of each file
+            errors.report("Ultimate SD Upscale: the picture could not be saved", exc_info=True)
+            reason = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
+            problem = f"The picture could not be saved in {p.outpath_samples or 'the output folder'}: {reason}."
+    return problem
+
+
+def _opaque(picture: Image.Image) -> Image.Image:
+    """On the host's background colour where the file format has no transparency."""
+    if picture.mode != "RGBA" or str(shared.opts.samples_format).lower() not in ("jpg", "jpeg"):
+        return picture
+    flattened = images.flatten(picture, shared.opts.img2img_background_color)
+    flattened.info.update(picture.info)
+    return flattened
 
 
 def to_save(options: Options, final: Image.Image, redrawn: Image.Image | None) -> list[tuple[Image.Image, str]]:

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from .overrides import temporarily
+
 
 def same_conditioning(conditioning: Any, unconditional: Any) -> bool:
     """Whether a webui's prompt and negative prompt condition the model alike for each picture of a batch, in every
@@ -48,16 +50,11 @@ def unguided(tile_p: Any, settings: dict[str, Any]) -> Iterator[None]:
 
     settings: the host's; put back afterwards.
     """
-    every_step = settings.get("s_min_uncond_all")
     tile_p.cfg_scale, tile_p.s_min_uncond = 1.0, math.inf
-    settings["s_min_uncond_all"] = True
     try:
-        yield
+        with temporarily(settings, s_min_uncond_all=True):
+            yield
     finally:
-        if every_step is None:
-            settings.pop("s_min_uncond_all")
-        else:
-            settings["s_min_uncond_all"] = every_step
         for name in ("NGMS", "NGMS all steps"):  # not the person's settings
             tile_p.extra_generation_params.pop(name, None)
 

@@ -7,7 +7,7 @@ import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
 from typing import Any
@@ -26,14 +26,15 @@ from ..options.tile_prompts import has_extra_networks
 from ..run.memory import windows_that_fit
 from . import environment, other_extensions
 from .controlnet import ControlNetUnits
-from .encoding import encoding_alone
 from .environment import devices, errors, processing, shared
-from .fingerprint import stamp, webui_identity
+from .fingerprint import ModelWatch, stamp, webui_identity
 from .fused_call import FusedCall, cannot_fuse
 from .infotext import described
+from .overrides import temporarily, values_of_run
 from .progress_bar import Jobs, interrupted_or_skipped, leaves_upscaling, say, state_kept, stop_requested
 from .prompts import Prompts
-from .tile_call import forget_pictures, own_method, tile_processing
+from .request import Wanted
+from .tile_call import encoding_alone, forget_pictures, own_method, tile_processing
 from .upscaler_files import SESSION, UPSCALERS, upscaler_names
 
 _SHOWN_EVERY = 0.5  # seconds between two previews of the canvas; making one takes 5 ms
@@ -42,8 +43,20 @@ _SHOWN_EVERY = 0.5  # seconds between two previews of the canvas; making one tak
 class WebuiHost(Host):
     """One run on a person's `p`: every call goes to a copy of it."""
 
-    def __init__(self, p: Any, seed: int, title: str, jobs: Jobs, resize_mode: int, options: Options, mask: Any = None):
-        self.p, self.seed, self.title, self.jobs, self.resize_mode = p, seed, title, jobs, resize_mode
+    def __init__(
+        self,
+        p: Any,
+        picture: Wanted,
+        title: str,
+        jobs: Jobs,
+        watch: ModelWatch,
+        resize_mode: int,
+        options: Options,
+        mask: Any = None,
+    ):
+        """picture: which one of the run. watch: for the whole run, the same for all of its pictures."""
+        self.p, self.picture, self.title, self.jobs, self.resize_mode = p, picture, title, jobs, resize_mode
+        self._watch, self.changed = watch, ""
         self.latent_scale = getattr(processing, "opt_f", 8)
         self.default_tile = environment.default_tile()
         self.units, self.prompts = ControlNetUnits(p), Prompts()
@@ -110,11 +123,10 @@ class WebuiHost(Host):
         return SESSION.batch_sizes(checkpoint)
 
     def batch_limits(self, width: int, height: int) -> BatchLimits:
-        if self.p.batch_size > 1:
-            return BatchLimits(self.p.batch_size, self.p.batch_size)
         return windows_that_fit(devices.device, width, height, half=devices.dtype != torch.float32)
 
     def refine(self, batch: Batch) -> np.ndarray:
+        self._check_unchanged()
         self._begin(len(batch.tiles))
         tile_p = self._tile_processing(batch)
         self.prompts.settle(tile_p, own_method(tile_p, self.p, "init"), batch.prompts)
@@ -125,6 +137,8 @@ class WebuiHost(Host):
                 processed = processing.process_images(tile_p)
             except getattr(devices, "NansException", NotANumber) as error:
                 raise NotANumber(str(error)) from error
+        self._watch.called()
+        self._check_unchanged()  # what came back may be of two models
         forget_pictures(tile_p)
         self.comments.update(tile_p.comments)
         if shared.state.interrupted:
@@ -143,9 +157,16 @@ class WebuiHost(Host):
             [np.asarray(found_.convert("RGB")) if hasattr(found_, "convert") else found_ for found_ in found]
         )
 
+    def _check_unchanged(self) -> None:
+        """Raises Stopped where the run would go on with another model or other settings: one run, one model."""
+        self.changed = self._watch.difference()
+        if self.changed:
+            self.comments[f"{self.changed} The run ended there; its finished tiles are kept."] = 1
+            raise Stopped(self.changed)
+
     def _tile_processing(self, batch: Batch) -> Any:
         return tile_processing(
-            self.p, batch, self.seed, self._parameters, device=shared.device,
+            self.p, batch, self.picture, self._parameters, device=shared.device,
             seed_delta=int(getattr(shared.opts, "eta_noise_seed_delta", 0) or 0),
             settings=shared.opts.data, guidance_may_idle=self._only_the_prompts_guide(),
         )  # fmt: skip
@@ -165,6 +186,7 @@ class WebuiHost(Host):
             if interrupted_or_skipped(shared.state):
                 raise sd_samplers_common.InterruptedException
 
+        self._check_unchanged()
         self._begin(len(fusion.tiles))
         first = fusion.batches[0]
         tile_p = self._tile_processing(replace(first, tiles=first.tiles[:1], images=first.images[:1]))
@@ -176,6 +198,8 @@ class WebuiHost(Host):
         )  # fmt: skip
         with environment.own_generators():
             processing.process_images(tile_p)
+        self._watch.called()
+        self._check_unchanged()
         forget_pictures(tile_p)
         self.comments.update(tile_p.comments)
         if shared.state.interrupted or (self.stop_requested() and not call.images):
@@ -193,7 +217,8 @@ class WebuiHost(Host):
         p = copy.copy(self.p)
         p.setup_prompts()
         return webui_identity(
-            p, (p.all_prompts[0], p.all_negative_prompts[0]), shared.opts.data, environment.model_files(),
+            p, self.picture.subseed, (p.all_prompts[0], p.all_negative_prompts[0]),
+            environment.settings_of_identity(values_of_run(shared.opts.data)), environment.model_files(),
             getattr(sys.modules.get("networks"), "available_networks", {}),
         )  # fmt: skip
 
@@ -201,28 +226,22 @@ class WebuiHost(Host):
         name = UPSCALERS.name(name)
         if name in RESAMPLERS:
             return None
-        return name, stamp(UPSCALERS.file(name)), self.resize_mode, dict(shared.opts.data)
+        settings = environment.settings_of_identity(values_of_run(shared.opts.data))
+        return name, stamp(UPSCALERS.file(name)), self.resize_mode, settings
 
     @contextmanager
     def more_precise(self) -> Iterator[None]:
         """With attention in single precision, where the host has that setting (sd_hijack_optimizations.py)."""
-        data = shared.opts.data
-        before = {name: data[name] for name in ("upcast_attn",) if name in data}
-        if hasattr(shared.opts, "upcast_attn"):
-            data["upcast_attn"] = True
-        try:
+        values = {"upcast_attn": True} if hasattr(shared.opts, "upcast_attn") else {}
+        with temporarily(shared.opts.data, **values):
             yield
-        finally:
-            data.pop("upcast_attn", None)
-            data.update(before)
 
     def interrogate(self, window: np.ndarray, name: str) -> str:
         """By the host's model; a model that cannot be had is said once, and no tile is described."""
         if self._no_interrogator:
             return ""
-        picture, text = Image.fromarray(window), ""
-        with state_kept(shared.state), suppress(Exception):
-            text = shared.interrogator.interrogate(picture) if name == "clip" else environment.deepbooru().tag(picture)
+        with state_kept(shared.state):
+            text = environment.words_for(Image.fromarray(window), name)
         if not text or "<error>" in text:
             self._no_interrogator = True
             self.comments[f"Tiles were not described: the webui's {name} interrogator gave nothing."] = 1
@@ -269,7 +288,7 @@ class WebuiHost(Host):
         """A copy of p for infotexts."""
         skipped = {INFOTEXT_PREFIX + "skipped": f"{self._skipped} tiles"} if self._skipped else {}
         return described(
-            self.p, self._last, self.seed, self.prompts.resolved, {**skipped, **self._parameters, **parameters},
+            self.p, self._last, self.picture, self.prompts.resolved, {**skipped, **self._parameters, **parameters},
             shared.sd_model,
         )  # fmt: skip
 

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
+from .request import Wanted
+
 # What a tile's call has of its own.
 _PERSONS = (
     "width", "height", "denoising_strength", "n_iter", "batch_size", "tiling", "restore_faces",
@@ -19,12 +21,12 @@ _PERSONS = (
 
 
 def described(
-    p: Any, last: Any, seed: int, prompts: tuple[str, str] | None, parameters: Mapping[str, Any], sd_model: Any
+    p: Any, last: Any, picture: Wanted, prompts: tuple[str, str] | None, parameters: Mapping[str, Any], sd_model: Any
 ) -> Any:
     """A copy of p that holds the person's own settings and what the host adds in a call.
 
-    last: the processing object of the last tile, None where none was refined. prompts: prompt and negative prompt as
-    the host resolved them. parameters: generation parameters added to p's own.
+    last: the processing object of the last tile, None where none was refined. picture: which one of the run. prompts:
+    prompt and negative prompt as the host resolved them. parameters: generation parameters added to p's own.
     """
     found = copy.copy(p if last is None else last)
     for name in _PERSONS:
@@ -40,8 +42,10 @@ def described(
         extra |= {"Mask blur": p.mask_blur} if p.mask_blur else {}
         extra |= {"Mask mode": "Inpaint not masked"} if p.inpainting_mask_invert else {}
     found.extra_generation_params = {**extra, "Denoising strength": p.denoising_strength, **parameters}
-    found.seed, found.iteration, found.batch_index = seed, 0, 0
-    found.all_seeds, found.all_subseeds = [seed], [found.all_subseeds[0]]
+    found.seed, found.subseed = picture.seed, picture.subseed
+    # The pattern [generation_number] of a file's name is made of these (images.py:409).
+    found.iteration, found.batch_index, found.batch_size = picture.iteration, picture.position, picture.count
+    found.all_seeds, found.all_subseeds = [picture.seed], [picture.subseed]
     found.all_prompts, found.all_negative_prompts = found.all_prompts[:1], found.all_negative_prompts[:1]
     return found
 
@@ -49,7 +53,6 @@ def described(
 def _prepare(p: Any, sd_model: Any) -> None:
     """Fields create_infotext reads that process_images_inner would have set (processing.py:886-908)."""
     p.setup_prompts()
-    p.all_seeds, p.all_subseeds = [p.seed], [p.subseed if not isinstance(p.subseed, list) else p.subseed[0]]
     with suppress(AttributeError):
         p.sd_model_name = sd_model.sd_checkpoint_info.name_for_extra
         p.sd_model_hash = sd_model.sd_model_hash

@@ -1,46 +1,160 @@
-"""The webui's settings while the script runs."""
+"""The webui's settings while the script runs: fixed for the run, and never mixed up with the person's own."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from typing import Any
 
-from ..errors import OptionError
-
-# Options of the host that act on every call.
-_TILE_OPTIONS = {
+# Settings of the host that act on every call.
+_TILE_SETTINGS = {
     "img2img_color_correction": False, "save_init_img": False, "return_mask": False, "return_mask_composite": False,
     "save_mask": False, "save_mask_composite": False,
 }  # fmt: skip
+_MISSING = object()
+
+
+class RunSettings(dict):
+    """The host's settings (`opts.data`) during a run. The dict itself holds the person's values.
+
+    The thread of the run reads its own copy, taken when the run began. So a setting that somebody else changes
+    meanwhile (settings page, another API client) changes nothing in the run, and stays as they set it. All other
+    threads, and whoever saves the settings to the config file, see the person's values, never the run's temporary
+    ones. What the run's thread itself writes goes to both, unless it is temporary.
+    """
+
+    def __init__(self, persons: Mapping[str, Any]):
+        super().__init__(persons)
+        self._thread, self._run, self._temporary = threading.get_ident(), dict(persons), set()
+        self.begin()
+
+    def of_run(self) -> dict[str, Any]:
+        """A copy of what the run goes by."""
+        return dict(self._run)
+
+    def set_temporary(self, values: Mapping[str, Any]) -> None:
+        """For the run alone. Values set later under these names are temporary too."""
+        self._temporary |= set(values)
+        self._run.update(values)
+
+    def temporary(self) -> frozenset[str]:
+        """The names that are the run's own."""
+        return frozenset(self._temporary)
+
+    def keep_temporary(self, names: Iterable[str]) -> None:
+        """From here on only these are the run's own."""
+        self._temporary = set(names)
+
+    def begin(self) -> None:
+        """Everything is set: from here on `changed` looks for differences."""
+        self._begun, self._fixed = dict(self._run), set(self._temporary)
+
+    def changed(self, names: Iterable[str]) -> list[str]:
+        """Which of these settings something in the run's own thread has changed since; not those that the run itself
+        has set for a part of it."""
+        passing = self._temporary - self._fixed
+        return [
+            name
+            for name in names
+            if name not in passing and self._run.get(name, _MISSING) != self._begun.get(name, _MISSING)
+        ]
+
+    def __getitem__(self, name: str) -> Any:
+        return self._run[name] if self._in_run() else super().__getitem__(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return self._run.get(name, default) if self._in_run() else super().get(name, default)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._run if self._in_run() else super().__contains__(name)
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        if self._in_run():
+            self._run[name] = value
+        if not self._in_run() or name not in self._temporary:
+            super().__setitem__(name, value)
+
+    def __delitem__(self, name: str) -> None:
+        self.pop(name)
+
+    def pop(self, name: str, *default: Any) -> Any:
+        if not self._in_run():
+            return super().pop(name, *default)
+        if name not in self._temporary:
+            super().pop(name, None)
+        return self._run.pop(name, *default)
+
+    def update(self, *values: Any, **named: Any) -> None:
+        for name, value in dict(*values, **named).items():
+            self[name] = value
+
+    def setdefault(self, name: str, default: Any = None) -> Any:
+        if name not in self:
+            self[name] = default
+        return self[name]
+
+    def _in_run(self) -> bool:
+        return threading.get_ident() == self._thread
 
 
 @contextmanager
-def in_force(options: Any, p: Any, reload: Callable[[Mapping[str, Any]], None]) -> Iterator[None]:
-    """The person's overrides and a tile's options in force, once around the run, and put back whatever happens.
+def in_force(
+    options: Any,
+    p: Any,
+    check: Callable[[Mapping[str, Any]], None],
+    apply: Callable[[Mapping[str, Any]], None],
+) -> Iterator[RunSettings]:
+    """The person's overrides and a tile's settings in force, once around the run; whatever happens, the person's own
+    settings stand again afterwards, with what was changed in them meanwhile.
 
-    options: the host's. reload: brings checkpoint and VAE in line with the overrides. The host restores only options
-    that are in its config file (processing.py:823); ours are all restored. Raises OptionError for a setting the host
-    does not know.
+    options: the host's. check: raises OptionError for a setting or a value that the host does not know. apply: sets
+    settings in the host's own way and loads the models they name.
     """
     overrides = dict(p.override_settings or {})
-    keep = not getattr(p, "override_settings_restore_afterwards", True)
-    before = dict(options.data)
+    check(overrides)
+    persons = options.data
+    settings = RunSettings(persons)
+    options.data = settings
+    temporary = set(overrides) if getattr(p, "override_settings_restore_afterwards", True) else set()
     try:
-        for name, value in overrides.items():
-            try:
-                options.set(name, value, is_api=True, run_callbacks=False)
-            except (KeyError, AttributeError):
-                raise OptionError("override_settings", name, "settings this webui knows") from None
-        options.data.update({name: value for name, value in _TILE_OPTIONS.items() if hasattr(options, name)})
-        reload(overrides)
+        settings.keep_temporary(temporary)
+        settings.set_temporary({name: value for name, value in _TILE_SETTINGS.items() if hasattr(options, name)})
+        apply(overrides)
+        settings.begin()
+        yield settings
+    finally:
+        try:
+            if temporary:
+                apply({name: dict.get(settings, name, options.get_default(name)) for name in temporary})
+        finally:
+            if options.data is settings:  # else somebody has loaded the config file anew
+                for name in [name for name in persons if not dict.__contains__(settings, name)]:
+                    del persons[name]
+                persons.update(dict.items(settings))
+                options.data = persons
+
+
+@contextmanager
+def temporarily(settings: MutableMapping[str, Any], **values: Any) -> Iterator[None]:
+    """These values in force, and put back afterwards; in a run's settings without ever showing in the person's."""
+    before = {name: settings[name] for name in values if name in settings}
+    temporary = None
+    if isinstance(settings, RunSettings):
+        temporary = settings.temporary()
+        settings.set_temporary(values)
+    else:
+        settings.update(values)
+    try:
         yield
     finally:
-        changed = set(_TILE_OPTIONS) | (set() if keep else set(overrides))
-        for name in changed:
-            if name in before:
-                options.data[name] = before[name]
-            else:
-                options.data.pop(name, None)
-        if not keep:
-            reload(overrides)
+        for name in values:
+            settings.pop(name, None)
+        settings.update(before)
+        if temporary is not None:
+            settings.keep_temporary(temporary)
+
+
+def values_of_run(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of the settings that the run goes by."""
+    return settings.of_run() if isinstance(settings, RunSettings) else dict(settings)

@@ -5,24 +5,36 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from ..engine import upscale
+from ..engine import Result, upscale
 from ..enlarge.resize_mode import check_whole
 from ..enlarge.seamless import resizer
 from ..errors import ModelError, OptionError, TooLarge, UsduError
 from ..options import Options
 from ..panel.text import message
+from ..pictures.modes import Pixels
 from . import gallery
-from .environment import errors, images, max_megapixels, processing, reload_models, shared
+from .environment import (
+    apply_settings,
+    check_settings,
+    errors,
+    max_megapixels,
+    model_in_use,
+    picture_settings,
+    processing,
+    shared,
+)
+from .fingerprint import ModelWatch
 from .host import WebuiHost
 from .inpaint_mask import inpaint_mask
 from .overrides import in_force
 from .progress_bar import Jobs
-from .script_args import supplied
+from .request import Wanted, check, read, supplied, wanted
 from .upscaler_files import upscaler_names
 
 
@@ -48,51 +60,100 @@ def run(p: Any, script: Any, args: Sequence[Any]) -> Any:
         return _failed(p, f"{type(error).__name__}: {error}", status=500)
 
 
+@dataclass
+class _Delivery:
+    """What the run hands back, one entry a picture: the results first, then what was asked for beside them."""
+
+    results: list[_Entry] = field(default_factory=list)
+    beside: list[_Entry] = field(default_factory=list)
+    comments: dict[str, int] = field(default_factory=dict)
+
+    def processed(self, p: Any, info: Any) -> Any:
+        """The host's Processed. info: a copy of p that describes the last picture."""
+        entries = [*self.results, *self.beside]
+        seeds, subseeds = [entry.of.seed for entry in entries], [entry.of.subseed for entry in entries]
+        info.comments = {**p.comments, **self.comments}
+        info.all_seeds, info.all_subseeds = seeds, subseeds
+        info.all_prompts = info.all_prompts * len(entries)
+        info.all_negative_prompts = info.all_negative_prompts * len(entries)
+        texts = [entry.infotext for entry in entries]
+        return processing.Processed(
+            info, [entry.picture for entry in entries], seed=seeds[0], subseed=subseeds[0], info=texts[0],
+            infotexts=texts,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Entry:
+    picture: Image.Image
+    infotext: str
+    of: Wanted
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A picture of the request, read, and the mask at its result's size."""
+
+    pixels: Pixels
+    mask: np.ndarray | None
+
+
 def _run(p: Any, script: Any, args: Sequence[Any]) -> Any:
+    check(p)
     options = Options.from_script_args(supplied(p, script, args), upscalers=upscaler_names())
     options = options.with_(denoise=float(p.denoising_strength), max_megapixels=max_megapixels())
-    if not p.init_images or p.init_images[0] is None:
-        raise UsduError("there is no picture to upscale: put one into the img2img tab (init_images in the API)")
-    source = p.init_images[0]
-    if getattr(source, "mode", "") in ("LA", "PA", "La") or "transparency" in getattr(source, "info", {}):
-        source = source.convert("RGBA")
-    rgb = np.asarray(images.flatten(source, shared.opts.img2img_background_color))
-    alpha = np.asarray(source.getchannel("A")) if source.mode in ("RGBA", "RGBa") else None
-    seed = processing.get_fixed_seed(p.seed)
     # A size by scale keeps the picture's shape; for the others the tab says what to do with another shape.
     resize_mode = 0 if options.target_size_type == "scale" else p.resize_mode
-    size = p.width, p.height
-    target = options.target_size(*rgb.shape[1::-1], size)
-    if options.seamless:
-        check_whole(rgb, *target, resize_mode)
-    mask = inpaint_mask(p, rgb.shape[1::-1], target, resize_mode)
-    pictures: list[Image.Image] = []
-    texts: list[str] = []
-    seeds: list[int] = []
-    with in_force(shared.opts, p, reload_models), Jobs(shared.state, p.n_iter) as jobs:
-        for number in range(max(1, p.n_iter)):
-            host = WebuiHost(p, seed + number, script.title(), jobs, resize_mode, options, mask)
-            result = upscale(rgb, options.with_(seed=seed + number), host, img2img_size=size, mask=mask)
-            text = result.infotext if shared.opts.enable_pnginfo else None
-            final, redrawn = gallery.pictures(result, text, alpha, resize_mode, resizer(options.seamless))
-            gallery.save(p, options, host.describe(result.parameters), host.seed, result, final, redrawn)
-            if result.finished:
-                result.forget()
-            host.comments.update(dict.fromkeys(result.notes, 1))
-            numbered = None if result.numbered is None else Image.fromarray(result.numbered)
-            for picture in (final, gallery.compared(options, result), redrawn, numbered):
-                if picture is not None:
-                    pictures.append(picture)
-                    texts.append(result.infotext)
-                    seeds.append(host.seed)
-            if host.stop_requested():
+    sources = _sources(p, options, resize_mode)
+    pictures = wanted(p, processing.get_fixed_seed(p.seed), processing.get_fixed_seed(p.subseed))
+    delivery, total = _Delivery(), len(pictures)
+    with in_force(shared.opts, p, check_settings, apply_settings) as settings, Jobs(shared.state, total) as jobs:
+        watch = ModelWatch(model_in_use, lambda: settings.changed(picture_settings()))
+        for picture in pictures:
+            source = sources[picture.image]
+            host = WebuiHost(p, picture, script.title(), jobs, watch, resize_mode, options, source.mask)
+            result = upscale(
+                source.pixels.rgb, options.with_(seed=picture.seed), host, img2img_size=(p.width, p.height),
+                mask=source.mask,
+            )  # fmt: skip
+            _deliver(delivery, p, options, host, source, result)
+            if host.stop_requested() or host.changed:
                 break
-        info = host.describe(result.parameters)
-        info.comments = {**p.comments, **host.comments}
-        info.all_seeds, info.all_subseeds = seeds, info.all_subseeds * len(seeds)
-        info.all_prompts = info.all_prompts * len(seeds)
-        info.all_negative_prompts = info.all_negative_prompts * len(seeds)
-        return processing.Processed(info, pictures, seed=seed, info=texts[0], infotexts=texts)
+        return delivery.processed(p, host.describe(result.parameters))
+
+
+def _sources(p: Any, options: Options, resize_mode: int) -> list[_Source]:
+    """Each of `init_images`, read; one that stands there twice is read once."""
+    read_already: dict[int, _Source] = {}
+    for image in p.init_images:
+        if id(image) not in read_already:
+            pixels = read(image, from_page=not getattr(p, "is_api", False))
+            size = pixels.rgb.shape[1::-1]
+            target = options.target_size(*size, (p.width, p.height))
+            if options.seamless:
+                check_whole(pixels.rgb, *target, resize_mode)
+            read_already[id(image)] = _Source(pixels, inpaint_mask(p, size, target, resize_mode))
+    return [read_already[id(image)] for image in p.init_images]
+
+
+def _deliver(
+    delivery: _Delivery, p: Any, options: Options, host: WebuiHost, source: _Source, result: Result
+) -> None:
+    """Saves a result, and adds it to what is handed back."""
+    text = result.infotext if shared.opts.enable_pnginfo else None
+    final, redrawn = gallery.pictures(result, text, source.pixels, host.resize_mode, resizer(options.seamless))
+    problem = gallery.save(p, options, host.describe(result.parameters), result, final, redrawn)
+    delivery.comments.update(host.comments)
+    delivery.comments.update(dict.fromkeys([*source.pixels.notes, *result.notes], 1))
+    if problem:
+        delivery.comments[f"{problem} It is shown here, and its tiles are kept: Generate tries again."] = 1
+    elif result.finished:
+        result.forget()
+    delivery.results.append(_Entry(final, result.infotext, host.picture))
+    numbered = None if result.numbered is None else Image.fromarray(result.numbered)
+    for picture in (gallery.compared(options, result), redrawn, numbered):
+        if picture is not None:
+            delivery.beside.append(_Entry(picture, result.infotext, host.picture))
 
 
 def _failed(p: Any, message: str, status: int = 422) -> Any:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import copy
 import inspect
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from PIL import Image
@@ -16,13 +17,15 @@ from PIL import Image
 from ..host import Batch
 from ..run.noise_draws import CanvasDraws
 from .guidance import without_idle_guidance
+from .request import Wanted
 
 # What a tile's call must not inherit from the person's settings: a tile is no picture of its own.
 _RESET = {
     "image_mask": None, "mask": None, "nmask": None, "latent_mask": None, "mask_for_overlay": None,
     # Only a masked call resets these two (processing.py:1662): stale ones would be pasted onto the tile.
     "overlay_images": None, "paste_to": None,
-    "inpainting_mask_invert": 0, "inpaint_full_res": False, "color_corrections": None, "init_latent": None,
+    "color_corrections": (),  # the host makes its own only where it finds None (processing.py:1666)
+    "inpainting_mask_invert": 0, "inpaint_full_res": False, "init_latent": None,
     "image_conditioning": None, "sampler": None, "rng": None, "iteration": 0, "n_iter": 1, "resize_mode": 0,
     "restore_faces": False,
     "tiling": False,  # would make each tile seamless with itself
@@ -38,7 +41,7 @@ _LEAKING_LISTS = ("latents_after_sampling", "pixels_after_sampling", "extra_resu
 def tile_processing(
     p: Any,
     batch: Batch,
-    seed: int,
+    picture: Wanted,
     parameters: Mapping[str, Any],
     *,
     device: Any,
@@ -48,10 +51,10 @@ def tile_processing(
 ) -> Any:
     """A copy of p that refines these windows and nothing else; p is not changed.
 
-    parameters: generation parameters added to p's own. device: where the noise goes. seed_delta: the host's "eta
-    noise seed delta". settings: the host's. guidance_may_idle: guidance is left out where it cancels out. The
-    copy's `usdu_tiles` says where its windows lie, for extensions that work by place: a tuple (x, y, width, height,
-    canvas width, canvas height) for each.
+    picture: which one of the run. parameters: generation parameters added to p's own. device: where the noise goes.
+    seed_delta: the host's "eta noise seed delta". settings: the host's. guidance_may_idle: guidance is left out where
+    it cancels out. The copy's `usdu_tiles` says where its windows lie, for extensions that work by place: a tuple (x,
+    y, width, height, canvas width, canvas height) for each.
     """
     tile_p = copy.copy(p)
     for name, value in _RESET.items():
@@ -64,10 +67,8 @@ def tile_processing(
     tile_p.height, tile_p.width = batch.images.shape[1:3]
     tile_p.batch_size = count
     tile_p.denoising_strength = batch.denoise
-    tile_p.seed = [seed] * count if count > 1 else seed  # some extensions calculate with it
-    if p.subseed_strength:
-        subseed = max(int(p.subseed), 0)
-        tile_p.subseed = [subseed] * count if count > 1 else subseed
+    tile_p.seed = [picture.seed] * count if count > 1 else picture.seed  # some extensions calculate with it
+    tile_p.subseed = [picture.subseed] * count if count > 1 and p.subseed_strength else picture.subseed
     tile_p.override_settings = {}  # in force around the whole run
     tile_p.styles = list(p.styles or [])
     tile_p.comments = {}
@@ -136,3 +137,31 @@ def _only_churns(tile_p: Any, settings: Mapping[str, Any]) -> bool:
     if not callable(sampler) or settings.get("s_churn") or getattr(tile_p, "s_churn", 0):
         return False
     return "s_churn" in inspect.signature(sampler).parameters
+
+
+@contextmanager
+def encoding_alone(processing: Any, seeds: Sequence[int]) -> Iterator[None]:
+    """Each window is encoded from its own seed, whatever batch it is in.
+
+    processing: the host's module. It encodes one by one with noise of the global generator
+    (sd_samplers_common.py:102, DiagonalGaussianDistribution.sample): a window's would depend on those before it.
+    """
+    encode = getattr(processing, "images_tensor_to_samples", None)
+    if encode is None:
+        yield
+        return
+
+    def one_by_one(image: Any, *args: Any, **kwargs: Any) -> Any:
+        import torch
+
+        latents = []
+        for i in range(len(image)):
+            torch.manual_seed(seeds[i % len(seeds)])
+            latents.append(encode(image[i : i + 1], *args, **kwargs))
+        return torch.cat(latents)
+
+    processing.images_tensor_to_samples = one_by_one
+    try:
+        yield
+    finally:
+        processing.images_tensor_to_samples = encode

@@ -17,6 +17,7 @@ from lib_usdu.resume import journal
 from lib_usdu.webui import script as webui
 from lib_usdu.webui.environment import journal_folder
 from lib_usdu.webui.host import WebuiHost
+from lib_usdu.webui.request import Wanted
 
 sys.path.append(str(Path(__file__).parents[1] / "reliability"))
 from counts import count, wanted  # noqa: E402
@@ -164,7 +165,8 @@ def test_per_call_scripts_are_part_of_it_and_what_cannot_be_compared_switches_it
     def comments(*units):
         p = person()
         p.scripts, p.script_args = runner, [0, *units, *[0] * 60]
-        host = WebuiHost(p, 3, "t", None, 0, Options())
+        picture = Wanted(3, 0, image=0, iteration=0, position=0, count=1)
+        host = WebuiHost(p, picture, "t", None, None, 0, Options())
         return journal.digest(host.identity())
 
     assert comments(Unit(1.0)) == comments(Unit(1.0)) != comments(Unit(0.5))

@@ -1,14 +1,20 @@
 """No wrong picture without a word: what the webui's settings, files and other clients can do to a run."""
 
+import json
+import re
+import sys
+import threading
+import types
 import zipfile
 
 import numpy as np
 import pytest
 import torch
-from modules import errors, shared, standin, upscaler
+from modules import errors, processing, sd_models, shared, standin, upscaler
 from PIL import Image
+from probes.harness import options
 from safetensors.torch import load_file
-from test_extension import ask, extension, refused  # noqa: F401
+from test_extension import ORIGINAL_NAMES, ask, batch, extension, folder, photo, refused  # noqa: F401
 
 from lib_usdu.embedded import DEFAULT_UPSCALER
 
@@ -127,3 +133,290 @@ def test_a_name_in_another_case_takes_the_exact_one_first(extension, monkeypatch
         add_upscaler(monkeypatch, name, {"Foo": "red", "foo": "blue"}[name], Colour())
     done = ask([{"upscaler": "foo", "redraw_mode": "none"}])
     assert tuple(pixels(done)[0, 0]) == (0, 0, 255)
+
+
+# --- another client in the middle of a run ----------------------------------------------------------------------------
+
+
+def in_another_thread(work):
+    """As a second client of the webui: the settings page, POST /sdapi/v1/options."""
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+
+
+def at_call(monkeypatch, number, work, *, inside=True):
+    """Does something in the n-th call of process_images (from 0): before it samples, or when it is over."""
+    original, calls = processing.process_images, []
+
+    def watched(p):
+        calls.append(1)
+        if len(calls) == number + 1 and inside:
+            work()
+        done = original(p)
+        if len(calls) == number + 1 and not inside:
+            work()
+        return done
+
+    monkeypatch.setattr(processing, "process_images", watched)
+    return calls
+
+
+def test_a_setting_changed_by_another_client_changes_nothing_in_the_run_and_stays(extension, monkeypatch):  # noqa: F811
+    seen = []
+    undisturbed = ask([TILES])
+
+    def change():
+        in_another_thread(lambda: shared.opts.set("CLIP_stop_at_last_layers", 2))
+        seen.append(shared.opts.CLIP_stop_at_last_layers)
+
+    at_call(monkeypatch, 3, change)
+    done = ask([TILES])
+    assert np.array_equal(pixels(done), pixels(undisturbed)) and done.infotexts == undisturbed.infotexts
+    assert seen == [1] and shared.opts.CLIP_stop_at_last_layers == 2
+
+
+@pytest.mark.parametrize("change", [{"save_init_img": True}, {"save_init_img": False}, {"jpeg_quality": 33}], ids=str)
+def test_saving_settings_during_a_run_writes_the_persons_own(extension, monkeypatch, tmp_path, change):  # noqa: F811
+    config = tmp_path / "config.json"
+    shared.opts.data.update(save_init_img=True, img2img_color_correction=True, CLIP_stop_at_last_layers=1)
+
+    def person_saves():
+        for name, value in change.items():
+            shared.opts.set(name, value)
+        shared.opts.save(str(config))
+
+    before = dict(shared.opts.data)
+    at_call(monkeypatch, 2, lambda: in_another_thread(person_saves))
+    ask([TILES], override_settings={"CLIP_stop_at_last_layers": 4})
+    assert json.loads(config.read_text()) == {**before, **change} == shared.opts.data
+    assert type(shared.opts.data) is dict
+
+
+def test_saving_in_the_runs_own_thread_writes_the_persons_own(extension, monkeypatch, tmp_path):  # noqa: F811
+    """An extension that keeps something of its own in the settings and saves them."""
+    config = tmp_path / "config.json"
+    shared.opts.data.update(save_init_img=True)
+    at_call(monkeypatch, 2, lambda: (shared.opts.set("jpeg_quality", 33), shared.opts.save(str(config))))
+    ask([TILES])
+    assert json.loads(config.read_text()) == {"save_init_img": True, "jpeg_quality": 33} == shared.opts.data
+
+
+def other_checkpoint():
+    return types.SimpleNamespace(name_for_extra="other", name="other", title="other.safetensors", filename="/m/other")
+
+
+@pytest.mark.parametrize("inside", [False, True], ids=["between two tiles", "in a tile"])
+@pytest.mark.parametrize("at", range(1, 9))
+def test_a_checkpoint_changed_during_a_run_ends_it_there(extension, monkeypatch, at, inside):  # noqa: F811
+    undisturbed = pixels(ask([{**TILES, "mask_blur": 0, "tone_lock": 0}]))
+    kept = at if inside else at  # the tile in which it was noticed is not kept either
+    monkeypatch.setattr(shared.sd_model, "sd_checkpoint_info", shared.sd_model.sd_checkpoint_info)
+    at_call(
+        monkeypatch, at, lambda: setattr(shared.sd_model, "sd_checkpoint_info", other_checkpoint()), inside=inside
+    )  # fmt: skip
+    done = ask([{**TILES, "mask_blur": 0, "tone_lock": 0}], n_iter=2)
+    assert "checkpoint was changed during the run, from standin to other" in done.comments
+    assert f"unfinished: {kept} of 9 tiles" in done.infotexts[0] and len(done.images) == 1
+    assert not np.array_equal(pixels(done), undisturbed)
+    monkeypatch.undo()
+
+
+def test_a_vae_changed_during_a_run_ends_it(extension, monkeypatch):  # noqa: F811
+    vae = types.ModuleType("modules.sd_vae")
+    vae.loaded_vae_file, vae.vae_dict = "/m/a.vae.pt", {}
+    monkeypatch.setitem(sys.modules, "modules.sd_vae", vae)
+    monkeypatch.setattr(sys.modules["modules"], "sd_vae", vae, raising=False)
+    at_call(monkeypatch, 4, lambda: setattr(vae, "loaded_vae_file", "/m/b.vae.pt"))
+    done = ask([TILES])
+    assert "The VAE was changed during the run, from a.vae.pt to b.vae.pt" in done.comments
+    assert "unfinished: 4 of 9 tiles" in done.infotexts[0]
+
+
+def test_a_setting_changed_in_the_runs_own_thread_ends_it(extension, monkeypatch):  # noqa: F811
+    at_call(monkeypatch, 4, lambda: shared.opts.set("CLIP_stop_at_last_layers", 2))
+    done = ask([TILES])
+    assert "Settings were changed during the run: CLIP_stop_at_last_layers" in done.comments
+    assert "unfinished: 4 of 9 tiles" in done.infotexts[0]
+
+
+def test_forges_choice_of_another_model_ends_the_run(extension, monkeypatch):  # noqa: F811
+    data = types.SimpleNamespace(forge_loading_parameters={"checkpoint_info": other_checkpoint()}, sd_model=None)
+    monkeypatch.setattr(sd_models, "model_data", data, raising=False)
+    at_call(monkeypatch, 0, lambda: data.forge_loading_parameters.update(additional_modules=["x"]))
+    done = ask([TILES])
+    assert "choice of models" in done.comments and "unfinished: 0 of 9 tiles" in done.infotexts[0]
+
+
+# --- names that the webui does not know -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def lists(monkeypatch):
+    """As a webui keeps them: checkpoints by every alias, VAEs by name."""
+    vae = types.ModuleType("modules.sd_vae")
+    vae.loaded_vae_file, vae.vae_dict, loads = None, {"good.vae.pt": "/m/good.vae.pt"}, []
+    vae.reload_vae_weights = lambda: loads.append(shared.opts.sd_vae)
+    monkeypatch.setitem(sys.modules, "modules.sd_vae", vae)
+    monkeypatch.setattr(sys.modules["modules"], "sd_vae", vae, raising=False)
+    monkeypatch.setattr(sd_models, "checkpoint_aliases", {"standin": 1, "other.safetensors": 2}, raising=False)
+    monkeypatch.setattr(sd_models, "reload_model_weights", lambda *_: loads.append(shared.opts.sd_model_checkpoint))
+    return loads
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        {"sd_model_checkpoint": "nowhere.safetensors"}, {"sd_vae": "nowhere.pt"}, {"no_such_setting": 1},
+        {"CLIP_stop_at_last_layers": 2, "sd_vae": "nowhere.pt"},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_unknown_names_in_override_settings_are_422(extension, lists, override):  # noqa: F811
+    before = dict(shared.opts.data)
+    error = refused([TILES], override_settings=override)
+    assert error.status_code == 422 and "override_settings" in error.detail
+    assert standin.log.calls == [] and shared.opts.data == before and lists == []
+
+
+def test_known_names_are_loaded_once_around_the_run(extension, lists):  # noqa: F811
+    override = {"sd_model_checkpoint": "other.safetensors", "sd_vae": "good.vae.pt"}
+    assert ask([TILES], override_settings=override).images
+    assert lists[:2] == ["other.safetensors", "good.vae.pt"] and lists[-2:] == [None, "Automatic"]
+    assert set(lists[2:-2]) == {"other.safetensors"}  # the host asks for it in every call
+
+
+# --- pictures of every kind -------------------------------------------------------------------------------------------
+
+DEEP = np.linspace(0, 65535, 96 * 72).reshape(72, 96)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        Image.fromarray(DEEP.astype(np.uint16)), Image.fromarray(DEEP.astype(np.int32)),
+        Image.fromarray((DEEP / 65535).astype(np.float32)), Image.fromarray((DEEP / 257).astype(np.float32)),
+        Image.fromarray(np.round(DEEP / 257).astype(np.uint8)),
+    ],
+    ids=["I;16", "I", "F to 1", "F to 255", "L"],
+)  # fmt: skip
+def test_16_bit_and_float_pictures_come_out_right(extension, image):  # noqa: F811
+    done = pixels(ask([{"redraw_mode": "none", "custom_scale": 1}], image))
+    assert np.abs(done[..., 0].astype(float) - DEEP / 257).max() <= 1
+    assert (done[..., 0] == done[..., 1]).all() and (done[..., 1] == done[..., 2]).all()
+
+
+def test_grey_stays_grey(extension):  # noqa: F811
+    standin.knobs.noise_gain = 40  # the stand-in's model tints what it draws
+    grey, colour = (pixels(ask([TILES], photo(mode="L").convert(mode))).astype(int) for mode in ("L", "RGB"))
+    assert np.ptp(grey, axis=2).max() == 0 and np.ptp(colour, axis=2).max() > 5
+
+
+def disc(background, mode="RGBA"):
+    """A red disc on transparent pixels of some stored colour."""
+    y, x = np.mgrid[0:72, 0:96]
+    pixels = np.full((72, 96, 4), (*background, 0), np.uint8)
+    pixels[(x - 48) ** 2 + (y - 36) ** 2 < 25**2] = 230, 40, 40, 255
+    return Image.fromarray(pixels).convert(mode)
+
+
+@pytest.mark.parametrize("upscaler_name", ["Lanczos", "SPAN x4"])
+@pytest.mark.parametrize("background", [(0, 0, 0), (255, 255, 255)])
+def test_a_cut_out_gets_no_rim(extension, background, upscaler_name):  # noqa: F811
+    args = {"redraw_mode": "none", "custom_scale": 3, "upscaler": upscaler_name}
+    done = pixels(ask([args], disc(background)))
+    seen = done[done[..., 3] > 0].astype(int)
+    assert done.shape == (216, 288, 4) and (done[..., 3] == 0).any()
+    assert seen[:, 0].min() >= 200 and seen[:, 1:3].max() <= 80
+
+
+def test_a_cut_out_saved_as_jpeg_lies_on_the_hosts_background(extension, tmp_path):  # noqa: F811
+    names = {"outdir_img2img_samples": str(tmp_path / "out"), "save_to_dirs": False}
+    with options(samples_format="jpg", img2img_background_color="#00ff00", **names):
+        ask([{"redraw_mode": "none"}], disc((0, 0, 0)), save_images=True)
+    (saved,) = standin.log.saved
+    assert np.abs(np.asarray(Image.open(saved))[2, 2].astype(int) - (0, 255, 0)).max() < 8
+
+
+# --- seeds and several results ----------------------------------------------------------------------------------------
+
+
+def seeds_of(done):
+    return [re.search(r"Seed: (\d+)", text)[1] for text in done.infotexts]
+
+
+def variations_of(done):
+    return [int(re.search(r"Variation seed: (\d+)", text)[1]) for text in done.infotexts]
+
+
+def test_a_random_variation_seed_is_drawn_once_and_recorded(extension, monkeypatch):  # noqa: F811
+    one, two = (ask([TILES], subseed=-1, subseed_strength=0.5) for _ in range(2))
+    assert variations_of(one) != variations_of(two) and 0 not in variations_of(one) + variations_of(two)
+    same = ask([TILES], subseed=variations_of(one)[0], subseed_strength=0.5)
+    assert np.array_equal(pixels(same), pixels(one)) and not np.array_equal(pixels(one), pixels(two))
+    assert same.infotexts == one.infotexts and one.subseed == variations_of(one)[0]
+
+
+@pytest.mark.parametrize("strength, seeds, variations", [(0, ["3", "4", "5"], None), (0.5, ["3"] * 3, [9, 10, 11])])
+def test_batch_count_counts_seeds_as_the_host_does(extension, strength, seeds, variations):  # noqa: F811
+    done = ask([TILES], n_iter=3, subseed=9, subseed_strength=strength)
+    assert seeds_of(done) == seeds and (variations is None or variations_of(done) == variations)
+    assert done.all_subseeds == [9, 10, 11]
+    assert len({pixels(done, at).tobytes() for at in range(3)}) == 3
+
+
+def test_batch_size_makes_so_many_pictures(extension):  # noqa: F811
+    done = ask([TILES], batch_size=2, n_iter=2)
+    assert len(done.images) == 4 and seeds_of(done) == ["3", "4", "5", "6"]
+    alone = ask([TILES], seed=4)
+    assert np.array_equal(pixels(done, 1), pixels(alone))
+
+
+def test_each_init_image_of_a_call_gets_its_own_result(extension):  # noqa: F811
+    others = [photo(), photo(64, 80), photo(mode="L")]
+    done = ask([TILES], init_images=others)
+    assert [image.size for image in done.images] == [(192, 144), (128, 160), (192, 144)]
+    assert seeds_of(done) == ["3", "4", "5"]
+    alone = ask([TILES], others[1], seed=4)
+    assert np.array_equal(pixels(done, 1), pixels(alone))
+
+
+def test_several_results_keep_the_result_first_and_what_goes_with_it_behind(extension):  # noqa: F811
+    done = ask([{**TILES, "compare": True}], n_iter=2)
+    assert [image.size for image in done.images[:2]] == [(192, 144)] * 2 and len(done.images) == 4
+    assert seeds_of(done) == ["3", "4", "3", "4"]
+
+
+def test_generation_number_leaves_a_file_for_each_result(extension, tmp_path):  # noqa: F811
+    pattern = "x-[generation_number]"
+    names = {"save_images_add_number": False, "save_to_dirs": False, "samples_filename_pattern": pattern}
+    with options(outdir_img2img_samples=str(tmp_path / "out"), **names):
+        ask([TILES], n_iter=2, batch_size=2, save_images=True)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [f"x-{n}.png" for n in (1, 2, 3, 4)]
+
+
+@pytest.mark.parametrize("values", [{"n_iter": 3}, {"batch_size": 3}], ids=str)
+def test_a_folder_with_three_results_each_leaves_three_files_each(extension, folder, tmp_path, values):  # noqa: F811
+    with options(save_images_add_number=False, **ORIGINAL_NAMES):
+        batch(extension, folder, tmp_path / "out", [{"tile_width": 512}], **values)
+    names = sorted(path.stem for path in (tmp_path / "out").iterdir())
+    assert names == sorted(f"{stem}-{n}" for stem in ("a", "c", "d_alpha", "e_grey", "f_turned") for n in (1, 2, 3))
+
+
+# --- values no picture can be made with -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"steps": 0}, {"steps": None}, {"steps": 2.5}, {"batch_size": 0}, {"n_iter": 0}, {"n_iter": None},
+        {"prompt": None}, {"negative_prompt": 3}, {"denoising_strength": None}, {"denoising_strength": 1.5},
+        {"cfg_scale": None}, {"init_images": []}, {"init_images": [None]},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_sentence_instead_of_pythons_words(extension, values):  # noqa: F811
+    error = refused([TILES], **values)
+    name = next(iter(values))
+    assert error.status_code == 422 and (name in error.detail or name == "init_images")
+    assert "Error" not in error.detail and standin.log.calls == [] and standin.log.reports == []

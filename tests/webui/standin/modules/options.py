@@ -1,5 +1,6 @@
 """The settings object, with its trap: only what config.json has is in `data` (options.py:197-203)."""
 
+import json
 from dataclasses import dataclass
 
 
@@ -58,6 +59,11 @@ class Options:
         if run_callbacks and option.onchange is not None:
             option.onchange()
         return True
+
+    def save(self, filename):
+        """options.py:174"""
+        with open(filename, "w", encoding="utf8") as file:
+            json.dump(self.data, file, indent=4, ensure_ascii=False)
 
     def get_default(self, key):
         return self.data_labels[key].default if key in self.data_labels else None

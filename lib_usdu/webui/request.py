@@ -1,0 +1,100 @@
+"""What a caller asks for besides the panel's values: checked before any work, and the pictures read.
+
+File:line references are to AUTOMATIC1111 v1.10.1.
+"""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from PIL import Image
+
+from ..errors import OptionError, UsduError
+from ..pictures.cutout import carried_outward
+from ..pictures.modes import Pixels, pixels_of
+
+
+def supplied(p: Any, script: Any, args: Sequence[Any]) -> list[Any]:
+    """The arguments of `Script.run` without those that are not ours.
+
+    The API puts a client's list into the vector of all scripts' arguments by slice assignment (api.py:344), so a list
+    that is too short shortens the vector, and the tail handed to us is the next script's (scripts.py:778). How many
+    are missing is seen from the vector's length.
+    """
+    runner, vector = getattr(p, "scripts", None), getattr(p, "script_args", None)
+    if runner is None or vector is None:
+        return list(args)
+    expected = max((other.args_to for other in runner.scripts if other.args_to is not None), default=len(vector))
+    missing = max(0, expected - len(vector))
+    return list(args)[: max(0, script.args_to - script.args_from - missing)]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One of the pictures that a request asks for.
+
+    image: its place in `init_images`. iteration: of `n_iter`. position: in the iteration, of `count`.
+    """
+
+    seed: int
+    subseed: int
+    image: int
+    iteration: int
+    position: int
+    count: int
+
+
+def wanted(p: Any, seed: int, subseed: int) -> list[Wanted]:
+    """The pictures of a request, in order. seed, subseed: p's own, -1 replaced.
+
+    As the host counts (processing.py:904-909, 1710): `n_iter` times `batch_size` pictures of one picture; where there
+    are several, one of each. The seed goes up by one from result to result; with a variation strength the seed stays
+    and the variation seed goes up.
+    """
+    count = len(p.init_images) if len(p.init_images) > 1 else int(p.batch_size)
+    return [
+        Wanted(
+            seed + (0 if p.subseed_strength else number), subseed + number, number % len(p.init_images),
+            number // count, number % count, count,
+        )
+        for number in range(int(p.n_iter) * count)
+    ]  # fmt: skip
+
+
+def check(p: Any) -> None:
+    """Raises OptionError for a value of p that no picture can be made with, UsduError where there is no picture."""
+    for name in ("steps", "batch_size", "n_iter"):
+        value = getattr(p, name, 1)
+        if not _is_number(value) or value != int(value) or value < 1:
+            raise OptionError(name, value, "a whole number from 1")
+    for name, low, high in (("denoising_strength", 0, 1), ("cfg_scale", -math.inf, math.inf)):
+        value = getattr(p, name, low)
+        if not _is_number(value) or not low <= value <= high:
+            raise OptionError(name, value, "a number" + " from 0 to 1" * (high == 1))
+    for name in ("prompt", "negative_prompt"):
+        value = getattr(p, name, "")
+        texts = value if isinstance(value, (list, tuple)) and value else [value]  # a script may set one a picture
+        if not all(isinstance(text, str) for text in texts):
+            raise OptionError(name, value, 'a text; "" for none')
+    if not p.init_images or any(image is None for image in p.init_images):
+        raise UsduError("there is no picture to upscale: put one into the img2img tab (init_images in the API)")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def read(image: Image.Image, *, from_page: bool) -> Pixels:
+    """A picture of the request, of any mode, with colours carried outward under its transparent pixels.
+
+    from_page: the page converts every picture to RGBA, so whether it is grey is seen from its colours.
+    """
+    pixels = pixels_of(image)
+    red, green, blue = (pixels.rgb[..., channel] for channel in range(3))
+    grey = pixels.grey or (from_page and bool((red == green).all() and (green == blue).all()))
+    rgb = pixels.rgb if pixels.alpha is None else carried_outward(pixels.rgb, pixels.alpha)
+    return replace(pixels, rgb=rgb, grey=grey, deep=None)
