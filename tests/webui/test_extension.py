@@ -357,7 +357,7 @@ def test_p_is_left_as_it_was(extension, args, tmp_path):
 
 def test_a_bad_option_at_the_panel_is_said_not_raised(extension):
     done = webui.run(person(), extension, [{"padding": -4}])
-    assert done.images == [] and "padding: -4 is not allowed" in done.comments and standin.log.reports == []
+    assert done.images == [] and "Padding: -4 is not allowed" in done.comments and standin.log.reports == []
 
 
 def test_the_final_picture_comes_first_and_files_follow_the_two_flags(extension, tmp_path):
