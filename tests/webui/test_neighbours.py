@@ -259,7 +259,7 @@ def test_an_interrogator_whose_model_is_missing_is_said(make_runner, monkeypatch
 def test_an_interrogator_that_is_not_there(make_runner):
     runner = make_runner()
     done = run(runner, person(runner), interrogator="deepbooru")
-    assert done.images == [] and "interrogator: 'deepbooru' is not allowed; allowed: none" in done.comments
+    assert done.images == [] and "Describe each tile: 'deepbooru' is not allowed; allowed: none" in done.comments
 
 
 # --- the Inpaint tab's mask -------------------------------------------------------------------------------------------
