@@ -9,7 +9,7 @@ from PIL import Image
 
 from lib_usdu.enlarge.parts import part_of
 from lib_usdu.enlarge.sparing import Sparing
-from lib_usdu.enlarge.windows import resize, upscale
+from lib_usdu.enlarge.windows import resize, run_network
 from lib_usdu.geometry import plan_tiles
 
 
@@ -80,14 +80,14 @@ class Ahead:
 @pytest.mark.parametrize("target", [1200, 600, 433])
 def test_a_device_works_on_one_batch_while_the_one_before_is_fetched(photo, target):
     rgb, model = photo[:300, :300], Ahead()
-    found = upscale(rgb, model, target, target, window=64, batch=3)
+    found = run_network(rgb, model, target, target, window=64, batch=3)
     assert model.begun == model.finished == 9 and model.most_at_once == 2
 
     class Plain:
         scale, __call__ = 4, Ahead.__call__
 
     plain = Plain()
-    assert np.abs(found.astype(int) - upscale(rgb, plain, target, target, window=64, batch=3)).max() <= 1
+    assert np.abs(found.astype(int) - run_network(rgb, plain, target, target, window=64, batch=3)).max() <= 1
 
 
 def test_memory_that_runs_out_on_a_device_goes_on_with_fewer_windows(photo):
@@ -107,4 +107,4 @@ def test_memory_that_runs_out_on_a_device_goes_on_with_fewer_windows(photo):
     parts = [part_of(tile, 4, (200, 200), (800, 800)) for tile in tiles]
     windows = np.stack([np.ascontiguousarray(rgb[:96, :96])] * 4)
     assert len(sparing.begin(windows, parts)()) == 4 and sparing.most == 1
-    assert np.array_equal(upscale(rgb, model, 800, 800, batch=4), rgb.repeat(4, axis=0).repeat(4, axis=1))
+    assert np.array_equal(run_network(rgb, model, 800, 800, batch=4), rgb.repeat(4, axis=0).repeat(4, axis=1))
