@@ -31,7 +31,7 @@ from .fingerprint import ModelWatch, stamp, webui_identity
 from .fused_call import FusedCall, cannot_fuse
 from .infotext import described
 from .overrides import temporarily, values_of_run
-from .progress_bar import Jobs, interrupted_or_skipped, leaves_upscaling, say, state_kept, stop_requested
+from .progress_bar import JobCount, interrupted_or_skipped, leaves_upscaling, say, state_kept, stop_requested
 from .prompts import Prompts
 from .request import Wanted
 from .tile_call import encoding_alone, forget_pictures, own_method, tile_processing
@@ -48,7 +48,7 @@ class WebuiHost(Host):
         p: Any,
         picture: Wanted,
         title: str,
-        jobs: Jobs,
+        jobs: JobCount,
         watch: ModelWatch,
         resize_mode: int,
         options: Options,
@@ -255,7 +255,7 @@ class WebuiHost(Host):
             if name == "faces":
                 done = np.asarray(environment.restore_faces(picture.copy()))
             else:
-                p = self.describe({})
+                p = self.infotext_p({})
                 p.width, p.height = (self._last or p).width, (self._last or p).height
                 arguments = environment.img2img_scripts().PostprocessImageArgs
                 done = np.asarray(other_extensions.run_adetailer(p, Image.fromarray(picture), arguments).convert("RGB"))
@@ -281,10 +281,10 @@ class WebuiHost(Host):
         return stop_requested(shared.state)
 
     def infotext(self, parameters: dict[str, str]) -> str:
-        p = self.describe(parameters)
+        p = self.infotext_p(parameters)
         return processing.create_infotext(p, p.all_prompts, p.all_seeds, p.all_subseeds)
 
-    def describe(self, parameters: Mapping[str, Any]) -> Any:
+    def infotext_p(self, parameters: Mapping[str, Any]) -> Any:
         """A copy of p for infotexts."""
         skipped = {INFOTEXT_PREFIX + "skipped": f"{self._skipped} tiles"} if self._skipped else {}
         return described(

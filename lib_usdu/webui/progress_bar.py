@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 
-class Jobs:
+class JobCount:
     """Counts while inside one call of the script.
 
     `state` is the host's; it counts a job each time a call is done, and shares out the sampler's steps within a job.
@@ -41,7 +41,7 @@ class Jobs:
         self._state.job_no = _whole((self._before + self._started - 1) * calls + done / tiles)
         return max(1.0, calls - done / tiles)
 
-    def __enter__(self) -> Jobs:
+    def __enter__(self) -> JobCount:
         return self
 
     def __exit__(self, *_: Any) -> None:

@@ -33,7 +33,7 @@ from .fingerprint import ModelWatch
 from .host import WebuiHost
 from .inpaint_mask import inpaint_mask
 from .overrides import in_force
-from .progress_bar import Jobs
+from .progress_bar import JobCount
 from .request import Wanted, check, read, supplied, wanted
 from .upscaler_files import upscaler_names
 
@@ -107,7 +107,7 @@ def _run(p: Any, script: Any, args: Sequence[Any]) -> Any:
     sources = _sources(p, options, resize_mode)
     pictures = wanted(p, processing.get_fixed_seed(p.seed), processing.get_fixed_seed(p.subseed))
     delivery, total = _Delivery(), len(pictures)
-    with in_force(shared.opts, p, check_settings, apply_settings) as settings, Jobs(shared.state, total) as jobs:
+    with in_force(shared.opts, p, check_settings, apply_settings) as settings, JobCount(shared.state, total) as jobs:
         watch = ModelWatch(model_in_use, lambda: settings.changed(picture_settings()))
         for picture in pictures:
             source = sources[picture.image]
@@ -119,7 +119,7 @@ def _run(p: Any, script: Any, args: Sequence[Any]) -> Any:
             _deliver(delivery, p, options, host, source, result)
             if host.stop_requested() or host.changed:
                 break
-        return delivery.processed(p, host.describe(result.parameters))
+        return delivery.processed(p, host.infotext_p(result.parameters))
 
 
 def _sources(p: Any, options: Options, resize_mode: int) -> list[_Source]:
@@ -142,7 +142,7 @@ def _deliver(
     """Saves a result, and adds it to what is handed back."""
     text = result.infotext if shared.opts.enable_pnginfo else None
     final, redrawn = gallery.pictures(result, text, source.pixels, host.resize_mode, resizer(options.seamless))
-    problem = gallery.save(p, options, host.describe(result.parameters), result, final, redrawn)
+    problem = gallery.save(p, options, host.infotext_p(result.parameters), result, final, redrawn)
     delivery.comments.update(host.comments)
     delivery.comments.update(dict.fromkeys([*source.pixels.notes, *result.notes], 1))
     if problem:
