@@ -1,6 +1,7 @@
 """The layout that the code keeps: who may import what."""
 
 import ast
+import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -25,3 +26,63 @@ def test_only_the_webuis_environment_and_the_script_import_the_webui():
         if {"modules", "modules_forge"} & imported(path)
     }
     assert importers == {"lib_usdu/webui/environment.py", "scripts/ultimate_upscale.py"}
+
+
+MODULES = sorted((ROOT / "lib_usdu").rglob("*.py"))
+
+
+def test_no_module_is_long():
+    long = {str(path): lines for path in MODULES if (lines := len(path.read_text(encoding="utf-8").splitlines())) > 300}
+    assert not long
+
+
+def test_every_folder_says_what_lives_there():
+    for folder in {path.parent for path in MODULES}:
+        assert ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8"))), folder
+
+
+def own_imports(path: Path) -> set[Path]:
+    """The modules of this package that a module imports when it is imported itself."""
+    found = set()
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = path.parents[node.level - 1].joinpath(*(node.module or "").split("."))
+            targets = [base.with_suffix(".py"), *(base / f"{alias.name}.py" for alias in node.names)]
+            if node.module:
+                targets.append(base / "__init__.py")
+            found |= {target for target in targets if target.is_file()}
+    return found
+
+
+def test_no_module_imports_itself_by_way_of_others():
+    done: set[Path] = set()
+
+    def follow(path: Path, way: tuple[Path, ...]) -> None:
+        assert path not in way, " -> ".join(step.name for step in (*way, path))
+        if path not in done:
+            for target in own_imports(path):
+                follow(target, (*way, path))
+            done.add(path)
+
+    for path in MODULES:
+        follow(path, ())
+
+
+def test_the_plan_and_the_values_below_it_know_no_torch():
+    reached, waiting = set(), [ROOT / "lib_usdu" / "plan.py"]
+    while waiting:
+        path = waiting.pop()
+        if path not in reached:
+            reached.add(path)
+            waiting += own_imports(path)
+    names = {path.stem for path in reached}
+    assert {"options", "geometry", "passes", "host", "mask"} <= names
+    assert not any({"torch", "diffusers", "spandrel"} & imported(path) for path in reached)
+
+
+def test_the_architecture_names_every_folder_and_module_at_the_top():
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    names = {path.name + "/" * path.is_dir() for path in (ROOT / "lib_usdu").iterdir() if not path.name.startswith("_")}
+    assert {name for name in names if f"`{name}`" not in page} == set()
+    for path in re.findall(r"`((?:\w+/)*\w+\.py)`", page):
+        assert (ROOT / "lib_usdu" / path).is_file(), path
