@@ -16,6 +16,7 @@ from .host import Host
 from .options import INFOTEXT_PREFIX, Options
 from .options.tile_numbers import ALL
 from .passes import Pass
+from .pictures.infotext import of_run
 from .pictures.number_sheet import numbered
 from .plan import Plan, make_plan
 from .run.guard import Guard
@@ -68,7 +69,7 @@ def upscale(
     plan = make_plan(options, rgb.shape[1::-1], host.abilities(), img2img_size=img2img_size, mask=mask)
     stats = Stats(tiles=plan.tiles)
     guard = Guard(host, plan, rgb)
-    parameters = plan.options.to_infotext()
+    parameters = of_run(options, plan)
     host.announce(parameters, plan.tiles)
 
     with stats.stage("upscale"):

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from difflib import get_close_matches
+
 
 class UsduError(Exception):
     """Something the person can act on, said in one line."""
+
+
+def _shown(value: object) -> str:
+    """At most 120 characters."""
+    try:
+        shown = repr(value)
+    except (ValueError, RecursionError):  # an integer of thousands of digits, a list inside itself
+        shown = f"a {type(value).__name__} too large to show"
+    return shown if len(shown) <= 120 else shown[:117] + "..."
 
 
 class OptionError(UsduError, ValueError):
@@ -14,15 +26,10 @@ class OptionError(UsduError, ValueError):
     padding: -3 is not allowed; allowed: 0 to 512 px
     """
 
-    def __init__(self, option: str, value: object, allowed: str):
+    def __init__(self, option: str, value: object, allowed: str, sentence: str | None = None):
+        """sentence: what is wrong, in place of "VALUE is not allowed; allowed: ..."."""
         self.option, self.value, self.allowed = option, value, allowed
-        try:
-            shown = repr(value)
-        except (ValueError, RecursionError):  # an integer of thousands of digits, a list inside itself
-            shown = f"a {type(value).__name__} too large to show"
-        if len(shown) > 120:
-            shown = shown[:117] + "..."
-        self._sentence = f"{shown} is not allowed; allowed: {allowed}"
+        self._sentence = sentence or f"{_shown(value)} is not allowed; allowed: {allowed}"
         super().__init__(f"{option}: {self._sentence}")
 
     def named(self, name: str) -> str:
@@ -32,6 +39,21 @@ class OptionError(UsduError, ValueError):
         '--padding: -3 is not allowed; allowed: 0 to 512 px'
         """
         return f"{name}: {self._sentence}"
+
+
+class UnknownOption(OptionError):
+    """Names that are no options.
+
+    >>> print(UnknownOption(["paddin"], ["mask_blur", "padding"]))
+    option: there is no 'paddin'; did you mean padding? allowed: mask_blur, padding
+    """
+
+    def __init__(self, names: Sequence[object], known: Sequence[str]):
+        likely = [like for name in names for like in get_close_matches(str(name)[:100], known, 1, 0.75)]
+        shown = ", ".join(_shown(name) for name in names[:5]) + ", ..." * (len(names) > 5)
+        meant = f"did you mean {', '.join(dict.fromkeys(likely))}? " if likely else ""
+        allowed = ", ".join(known)
+        super().__init__("option", names[0], allowed, f"there is no {shown}; {meant}allowed: {allowed}")
 
 
 class TooLarge(OptionError):

@@ -153,6 +153,22 @@ def test_lora_files(folder, photo, tmp_path):
         add_loras(pipeline, [str(broken)])
 
 
+def test_loras_are_in_the_parameters(folder, photo, tmp_path):
+    from peft import LoraConfig, get_peft_model_state_dict
+
+    pipeline, name = load_checkpoint(str(folder), CPU)
+    pipeline.unet.add_adapter(LoraConfig(r=2, init_lora_weights="gaussian", target_modules=["to_q", "to_v"]))
+    state = get_peft_model_state_dict(pipeline.unet)
+    type(pipeline).save_lora_weights(tmp_path, unet_lora_layers=state, weight_name="fine detail.safetensors")
+    pipeline, name = load_checkpoint(str(folder), CPU)
+    loras = add_loras(pipeline, [f"{tmp_path / 'fine detail.safetensors'}:0.5"])
+    for prompt, first in (("a cat", "a cat <lora:fine detail:0.5>"), ("", "<lora:fine detail:0.5>")):
+        made = DiffusersRefiner(pipeline, Sampling(prompt=prompt, steps=2), name, loras)
+        text = upscale(small(photo), Options(custom_scale=1, denoise=0.3), LocalHost(made)).infotext
+        assert text.splitlines()[0] == first
+        assert f'Lora hashes: "fine detail: {loras[0].digest}"' in text and len(loras[0].digest) == 12
+
+
 def test_checkpoints_that_are_none(tmp_path):
     for name, content in (("a.safetensors", b"nothing"), ("b.ckpt", b"nothing"), ("c.ckpt", b"")):
         (tmp_path / name).write_bytes(content)

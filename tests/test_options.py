@@ -3,12 +3,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib_usdu.errors import OptionError
+from lib_usdu.errors import OptionError, UnknownOption
 from lib_usdu.options import (
+    INFOTEXT_PREFIX,
     LEGACY_ARGUMENTS,
+    OF_PICTURE,
     OPTION_NAMES,
     OWN_ARGUMENTS,
     SCRIPT_OPTIONS,
+    VERSION_KEY,
     VERSION_MARKER,
     Options,
     rule_of,
@@ -49,6 +52,29 @@ def test_one_dict():
     assert options == Options(tile_width=768, redraw_mode="chess", upscaler="Lanczos")
     with pytest.raises(OptionError, match="tile_widht"):
         Options.from_script_args([{"tile_widht": 768}])
+
+
+def test_unknown_names_are_answered_with_those_they_are_like():
+    with pytest.raises(UnknownOption, match="there is no 'tile_widht'; did you mean tile_width[?] allowed: tile_width"):
+        Options.from_dict({"tile_widht": 768})
+    with pytest.raises(UnknownOption, match="there is no 'Padding', 'qqq'; did you mean padding[?] allowed: "):
+        Options.from_dict({"Padding": 8, "tile_width": 768, "qqq": 1})
+    with pytest.raises(UnknownOption, match="there is no 7; allowed: "):
+        Options.from_dict({7: 8})
+
+
+def test_more_values_than_there_are_is_an_error():
+    most = 19 + len(OWN_ARGUMENTS)
+    full = [*DOCUMENTED, VERSION_MARKER, *(getattr(Options, name) for name in OWN_ARGUMENTS)]
+    assert Options.from_script_args(full, upscalers=UPSCALERS)
+    for args in ([*full, 1], [*full, None, None], [*DOCUMENTED, *["another script's"] * 40]):
+        with pytest.raises(OptionError, match=f"script_args: 'a list of {len(args)}' .* at most {most} values"):
+            Options.from_script_args(args, upscalers=UPSCALERS)
+
+
+def test_the_marker_of_a_version_to_come_is_an_error():
+    with pytest.raises(OptionError, match="script_args: 'usdu:99' is not allowed; allowed: usdu:.* in position 18"):
+        Options.from_script_args([*DOCUMENTED, "usdu:99", 4], upscalers=UPSCALERS)
 
 
 @pytest.mark.parametrize(
@@ -98,8 +124,11 @@ values = {
     "custom_scale": st.integers(1, 6400).map(lambda n: n / 100), "tile_batch": st.integers(0, 64),
     "noise": st.sampled_from(["canvas", "tile"]), "blend": st.sampled_from(["feather", "cut"]),
     "tone_lock": st.integers(0, 100).map(lambda n: n / 100), "seams_fix_mask_blur": st.integers(0, 64),
-    "seamless": st.booleans(),
-    "auto_padding": st.booleans(),
+    "seamless": st.booleans(), "auto_padding": st.booleans(),
+    "skip_flat": st.integers(0, 320).map(lambda n: n / 10), "redo_tiles": st.sampled_from(["all", "3", "3 7-9"]),
+    "tile_prompts": st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), max_size=30),
+    "interrogator": st.sampled_from(list(rule_of("interrogator").labels)),
+    "finish": st.sampled_from(list(rule_of("finish").labels)),
 }  # fmt: skip
 
 
@@ -114,10 +143,14 @@ def test_a_list_made_for_an_older_version_means_what_it_meant():
     assert short.auto_padding and short.resume
 
 
+def test_every_option_of_the_picture_is_drawn():
+    assert set(values) == set(OF_PICTURE)
+
+
 def test_what_is_gone_is_named():
     with pytest.raises(OptionError, match="noise: 'same' is not allowed; allowed: canvas, tile"):
         Options(noise="same")
-    with pytest.raises(OptionError, match="option: 'seams_fix_only_visible' is not allowed; allowed: tile_width"):
+    with pytest.raises(OptionError, match="option: there is no 'seams_fix_only_visible'; .*allowed: tile_width"):
         Options.from_dict({"seams_fix_only_visible": True})
 
 
@@ -127,7 +160,6 @@ def test_infotext_and_script_args_round_trip(given_values):
         given_values.pop("noise", None)
     options = Options(**given_values)
     assert Options.from_infotext(options.to_infotext()) == options
-    assert len(options.to_infotext()) == len(SCRIPT_OPTIONS)
     assert all(options.to_infotext().values()), "the webui cannot read a name without a value"
     names = ["upscaler" if name == "upscaler_index" else name for name in LEGACY_ARGUMENTS]
     args = [None, *(getattr(options, n) for n in names), VERSION_MARKER, *(getattr(options, n) for n in OWN_ARGUMENTS)]
@@ -138,6 +170,28 @@ def test_infotext_keeps_the_originals_keys_first():
     assert list(Options().to_infotext())[:5] == [
         "Ultimate SD upscale " + name for name in ("upscaler", "tile_width", "tile_height", "mask_blur", "padding")
     ]
+
+
+def test_infotext_leaves_defaults_out():
+    assert len(Options().to_infotext()) == 6 and VERSION_KEY in Options().to_infotext()
+    text = Options(redraw_mode="chess", tile_prompts="2: sea").to_infotext()
+    assert set(text) - set(Options().to_infotext()) == {
+        "Ultimate SD upscale redraw_mode", "Ultimate SD upscale tile_prompts",
+    }  # fmt: skip
+
+
+def test_an_automatic_tile_stays_automatic_in_infotext():
+    assert Options().to_infotext()["Ultimate SD upscale tile_width"] == "0"
+
+
+SETTINGS = {"resume": False, "compare": True, "number_tiles": True, "save_upscaled_image": False, "save_seams_fix_image": True}
+
+
+def test_settings_of_the_panel_are_not_the_pictures():
+    assert set(SETTINGS) == set(SCRIPT_OPTIONS) - set(OF_PICTURE)
+    assert Options(**SETTINGS).to_infotext() == Options().to_infotext()
+    written = {INFOTEXT_PREFIX + name: str(value) for name, value in SETTINGS.items()}  # as older versions did
+    assert Options.from_infotext({**Options().to_infotext(), **written}) == Options()
 
 
 def test_every_option_is_reachable_by_the_api():

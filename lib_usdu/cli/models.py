@@ -91,9 +91,8 @@ def _refiner(args: argparse.Namespace, seed: int) -> Any:
             say("The embedded model has no text input: prompts and LoRA files are left out.")
     device = device_of(args.device)
     pipeline, model_name = load_checkpoint(args.checkpoint, device, config=args.checkpoint_config)
-    if args.checkpoint != EMBEDDED:
-        add_loras(pipeline, args.lora)
-    return DiffusersRefiner(pipeline, sampling, model_name)
+    loras = add_loras(pipeline, args.lora) if args.checkpoint != EMBEDDED else []
+    return DiffusersRefiner(pipeline, sampling, model_name, loras)
 
 
 def device_of(name: str) -> Any:

@@ -5,8 +5,8 @@ automatic padding, tile numbers and tile prompts.
 `Options` is one frozen value. Other packages import the names below from here.
 """
 
-from .forms import INFOTEXT_PREFIX, LEGACY_ARGUMENTS, OWN_ARGUMENTS, SCRIPT_OPTIONS, VERSION_MARKER
-from .options import OPTION_NAMES, Options, about, declared, names_of_group, rule_of
+from .forms import INFOTEXT_PREFIX, LEGACY_ARGUMENTS, OWN_ARGUMENTS, SCRIPT_OPTIONS, VERSION_KEY, VERSION_MARKER
+from .options import OF_PICTURE, OPTION_NAMES, Options, about, declared, names_of_group, rule_of
 from .rules import (
     BLENDS,
     FINISHES,
@@ -29,12 +29,14 @@ __all__ = [
     "INTERROGATORS",
     "LEGACY_ARGUMENTS",
     "NOISE_MODES",
+    "OF_PICTURE",
     "OPTION_NAMES",
     "OWN_ARGUMENTS",
     "REDRAW_MODES",
     "SCRIPT_OPTIONS",
     "SEAMS_FIX_TYPES",
     "TARGET_SIZE_TYPES",
+    "VERSION_KEY",
     "VERSION_MARKER",
     "Choice",
     "Flag",

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..errors import OptionError
+from .. import __version__
+from ..errors import OptionError, UnknownOption
 from .rules import is_integer, listed, plain
 
 VERSION_MARKER = "usdu:2"
@@ -28,6 +29,7 @@ OWN_ARGUMENTS: tuple[str, ...] = (
 )  # fmt: skip
 """Positions 19 and on. Only ever appended to; where one goes, the marker gets another number and the old order stands
 below."""
+_MARKERS = "usdu:"
 _GONE = ("seams_fix_only_visible",)
 """Options of older orders. It left some tiles of a seams fix out; now all of them are redrawn."""
 _ORDERS: dict[str, tuple[str, ...]] = {
@@ -42,6 +44,8 @@ SCRIPT_OPTIONS: tuple[str, ...] = tuple(
 
 INFOTEXT_PREFIX = "Ultimate SD upscale "
 """ControlNet recognises an upscale script by the word "upscale" in these keys; the spelling is the original's."""
+VERSION_KEY = INFOTEXT_PREFIX + "version"
+"""Of this extension. The original writes no such key: where it stands, options that are left out had their defaults."""
 FIRST_KEYS = ("upscaler", "tile_width", "tile_height", "mask_blur", "padding")
 """What the original writes, in its order."""
 _EMPTY = '""'  # a text of no letters
@@ -59,35 +63,56 @@ def of_dict(values: Mapping[str, Any], upscalers: Sequence[str]) -> dict[str, An
         given["upscaler"] = _upscaler_name(given.pop("upscaler_index"), upscalers)
     unknown = [name for name in given if name not in SCRIPT_OPTIONS]
     if unknown:
-        raise OptionError("option", unknown[0], ", ".join(SCRIPT_OPTIONS))
+        raise UnknownOption(unknown, SCRIPT_OPTIONS)
     return given
 
 
 def of_script_args(args: Sequence[Any], upscalers: Sequence[str]) -> dict[str, Any]:
     """The script's options by name from the webui's positional list, or from one dict in position 0.
 
-    Raises OptionError for a dict that is followed by more, and for what `of_dict` does.
+    Raises OptionError for a dict that is followed by more, a list that is too long, a marker of a version that is not
+    known, and for what `of_dict` does.
     """
     if args and isinstance(args[0], Mapping):
         if any(value is not None for value in args[1:]):
             raise OptionError("script_args", f"a dict and {len(args) - 1} more", "one dict, or a list of values")
         return of_dict(args[0], upscalers)
     given = dict(zip(LEGACY_ARGUMENTS, args[1:18]))
-    order = _ORDERS.get(args[18], ()) if len(args) > 18 and isinstance(args[18], str) else ()
+    marker = args[18] if len(args) > 18 and is_marker(args[18]) else ""
+    if marker and marker not in _ORDERS:
+        raise OptionError("script_args", marker, f"{', '.join(_ORDERS)} in position 18")
+    order = _ORDERS.get(marker, ())
+    most = 19 + len(order or OWN_ARGUMENTS)
+    if len(args) > most:
+        raise OptionError("script_args", f"a list of {len(args)}", f"at most {most} values")
     given.update((name, value) for name, value in zip(order, args[19:]) if name not in _GONE)
     return of_dict(given, upscalers)
 
 
-def to_infotext(values: Mapping[str, Any]) -> dict[str, str]:
-    """Generation parameters for these options."""
-    names = dict.fromkeys([*FIRST_KEYS, *SCRIPT_OPTIONS])
-    return {INFOTEXT_PREFIX + name: _written(values[name]) for name in names}
+def is_marker(value: Any) -> bool:
+    """Whether this is the marker of some version."""
+    return isinstance(value, str) and value.startswith(_MARKERS)
+
+
+def to_infotext(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, str]:
+    """Generation parameters for these options: what the original writes, and what is not at its default.
+
+    VERSION_KEY is among them, so that a reader knows that what is left out has its default.
+    """
+    names = dict.fromkeys([*FIRST_KEYS, *(name for name, value in values.items() if value != defaults[name])])
+    return {INFOTEXT_PREFIX + name: _written(values[name]) for name in names} | {VERSION_KEY: __version__}
 
 
 def of_infotext(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """The options in generation parameters; other keys are passed over."""
-    found = {name: parameters.get(INFOTEXT_PREFIX + name) for name in SCRIPT_OPTIONS}
-    return {name: "" if value == _EMPTY else value for name, value in found.items() if value is not None}
+    values = {name: value_in(parameters, name) for name in SCRIPT_OPTIONS}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def value_in(parameters: Mapping[str, Any], name: str) -> Any:
+    """What generation parameters say of an option; None where they say nothing."""
+    value = parameters.get(INFOTEXT_PREFIX + name)
+    return "" if value == _EMPTY else value
 
 
 def _upscaler_name(value: Any, upscalers: Sequence[str]) -> Any:

@@ -51,13 +51,19 @@ class Options(Table):
         return cls(**forms.of_script_args(args, upscalers))
 
     def to_infotext(self) -> dict[str, str]:
-        """Every option for the picture's generation parameters; the first five keys are the original's."""
-        return forms.to_infotext(vars(self))
+        """Generation parameters: the original's five keys, every option of the picture that is not at its default, and
+        the version. Settings of the panel (OF_PICTURE has the others) are not the picture's."""
+        values = {name: getattr(self, name) for name in OF_PICTURE}
+        return forms.to_infotext(values, {name: getattr(Options, name) for name in OF_PICTURE})
 
     @classmethod
     def from_infotext(cls, parameters: Mapping[str, Any]) -> Options:
-        """The options in generation parameters (keys as `to_infotext` writes them; others are passed over)."""
-        return cls(**forms.of_infotext(parameters))
+        """The options in generation parameters (keys as `to_infotext` writes them; others are passed over).
+
+        What is left out, and every setting of the panel, has its default.
+        """
+        values = forms.of_infotext(parameters)
+        return cls(**{name: value for name, value in values.items() if name in OF_PICTURE})
 
     def target_size(self, width: int, height: int, img2img: tuple[int, int] | None = None) -> tuple[int, int]:
         """Size of the result for a picture of this size; `img2img` is the size set in the webui's tab. All in px.
@@ -90,6 +96,10 @@ class Options(Table):
 
 OPTION_NAMES: tuple[str, ...] = tuple(item.name for item in fields(Options))
 _FIELDS = {item.name: item for item in fields(Options)}
+OF_PICTURE: tuple[str, ...] = tuple(
+    name for name in forms.SCRIPT_OPTIONS if _FIELDS[name].metadata["declared"].of_picture
+)
+"""Options of the script that decide the picture: infotext carries them, and pasting restores them."""
 
 
 def declared(name: str) -> Declaration:

@@ -20,7 +20,9 @@ from ..errors import OptionError
 from ..options import (
     INFOTEXT_PREFIX,
     LEGACY_ARGUMENTS,
+    OF_PICTURE,
     OWN_ARGUMENTS,
+    VERSION_KEY,
     VERSION_MARKER,
     Choice,
     Flag,
@@ -30,6 +32,7 @@ from ..options import (
     rule_of,
 )
 from ..options.declaration import Declaration
+from ..options.forms import value_in
 from ..options.presets import PRESETS, Preset
 from .live_line import LineSource, line, live_line, read_page
 from .page import OPTION_CHANGED, READ_PAGE, bootstrap, set_denoise
@@ -98,9 +101,9 @@ def build(host: PanelSource, *, on: ModuleType = gradio, max_megapixels: float =
     _listen(on, update, "click", planning, [page, *inputs], plan, js=READ_PAGE)
     for component in inputs:
         _listen(on, component, "change", None, [], [], js=OPTION_CHANGED)
-    pasted = [(component, partial(_pasted, on, name, host)) for name, component in made.items()]
+    pasted = [(made[name], partial(_pasted, on, name, host)) for name in OF_PICTURE]
     in_order = [info, *(made[name] for name in legacy), marker, *(made[name] for name in OWN_ARGUMENTS)]
-    return Panel(in_order, pasted, [INFOTEXT_PREFIX + name for name in made])
+    return Panel(in_order, pasted, [INFOTEXT_PREFIX + name for name in OF_PICTURE])
 
 
 def preferred_upscaler(names: Sequence[str]) -> str:
@@ -201,9 +204,15 @@ def _switch(on: ModuleType, made: Mapping[str, Any], name: str) -> None:
 
 
 def _pasted(on: ModuleType, name: str, host: PanelSource, parameters: Mapping[str, Any]) -> Any:
-    """The control's new value; None, which leaves it alone, where the parameters have none that can be chosen."""
-    with suppress(OptionError, KeyError):
-        value = rule_of(name).read(name, parameters[INFOTEXT_PREFIX + name])
+    """The control's new value; None, which leaves it alone, where the parameters have none that can be chosen.
+
+    An option that our own parameters leave out had its default; the original's say nothing of it.
+    """
+    value = value_in(parameters, name)
+    if value is None and VERSION_KEY in parameters:
+        value = getattr(Options, name)
+    with suppress(OptionError):
+        value = rule_of(name).read(name, value)
         if name != "upscaler" or value in host.upscalers():
             return on.update(value=_label(name, value))
     return None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -54,11 +56,26 @@ def load_checkpoint(source: str, device: torch.device, *, config: str | None = N
     return pipeline.to(device), path.stem if path.is_file() else path.name
 
 
-def add_loras(pipeline: Any, loras: Sequence[str]) -> None:
-    """Merges LoRA files into the pipeline; each is PATH or PATH:STRENGTH.
+@dataclass(frozen=True)
+class Lora:
+    """A LoRA that was merged into a model, as generation parameters name it. digest: the first 12 hexadecimal digits
+    of the hash that the webui shows."""
+
+    name: str
+    strength: float
+    digest: str
+
+    @property
+    def tag(self) -> str:
+        return f"<lora:{self.name}:{self.strength:g}>"
+
+
+def add_loras(pipeline: Any, loras: Sequence[str]) -> list[Lora]:
+    """Merges LoRA files into the pipeline; each is PATH or PATH:STRENGTH. Returns what was merged.
 
     Raises OptionError for a missing file or a strength that is no number, ModelError for a file that does not fit.
     """
+    merged = []
     for number, entry in enumerate(loras):
         path, strength = split_strength(entry)
         name = f"lora{number}"
@@ -69,6 +86,20 @@ def add_loras(pipeline: Any, loras: Sequence[str]) -> None:
             pipeline.unload_lora_weights()
         except Exception as error:  # peft and diffusers raise many kinds
             raise ModelError(f"lora: {path}: cannot be used with this model ({_first_line(error)})") from error
+        merged.append(Lora(path.stem, strength, lora_hash(path)[:12]))
+    return merged
+
+
+def lora_hash(path: Path) -> str:
+    """SHA-256 in hexadecimal, of a .safetensors file without its header: the hash by which the webui knows a LoRA
+    (A1111 v1.10.1, modules/hashes.py addnet_hash_safetensors, after kohya-ss)."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        if path.suffix.lower() == ".safetensors":
+            file.seek(8 + int.from_bytes(file.read(8), "little"))
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def _from_pretrained(source: str, dtype: torch.dtype) -> Any:

@@ -22,6 +22,7 @@ from ..resume.digest import digest
 from ..run.latent_windows import assemble, on_device, patches, unet_in_windows
 from ..run.memory import windows_that_fit
 from ..run.noise_draws import CanvasDraws
+from .checkpoints import Lora
 from .conditioning import Conditions
 from .host import Refiner
 from .latents import Autoencoder, dtype_of
@@ -51,12 +52,13 @@ class Sampling:
 class DiffusersRefiner(Refiner):
     """Refines tiles with an img2img pipeline (Stable Diffusion 1, 2, XL, or the embedded model).
 
-    `model_name` goes into the infotext. A pipeline without a text encoder has no text input: prompts and CFG are left
-    out. Several tiles go through the model at once, each with its own noise.
+    `model_name` and `loras` (those merged into the pipeline) go into the infotext. A pipeline without a text encoder
+    has no text input: prompts and CFG are left out. Several tiles go through the model at once, each with its own
+    noise.
     """
 
-    def __init__(self, pipeline: Any, sampling: Sampling, model_name: str):
-        self.pipeline, self.sampling, self.model_name = pipeline, sampling, model_name
+    def __init__(self, pipeline: Any, sampling: Sampling, model_name: str, loras: Sequence[Lora] = ()):
+        self.pipeline, self.sampling, self.model_name, self.loras = pipeline, sampling, model_name, loras
         self.default_tile = 1024 if hasattr(pipeline, "text_encoder_2") else 512
         pipeline.scheduler = scheduler_for(sampling.sampler, pipeline.scheduler)
         pipeline.set_progress_bar_config(disable=True)
@@ -177,15 +179,18 @@ class DiffusersRefiner(Refiner):
             self.pipeline.vae.to(of_vae)
 
     def infotext(self, parameters: dict[str, str]) -> str:
-        """Generation parameters as the webui writes them."""
-        sampling = self.sampling
-        values = {"Steps": sampling.steps, "Sampler": sampling.sampler}
+        """Generation parameters as the webui writes them; the model's, where it had a part in the picture."""
+        sampling, prompts = self.sampling, ("", "")
+        model = {"Steps": sampling.steps, "Sampler": sampling.sampler}
         if self.guided:
-            values["CFG scale"] = sampling.cfg_scale
-        values |= {"Seed": sampling.seed, "Model": self.model_name, **parameters}
-        if not self.conditions.has_text:
-            return infotext.write(values)
-        return infotext.write(values, sampling.prompt, sampling.negative_prompt)
+            model["CFG scale"] = sampling.cfg_scale
+        model |= {"Seed": sampling.seed, "Model": self.model_name}
+        if self.loras:
+            model["Lora hashes"] = ", ".join(f"{lora.name}: {lora.digest}" for lora in self.loras)
+        if self.conditions.has_text and infotext.STRENGTH in parameters:
+            tags = [lora.tag for lora in self.loras]
+            prompts = " ".join([*([sampling.prompt] if sampling.prompt else []), *tags]), sampling.negative_prompt
+        return infotext.write(infotext.of_model(parameters, model), *prompts)
 
     def _reduced(self, forward: Callable[..., Any]) -> Callable[..., Any]:
         """The UNet with its matrix products in bfloat16; latents and the sampler stay in float32.

@@ -23,6 +23,7 @@ from ..errors import ModelError, NotANumber, Skipped, Stopped
 from ..host import Batch, Fusion, Host, Progress
 from ..options import INFOTEXT_PREFIX, Options
 from ..options.tile_prompts import has_extra_networks
+from ..pictures.infotext import in_webui
 from ..run.memory import windows_that_fit
 from . import environment, other_extensions
 from .controlnet import ControlNetUnits
@@ -85,7 +86,7 @@ class WebuiHost(Host):
 
     def announce(self, parameters: dict[str, str], tiles: int) -> None:
         """Before the first tile: ControlNet looks for our keys in the generation parameters of every call."""
-        self._parameters = {"Script": self.title, **parameters}
+        self._parameters = {"Script": self.title, **in_webui(parameters)}
         self.jobs.start(tiles)
 
     def leave_out(self, tiles: int) -> None:
@@ -287,10 +288,8 @@ class WebuiHost(Host):
     def infotext_p(self, parameters: Mapping[str, Any]) -> Any:
         """A copy of p for infotexts."""
         skipped = {INFOTEXT_PREFIX + "skipped": f"{self._skipped} tiles"} if self._skipped else {}
-        return described(
-            self.p, self._last, self.picture, self.prompts.resolved, {**skipped, **self._parameters, **parameters},
-            shared.sd_model,
-        )  # fmt: skip
+        parameters = {**skipped, **self._parameters, **in_webui(parameters)}
+        return described(self.p, self._last, self.picture, self.prompts.resolved, parameters, shared.sd_model)
 
     def _upscale_progress(self, done: int, total: int) -> None:
         say(shared.state, f"Upscaling: window {done} of {total}")

@@ -14,6 +14,8 @@ from typing import Any
 from PIL import Image
 
 from ..errors import OptionError, UsduError
+from ..options import LEGACY_ARGUMENTS, VERSION_MARKER
+from ..options.forms import is_marker
 from ..pictures.cutout import carried_outward
 from ..pictures.modes import Pixels, pixels_of
 
@@ -22,15 +24,24 @@ def supplied(p: Any, script: Any, args: Sequence[Any]) -> list[Any]:
     """The arguments of `Script.run` without those that are not ours.
 
     The API puts a client's list into the vector of all scripts' arguments by slice assignment (api.py:344), so a list
-    that is too short shortens the vector, and the tail handed to us is the next script's (scripts.py:778). How many
-    are missing is seen from the vector's length.
+    that is too short shortens the vector, and the tail handed to us is the next script's (scripts.py:778). How many are missing is seen from the vector's length, and so is how many are
+    too many.
+
+    Raises OptionError for more values than there are, and for more than the original's 18 without the marker.
     """
     runner, vector = getattr(p, "scripts", None), getattr(p, "script_args", None)
     if runner is None or vector is None:
         return list(args)
     expected = max((other.args_to for other in runner.scripts if other.args_to is not None), default=len(vector))
-    missing = max(0, expected - len(vector))
-    return list(args)[: max(0, script.args_to - script.args_from - missing)]
+    missing, ours = expected - len(vector), script.args_to - script.args_from
+    if missing < 0 and getattr(p, "is_api", False):
+        raise OptionError("script_args", f"a list of {ours - missing}", f"at most {ours} values")
+    sent = list(args)[: max(0, ours - max(0, missing))]
+    if len(sent) > len(LEGACY_ARGUMENTS) + 1 and not is_marker(sent[len(LEGACY_ARGUMENTS) + 1]):
+        # Left alone, these values would be passed over without a word.
+        allowed = f"{VERSION_MARKER!r}, where more than {len(LEGACY_ARGUMENTS) + 1} values are sent"
+        raise OptionError("script_args[18]", sent[len(LEGACY_ARGUMENTS) + 1], allowed)
+    return sent
 
 
 @dataclass(frozen=True)

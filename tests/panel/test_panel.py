@@ -20,8 +20,10 @@ from selenium.webdriver.common.keys import Keys
 from lib_usdu.options import (
     INFOTEXT_PREFIX,
     LEGACY_ARGUMENTS,
+    OF_PICTURE,
     OWN_ARGUMENTS,
     SCRIPT_OPTIONS,
+    VERSION_KEY,
     VERSION_MARKER,
     Choice,
     Flag,
@@ -332,8 +334,10 @@ def test_warnings(page: Browser, photo: Path):
 def test_pasted_parameters_restore_every_control(page: Browser):
     options = Options.from_script_args([None, *(CHANGED[n] for n in LEGACY_ARGUMENTS), VERSION_MARKER]
                                        + [CHANGED[n] for n in OWN_ARGUMENTS])  # fmt: skip
-    every = {INFOTEXT_PREFIX + name: str(getattr(options, name)) for name in SCRIPT_OPTIONS}
-    assert options.to_infotext().items() <= every.items()
+    settings = {"upscaler_index" if name == "upscaler" else name for name in {*SCRIPT_OPTIONS} - {*OF_PICTURE}}
+    every = {INFOTEXT_PREFIX + name: str(getattr(options, name)) for name in SCRIPT_OPTIONS}  # as older versions wrote
+    ours = options.to_infotext()
+    assert ours.items() <= {**every, VERSION_KEY: ours[VERSION_KEY]}.items()
 
     def paste(parameters: dict) -> dict:
         page.type("#parameters textarea", json.dumps(parameters))
@@ -342,12 +346,18 @@ def test_pasted_parameters_restore_every_control(page: Browser):
         with_changes = page.until(lambda: (now := page.values()) != before and now, "the pasted values", 5)
         return dict(zip(ORDER, with_changes))
 
-    assert {name: value for name, value in paste(every).items() if name in CHANGED} == CHANGED
+    start = dict(zip(ORDER, page.values()))
+    expected = {name: start[name] if name in settings else value for name, value in CHANGED.items()}
+    for parameters in (every, Options(upscaler="Lanczos").to_infotext(), ours):
+        found = {name: value for name, value in paste(parameters).items() if name in CHANGED}
+        # What our own parameters leave out had its default; settings of the panel are never the picture's.
+        at_default = {name: start[name] for name in CHANGED} | {"upscaler_index": "Lanczos"}
+        assert found == (expected if parameters in (every, ours) else at_default)
     page.until(lambda: page.shown(control("custom_width")) and not page.shown(control("custom_scale")), "visibility")
     # The original's parameters, one value out of range, one upscaler that is not here: the rest is left alone.
     keys = {"upscaler": "gone", "tile_width": "512", "tile_height": "0", "mask_blur": "99999", "padding": "32"}
     found = paste({INFOTEXT_PREFIX + name: value for name, value in keys.items()} | {"Steps": "20"})
-    expected = {**CHANGED, "tile_width": 512, "tile_height": 0, "padding": 32}
+    expected |= {"tile_width": 512, "tile_height": 0, "padding": 32}
     assert {name: value for name, value in found.items() if name in CHANGED} == expected
 
 

@@ -119,13 +119,40 @@ def test_one_dict(extension):
 def test_an_empty_list_is_all_defaults(extension):
     done = ask([])
     assert done.images[0].size == (192, 144) and len(standin.log.calls) == 1
-    assert "Ultimate SD upscale tile_width: 512" in done.info
+    assert "Ultimate SD upscale tile: 512x512" in done.info
 
 
 def test_a_short_list_takes_nothing_from_the_next_script(extension):
     done = ask([None, 64])
     assert done.images[0].size == (192, 144)
     assert "tile_width: 64" in done.info and "Ultimate SD upscale padding: 32" in done.info
+
+
+def test_more_values_than_there_are_is_refused(extension):
+    full = [*LEGACY, VERSION_MARKER, *(getattr(Options, name) for name in OWN_ARGUMENTS)]
+    error, most = refused([*full, 1, 2]), len(full)
+    assert error.status_code == 422
+    assert error.detail == f"script_args: 'a list of {most + 2}' is not allowed; allowed: at most {most} values"
+
+
+def test_values_after_the_originals_without_the_marker_are_refused(extension):
+    """They would be passed over without a word."""
+    error = refused([*LEGACY, 4, "tile"])
+    assert error.status_code == 422 and "script_args[18]: 4 is not allowed; allowed: 'usdu:" in error.detail
+    assert standin.log.calls == []
+
+
+def test_an_unknown_option_is_answered_with_those_it_is_like(extension):
+    error = refused([{"tile_widht": 512, "Padding": 8}])
+    assert error.status_code == 422
+    assert "there is no 'tile_widht', 'Padding'; did you mean tile_width, padding? allowed: " in error.detail
+
+
+def test_where_nothing_is_redrawn_no_model_is_named(extension):
+    text = ask([{"redraw_mode": "none"}]).infotexts[0]
+    assert not [name for name in ("Sampler", "Steps", "Model", "CFG scale", "Denoising strength") if name in text]
+    assert "Ultimate SD upscale redraw_mode: none" in text and "Size: 64x64" in text and "Script: " in text
+    assert "Sampler: Euler" in ask([{}]).infotexts[0]
 
 
 def test_a_full_list_with_our_own_options(extension):

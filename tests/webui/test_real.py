@@ -100,7 +100,7 @@ def test_a_dict_means_what_the_list_means(server, small):
 
 def test_an_empty_list_and_a_short_one_are_defaults(server, small):
     done = server.ask([], small)
-    assert done.images[0].size == (192, 144) and "Ultimate SD upscale tile_width: 512" in done.text
+    assert done.images[0].size == (192, 144) and "Ultimate SD upscale tile: 512x512" in done.text
     done = server.ask([None, 64], small)
     assert "tile_width: 64" in done.text and "Ultimate SD upscale padding: 32" in done.text
 
@@ -447,4 +447,4 @@ def test_a_bad_option_is_said_on_the_page(server, tab, face, tmp_path):
     tab.drop(tmp_path / "face.png")
     tab.generate()
     tab.finished()
-    tab.until(lambda: "padding: 512 is not allowed" in tab.find("#tab_img2img").text, "the reason")
+    tab.until(lambda: "Padding: 512 is not allowed" in tab.find("#tab_img2img").text, "the reason")
