@@ -10,13 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..errors import OutputError, UsduError
-from ..options import INFOTEXT_PREFIX, Options
+from ..options import INFOTEXT_PREFIX, OF_PICTURE, Options
 from ..pictures import imagefile
 from ..pictures.infotext import pairs_of
 from .given import STREAM
 from .jobs import Job
-
-_NOT_OF_THE_PICTURE = ("save_upscaled_image", "save_seams_fix_image", "compare", "resume", "number_tiles", "redo_tiles")
 
 
 def with_earlier(args: argparse.Namespace, jobs: Sequence[Job]) -> list[Job]:
@@ -73,9 +71,8 @@ def _difference(args: argparse.Namespace, job: Job, found: Mapping[str, str]) ->
     automatic |= {"padding"} if now.auto_padding else set()
     size = {"scale": ("custom_scale",), "custom": ("custom_width", "custom_height")}[now.target_size_type]
     automatic |= {"custom_scale", "custom_width", "custom_height"} - set(size)
-    for key in now.to_infotext():
-        name = key.removeprefix(INFOTEXT_PREFIX)
-        if name in automatic or name in _NOT_OF_THE_PICTURE:
+    for name in OF_PICTURE:
+        if name in automatic or name == "redo_tiles":
             continue
         before, asked = getattr(earlier, name), getattr(now, name)
         if str(before).casefold() != str(asked).casefold():
