@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lib_usdu.cli.flags import FLAGS, PAIRS, parser
@@ -38,6 +38,7 @@ def written(name: str):
     return st.just(texts[name])
 
 
+@settings(deadline=None)
 @given(st.data(), st.sampled_from([name for name in ONE if not isinstance(rule_of(name), Flag)]))
 def test_every_flag_with_a_value_sets_its_option(data, name):
     value, typed = data.draw(written(name))
@@ -54,6 +55,7 @@ def test_every_flag_without_a_value_turns_its_option(name):
     assert options(*typed) == Options(**{"upscaler": "SPAN x4", name: not getattr(Options, name)})
 
 
+@settings(deadline=None)
 @given(st.integers(64, 8192), st.integers(64, 8192))
 def test_flags_of_two_options(width, height):
     padding = {"padding": 32, "seams_fix_padding": 16, "upscaler": "SPAN x4"}

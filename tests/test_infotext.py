@@ -6,7 +6,7 @@ import struct
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lib_usdu.cli.main import main
@@ -103,6 +103,7 @@ def safetensors(path, header: dict, content: bytes):
     return path
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=40), st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=3))
 def test_a_loras_hash_is_that_of_its_weights(tmp_path_factory, content, metadata):
     """The webui's, which leaves the header out: words about the file do not change it."""

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lib_usdu.errors import OptionError, UnknownOption
@@ -154,6 +154,7 @@ def test_what_is_gone_is_named():
         Options.from_dict({"seams_fix_only_visible": True})
 
 
+@settings(deadline=None)
 @given(st.fixed_dictionaries({}, optional=values))
 def test_infotext_and_script_args_round_trip(given_values):
     if given_values.get("redraw_mode") == "fused":  # which has the canvas's noise and no other

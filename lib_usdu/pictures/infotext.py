@@ -28,7 +28,7 @@ def of_run(asked: Options, plan: Plan) -> dict[str, str]:
     sampler, seed or model has a part in the picture.
     """
     options = plan.options.with_(tile_width=asked.tile_width, tile_height=asked.tile_height)
-    parameters = {"Size": f"{plan.width}x{plan.height}"}
+    parameters = {"Size": f"{plan.canvas.width}x{plan.canvas.height}"}
     if plan.passes:
         parameters[STRENGTH] = f"{options.denoise:.10g}"
     parameters |= options.to_infotext()
