@@ -24,8 +24,8 @@ def supplied(p: Any, script: Any, args: Sequence[Any]) -> list[Any]:
     """The arguments of `Script.run` without those that are not ours.
 
     The API puts a client's list into the vector of all scripts' arguments by slice assignment (api.py:344), so a list
-    that is too short shortens the vector, and the tail handed to us is the next script's (scripts.py:778). How many are missing is seen from the vector's length, and so is how many are
-    too many.
+    that is too short shortens the vector, and the tail handed to us is the next script's (scripts.py:778). How many
+    are missing is seen from the vector's length, and so is how many are too many.
 
     Raises OptionError for more values than there are, and for more than the original's 18 without the marker.
     """
