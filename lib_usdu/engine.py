@@ -32,7 +32,9 @@ class Result:
     infotext. upscaled: the canvas before any tile was refined. redrawn: the picture before the seams were fixed, None
     where they were not. finished: False when the person stopped the run; the picture then holds what was done.
     numbered: the picture with the numbers of its tiles, where that was asked for. notes: what the person should know
-    of the run. forget: to be called once the picture is safe: removes what was kept to resume the run."""
+    of the run. forget: to be called once the picture is safe: removes what was kept to resume the run. keep_awhile:
+    to be called instead where the picture may not reach its caller: what is kept answers the same request for a time.
+    """
 
     image: np.ndarray
     infotext: str
@@ -44,6 +46,7 @@ class Result:
     numbered: np.ndarray | None = None
     notes: tuple[str, ...] = ()
     forget: Callable[[], None] = lambda: None
+    keep_awhile: Callable[[], None] = lambda: None
 
 
 def upscale(
@@ -90,7 +93,7 @@ def upscale(
     sheet = numbered(canvas, plan.numbered) if plan.options.number_tiles and plan.numbered else None
     return Result(
         canvas, host.infotext(parameters), parameters, stats, upscaled, redrawn, finished, sheet,
-        (*guard.notes, *_saved(stats)), guard.forget,
+        (*guard.notes, *_saved(stats)), guard.forget, guard.keep_awhile,
     )  # fmt: skip
 
 

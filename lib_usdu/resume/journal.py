@@ -33,6 +33,8 @@ MOST_BYTES = 8 * 2**30
 MOST_DAYS = 14
 FREE_BYTES = 2**29
 """What the journal leaves free on its disk."""
+KEPT_FINISHED = 3600
+"""Seconds a finished run is kept for a caller who did not wait for its picture."""
 _JOB, _SUFFIX = "job.json", ".usdu"
 _MOST_WAITING = 8
 
@@ -108,6 +110,14 @@ class Journal:
         self._writer.shutdown()
         self.seconds += time.perf_counter() - started
 
+    def finish(self) -> None:
+        """The picture is made, but nobody is known to have it yet: what is kept answers the same request for
+        KEPT_FINISHED seconds more."""
+        self.close()
+        with suppress(OSError):
+            about = {**KeptRun.at(self.folder).about, "finished": time.time()}
+            entries.replace(self.folder / _JOB, json.dumps(about).encode())
+
     def forget(self) -> None:
         """Removes what was kept: the picture is safe."""
         self.close()
@@ -152,6 +162,7 @@ def open_journal(
     about = {
         "version": __version__, "made": time.strftime("%Y-%m-%d %H:%M:%S"), "seed": options.seed, "tiles": tiles,
         "source": f"{source.shape[1]}x{source.shape[0]}", "result": f"{size[0]}x{size[1]}",
+        "likeness": _likeness(known, source, size, options),
     }  # fmt: skip
     try:
         kept.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -160,6 +171,33 @@ def open_journal(
     except OSError as error:
         return None, f"this run cannot be resumed: {kept}: {error.strerror or error}"
     return Journal(kept, known), ""
+
+
+def unfinished(
+    folder: Path | None, identity: Any, source: np.ndarray, size: tuple[int, int], options: Options
+) -> KeptRun | None:
+    """The run of this picture with these options that was ended last, whatever its seed; None where there is none.
+
+    As for `open_journal`. Its `about["seed"]` is the seed with which it can be gone on with.
+    """
+    if folder is None or identity is None or not options.resume:
+        return None
+    try:
+        likeness = _likeness(digest(identity, __version__), source, size, options)
+    except Unhashable:
+        return None
+    alike = (
+        run
+        for run in kept_runs(folder)
+        if run.about.get("likeness") == likeness and "finished" not in run.about and run.entries
+    )
+    return next((run for run in alike if isinstance(run.about.get("seed"), int)), None)
+
+
+def _likeness(known: str, source: np.ndarray, size: tuple[int, int], options: Options) -> str:
+    """Equal for runs that differ in nothing but the seed, and in what is only shown or saved."""
+    shown = {"save_upscaled_image": True, "save_seams_fix_image": False, "compare": False, "number_tiles": False}
+    return digest("likeness", known, source, size, options.with_(seed=1, **shown))
 
 
 @dataclass(frozen=True)
@@ -211,7 +249,9 @@ def prune(folder: Path, *, spare: Path) -> None:
     left = MOST_BYTES
     for run in kept_runs(folder):
         left -= run.bytes
-        old = run.used < time.time() - MOST_DAYS * 86400
+        finished = run.about.get("finished")
+        seen = isinstance(finished, (int, float)) and finished < time.time() - KEPT_FINISHED
+        old = seen or run.used < time.time() - MOST_DAYS * 86400
         if run.folder != spare and (old or left < 0):
             run.remove()
 

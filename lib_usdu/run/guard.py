@@ -105,6 +105,11 @@ class Guard:
         if self.journal is not None and not self.faults.left:
             self.journal.forget()
 
+    def keep_awhile(self) -> None:
+        """The picture is made, but may not have reached anybody: the same request is answered from what is kept."""
+        if self.journal is not None and not self.faults.left:
+            self.journal.finish()
+
     @property
     def seconds(self) -> float:
         """What keeping tiles has cost."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .other_extensions import alwayson
+from .other_extensions import alwayson, title
 
 # What of p reaches a tile (tile_call.py resets the rest); a fork may lack some and have others.
 _FIELDS = (
@@ -96,5 +96,12 @@ def _name(path: str | None) -> str:
 
 
 def _scripts(p: Any) -> list[tuple[str, Any]]:
-    """The values of the scripts that act on every call, ControlNet's units among them."""
-    return [(type(script).__qualname__, [p.script_args[at] for at in places]) for script, places in alwayson(p)]
+    """The values of the scripts that act on every call, ControlNet's units among them.
+
+    The host's own controls for seed and sampler are scripts too: what they say is in p, with -1 replaced.
+    """
+    return [
+        (type(script).__qualname__, [p.script_args[at] for at in places])
+        for script, places in alwayson(p)
+        if title(script) not in ("seed", "sampler")
+    ]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,8 @@ from ..errors import ModelError, OptionError, TooLarge, UsduError
 from ..options import Options
 from ..panel.text import message
 from ..pictures.modes import Pixels
+from ..plan import make_plan
+from ..resume.journal import unfinished
 from . import gallery
 from .environment import (
     apply_settings,
@@ -36,6 +39,9 @@ from .overrides import in_force
 from .progress_bar import JobCount
 from .request import Wanted, check, read, supplied, wanted
 from .upscaler_files import upscaler_names
+
+CLIENTS_WAIT = 30.0
+"""Seconds that every API client is taken to wait for its answer: a run as short as that is simply done again."""
 
 
 def run(p: Any, script: Any, args: Sequence[Any]) -> Any:
@@ -105,13 +111,15 @@ def _run(p: Any, script: Any, args: Sequence[Any]) -> Any:
     # A size by scale keeps the picture's shape; for the others the tab says what to do with another shape.
     resize_mode = 0 if options.target_size_type == "scale" else p.resize_mode
     sources = _sources(p, options, resize_mode)
-    pictures = wanted(p, processing.get_fixed_seed(p.seed), processing.get_fixed_seed(p.subseed))
-    delivery, total = _Delivery(), len(pictures)
+    subseed = processing.get_fixed_seed(p.subseed)
+    delivery, total = _Delivery(), len(wanted(p, 0, 0))
     with in_force(shared.opts, p, check_settings, apply_settings) as settings, JobCount(shared.state, total) as jobs:
         watch = ModelWatch(model_in_use, lambda: settings.changed(picture_settings()))
-        for picture in pictures:
+        prepared = partial(WebuiHost, title=script.title(), jobs=jobs, watch=watch, resize_mode=resize_mode)
+        seed = _seed(p, subseed, options, sources[0], prepared, delivery)
+        for picture in wanted(p, seed, subseed):
             source = sources[picture.image]
-            host = WebuiHost(p, picture, script.title(), jobs, watch, resize_mode, options, source.mask)
+            host = prepared(p, picture, options=options, mask=source.mask)
             result = upscale(
                 source.pixels.rgb, options.with_(seed=picture.seed), host, img2img_size=(p.width, p.height),
                 mask=source.mask,
@@ -120,6 +128,25 @@ def _run(p: Any, script: Any, args: Sequence[Any]) -> Any:
             if host.stop_requested() or host.changed:
                 break
         return delivery.processed(p, host.infotext_p(result.parameters))
+
+
+def _seed(
+    p: Any, subseed: int, options: Options, source: _Source, prepared: Callable[..., WebuiHost], delivery: _Delivery
+) -> int:
+    """The seed of the first result: p's own; for -1 that of the run which was ended before it was done, of the same
+    picture with the same settings; else a random one."""
+    seed = processing.get_fixed_seed(p.seed)
+    if p.seed not in (-1, "-1", "", None):
+        return seed
+    host = prepared(p, Wanted(seed, subseed, image=0, iteration=0, position=0, count=1), options=options)
+    rgb = source.pixels.rgb
+    tab_size = p.width, p.height
+    plan = make_plan(options, rgb.shape[1::-1], host.abilities(), img2img_size=tab_size, mask=source.mask)
+    run = unfinished(host.journal_folder, host.identity(), rgb, plan.canvas.size, plan.options)
+    if run is None:
+        return seed
+    delivery.comments[f"This goes on with the run of seed {run.about['seed']} that was stopped."] = 1
+    return run.about["seed"]
 
 
 def _sources(p: Any, options: Options, resize_mode: int) -> list[_Source]:
@@ -147,7 +174,13 @@ def _deliver(
     delivery.comments.update(dict.fromkeys([*source.pixels.notes, *result.notes], 1))
     if problem:
         delivery.comments[f"{problem} It is shown here, and its tiles are kept: Generate tries again."] = 1
-    elif result.finished:
+    elif not result.finished:
+        if options.resume and host.journal_folder is not None:
+            done, tiles = result.stats.tiles_done, result.stats.tiles
+            delivery.comments[f"Stopped at {done} of {tiles} tiles: Generate with the same settings goes on."] = 1
+    elif getattr(p, "is_api", False) and p.do_not_save_samples and result.stats.seconds >= CLIENTS_WAIT:
+        result.keep_awhile()  # a client that did not wait asks again
+    else:
         result.forget()
     delivery.results.append(_Entry(final, result.infotext, host.picture))
     numbered = None if result.numbered is None else Image.fromarray(result.numbered)
