@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lib_usdu.errors import OptionError
-from lib_usdu.geometry import Region, crop, plan_tiles
+from lib_usdu.geometry import Canvas, Region, crop, plan_tiles
 
 sizes = st.integers(1, 3000)
 
@@ -113,3 +113,37 @@ def test_region_algebra():
     assert b.relative_to(a.shift(1, 1)) == Region(4, 5, 10, 10)
     with pytest.raises(ValueError):
         Region(0, 0, -1, 1)
+
+
+@given(
+    width=st.integers(1, 40), height=st.integers(1, 40), wraps=st.booleans(),
+    x=st.integers(-90, 90), y=st.integers(-90, 90), w=st.integers(1, 90), h=st.integers(1, 90),
+)  # fmt: skip
+def test_where_a_region_lies_on_a_canvas(width, height, wraps, x, y, w, h):
+    """Its places are the pixels that a crop of it shows, each where the shift says; none is missing."""
+    picture, region = np.arange(width * height).reshape(height, width), Region(x, y, w, h)
+    canvas = Canvas.of(picture, wraps=wraps)
+    assert canvas == Canvas(width, height, wraps) and canvas.region == Region(0, 0, *canvas.size)
+    if not wraps:
+        assert canvas.shifts_onto(region) == [(0, 0)] and canvas.seen(region) == region.intersect(canvas.region)
+        (place,) = canvas.places(region)
+        assert place == canvas.seen(region)
+        return
+    assert canvas.seen(region) == region
+    rows, columns = np.arange(y, y + h) % height, np.arange(x, x + w) % width
+    shown = canvas.crop(picture, region)
+    assert np.array_equal(shown, picture[np.ix_(rows, columns)])
+    count = 0
+    for (dx, dy), place in zip(canvas.shifts_onto(region), canvas.places(region), strict=True):
+        assert dx % width == dy % height == 0 and place.area > 0 and canvas.region.contains(place)
+        part = place.shift(-dx, -dy).relative_to(region)
+        assert np.array_equal(picture[place.slices], shown[part.slices])
+        count += place.area
+    assert count == region.area
+
+
+def test_a_canvas_that_wraps_is_whole_latents():
+    Canvas(70, 64).check()
+    Canvas(72, 64, wraps=True).check()
+    with pytest.raises(OptionError, match="seamless.*70x64.*multiples of 8 px, as 72x64"):
+        Canvas(70, 64, wraps=True).check()
