@@ -21,6 +21,7 @@ from lib_usdu.standalone.checkpoints import EMBEDDED, add_loras, load_checkpoint
 from lib_usdu.standalone.host import LocalHost  # noqa: E402
 from lib_usdu.standalone.refiner import DiffusersRefiner, Sampling  # noqa: E402
 from lib_usdu.standalone.samplers import SAMPLERS  # noqa: E402
+from lib_usdu.standalone.sources import default_tile  # noqa: E402
 
 CPU = torch.device("cpu")
 
@@ -86,6 +87,10 @@ def test_a_rerun_is_identical_and_the_seed_matters(folder, photo):
     torch.manual_seed(1234)
     assert np.array_equal(first, upscale(small(photo), options, LocalHost(made)).image)
     assert not np.array_equal(first, upscale(small(photo), options.with_(seed=2), LocalHost(made)).image)
+
+
+def test_the_automatic_tile_is_known_before_the_model_is_loaded(folder):
+    assert default_tile(str(folder)) == refiner(folder).default_tile
 
 
 def test_prompts_and_cfg_count(folder, photo):

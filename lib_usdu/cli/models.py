@@ -15,7 +15,7 @@ from ..host import Abilities
 from ..options import Options
 from ..standalone import versions
 from ..standalone.samplers import SAMPLERS
-from ..standalone.sources import EMBEDDED, check_checkpoint, split_strength
+from ..standalone.sources import EMBEDDED, check_checkpoint, default_tile, split_strength
 from .say import say
 
 EMBEDDED_HINT = (
@@ -37,8 +37,9 @@ def redraws(args: argparse.Namespace, options: Options) -> bool:
 
 def abilities(args: argparse.Namespace) -> Abilities:
     """What the host will be able to do, known before a model is loaded."""
+    tile = 512 if args.engine == "identity" else default_tile(args.checkpoint)
     return Abilities(
-        upscalers=(*RESAMPLERS, EMBEDDED_UPSCALER), upscaler_suffixes=MODEL_FILES,
+        default_tile=tile, upscalers=(*RESAMPLERS, EMBEDDED_UPSCALER), upscaler_suffixes=MODEL_FILES,
         why_not_fused=lambda: "with --ray there is no fused" if args.ray else "",
     )  # fmt: skip
 
