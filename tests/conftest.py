@@ -11,6 +11,8 @@ import pytest  # noqa: E402
 from environments import NOT_IN_A_WEBUI, needs  # noqa: E402
 from PIL import Image  # noqa: E402
 
+from lib_usdu.run.memory import free_bytes as REAL_FREE_BYTES  # noqa: E402
+
 PHOTOS = Path(__file__).parent / "photos"
 
 
@@ -29,6 +31,24 @@ def a_plain_processor(monkeypatch):
 
     monkeypatch.setattr(memory, "free_bytes", lambda device: None)
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False, raising=False)
+
+
+@pytest.fixture(params=[(2, 1), (2, 5)], ids=["torch 2.1", "torch 2.5"])
+def card(request, monkeypatch, a_plain_processor):
+    """A CUDA card of 8 GiB, the current one of two, that is not there: a FakeCards, under the rules of either torch."""
+    import torch
+    from fake_card import NAMES, FakeCards, TensorsStayOnTheCpu
+
+    from lib_usdu.run import memory
+
+    cards = FakeCards(request.param, count=2)
+    cards.set_device(1)
+    for name in NAMES:
+        monkeypatch.setattr(torch.cuda, name, getattr(cards, name))
+    monkeypatch.setattr(memory, "free_bytes", REAL_FREE_BYTES)
+    with TensorsStayOnTheCpu(cards) as placement:
+        cards.placement = placement
+        yield cards
 
 
 @pytest.fixture(scope="session")

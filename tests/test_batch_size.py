@@ -144,13 +144,3 @@ def test_an_upscaler_leaves_where_tiles_would_not_fit_beside_it(monkeypatch):
     for free, leaves in ((24e9, False), (1e9, True), (None, False)):
         monkeypatch.setattr(memory, "free_bytes", lambda device, free=free: free)
         assert memory.short(Card("cuda"), 512, 512) == leaves
-
-
-def test_what_torch_has_in_reserve_counts_as_free(monkeypatch):
-    import torch
-
-    monkeypatch.undo()
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (10, 100))
-    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 7)
-    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: 3)
-    assert memory.free_bytes(Card("cuda")) == 14

@@ -1,0 +1,83 @@
+"""The extension in a webui whose device is a CUDA card, named without an index as webuis name it."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from fake_card import GIB
+from modules import devices, standin
+from test_extension import ask, extension, photo  # noqa: F401
+
+from lib_usdu.batch_size import BatchLimits
+from lib_usdu.options import LEGACY_ARGUMENTS, OWN_ARGUMENTS, Options
+from lib_usdu.panel.live_line import describe
+from lib_usdu.webui import environment
+from lib_usdu.webui import host as host_module
+from lib_usdu.webui.host import WebuiHost
+from lib_usdu.webui.panel_host import PanelHost
+
+CUDA = torch.device("cuda")
+
+
+@pytest.fixture
+def webui(card, monkeypatch):
+    """The stand-in on the card: everything that devices.py gives out is "cuda"."""
+    for name in ("device", "device_esrgan", "device_interrogate", "device_gfpgan", "device_codeformer"):
+        monkeypatch.setattr(devices, name, CUDA)
+    monkeypatch.setattr(devices, "dtype", torch.float16)
+    monkeypatch.setattr(host_module, "_batch_sizes", {})  # nothing measured yet
+    return card
+
+
+def on_a_processor(request, **values):
+    """The same picture without a card."""
+    with pytest.MonkeyPatch.context() as plain:
+        plain.setattr(devices, "device", torch.device("cpu"))
+        plain.setattr(devices, "device_esrgan", torch.device("cpu"))
+        return ask(request, **values)
+
+
+@pytest.mark.parametrize("taken", [0, 7.98], ids=["room", "hardly any"])
+def test_a_whole_run_on_the_card(extension, card, webui, taken):  # noqa: F811
+    """Upscaled by a network and redrawn: the picture is the processor's, in batches where they fit."""
+    card.memory[1].others = int(taken * GIB)
+    request = [{"upscaler": "SPAN", "tile_width": 64, "tile_height": 64, "padding": 16, "resume": False}]
+    done = ask(request)
+    batches = [len(call.seeds) for call in standin.log.calls]
+    assert batches[0] == 4 if taken == 0 else batches == [1] * 9
+    same = on_a_processor(request)
+    gap = np.asarray(done.images[0], float) - np.asarray(same.images[0], float)
+    assert done.images[0].size == (192, 144) and np.abs(gap).max() <= 1 and card.placement.asked
+
+
+def test_the_host_upscales_on_the_card(extension, card, webui, monkeypatch):  # noqa: F811
+    """WebuiHost.upscale itself, and it gives the memory of its network back where tiles need it."""
+    hosts = []
+    original = WebuiHost.upscale
+    monkeypatch.setattr(WebuiHost, "upscale", lambda host, *args: hosts.append(host) or original(host, *args))
+    card.memory[1].others = int(7.9 * GIB)
+    ask([{"upscaler": "SPAN", "redraw_mode": "none"}])
+    (host,) = hosts
+    assert card.cache_emptied and host.works_apart and host.batch_limits(512, 512) == BatchLimits(1, 1)
+    card.memory[1].others = 0
+    assert host.batch_limits(512, 512) == BatchLimits(4, 10)
+    monkeypatch.setattr(devices, "dtype", torch.float32)
+    assert host.batch_limits(512, 512) == BatchLimits(4, 5)
+
+
+@pytest.mark.parametrize("taken, batches", [(0, 7), (7.9, 25)])
+def test_the_panels_line_counts_the_batches_of_the_card(extension, card, webui, taken, batches):  # noqa: F811
+    card.memory[1].others = int(taken * GIB)
+    names = ["upscaler" if name == "upscaler_index" else name for name in (*LEGACY_ARGUMENTS, *OWN_ARGUMENTS)]
+    given = {"tile_width": 512, "tile_height": 512, "custom_scale": 2.5, "upscaler": "Lanczos"}
+    values = [given.get(name, getattr(Options, name)) for name in names]
+    said = describe(PanelHost(), 1000.0, json.dumps([1024, 1024, 512, 512, 0.3]), *values)
+    assert "25 tiles" in said and (f"{batches} batches" in said or batches == 25), said
+
+
+def test_the_cards_generator_is_put_back(card, webui):
+    card.set_rng_state(torch.full((16,), 7, dtype=torch.uint8), CUDA)
+    with environment.own_generators():
+        card.set_rng_state(torch.zeros(16, dtype=torch.uint8), CUDA)
+    assert card.get_rng_state(CUDA).tolist() == [7] * 16
