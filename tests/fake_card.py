@@ -19,7 +19,7 @@ NAMES = (
     "is_available", "device_count", "current_device", "set_device", "mem_get_info",
     "memory_allocated", "memory_reserved", "max_memory_allocated", "max_memory_reserved", "reset_peak_memory_stats",
     "set_per_process_memory_fraction", "empty_cache", "synchronize", "get_device_properties", "get_device_name",
-    "get_rng_state", "set_rng_state",
+    "get_rng_state", "set_rng_state", "current_stream", "Event",
 )  # fmt: skip
 
 
@@ -140,6 +140,21 @@ class FakeCards:
     def set_rng_state(self, new_state: torch.Tensor, device: Any = "cuda") -> None:
         self._states[self._index(device, optional=True)] = new_state.clone()
 
+    def current_stream(self, device: Any = None) -> Any:
+        return SimpleNamespace(index=self._index(device, optional=True))
+
+    class Event:
+        """Work on the CPU is done when it is asked for; waiting for what was not recorded is a fault."""
+
+        def __init__(self, enable_timing: bool = False, blocking: bool = False, interprocess: bool = False):
+            self.stream: Any = None
+
+        def record(self, stream: Any = None) -> None:
+            self.stream = stream
+
+        def synchronize(self) -> None:
+            assert self.stream is not None
+
     def _index(self, device: Any, optional: bool = False) -> int:
         """As torch.cuda._utils._get_device_index; a card that is not there is the driver's error."""
         if isinstance(device, str):
@@ -162,13 +177,13 @@ class FakeCards:
 class TensorsStayOnTheCpu(TorchFunctionMode):
     """While it is on, what is asked for on a CUDA device is made on the CPU; pinned memory, which needs a driver, is
     plain memory, and half precision, which torch 2.1 lacks on a CPU, is single. `asked` has the devices by name,
-    `pinned` counts."""
+    `pinned` and `halved` count."""
 
     def __init__(self, cards: FakeCards):
         super().__init__()
         self.cards = cards
         self.asked: list[str] = []
-        self.pinned = 0
+        self.pinned = self.halved = 0
 
     def __torch_function__(self, func: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         kwargs = kwargs or {}
@@ -181,7 +196,8 @@ class TensorsStayOnTheCpu(TorchFunctionMode):
                 return args[0]
             kwargs["pin_memory"] = False
         args = tuple(self._here(value) for value in args)
-        if func is torch.Tensor.to:
+        if func is torch.Tensor.to and torch.float16 in (*args[1:], kwargs.get("dtype")):
+            self.halved += 1
             args = tuple(torch.float32 if value is torch.float16 else value for value in args)
             kwargs = {name: torch.float32 if value is torch.float16 else value for name, value in kwargs.items()}
         return func(*args, **kwargs)

@@ -15,6 +15,7 @@ from lib_usdu.enlarge.precision import multiplies_bfloat16, upscaler_dtype
 from lib_usdu.enlarge.upscalers import Source, Upscalers
 from lib_usdu.errors import OptionError
 from lib_usdu.run import memory, transfer
+from lib_usdu.session import Session
 
 DEVICES = [torch.device("cuda"), "cuda", torch.device("cuda:1"), 1, None, torch.device("cpu"), "cpu"]
 HERE = tuple(int(part) for part in torch.__version__.split(".")[:2])
@@ -55,7 +56,7 @@ def test_whether_the_others_need_an_index_is_so_in_the_installed_torch(name):
     assert ("optional=True" in source) != needs_index
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", sorted({*NAMES} - {"Event"}))
 def test_its_parameters_are_the_installed_ones(name):
     real, ours = (inspect.signature(getattr(owner, name)) for owner in (torch.cuda, FakeCards(HERE)))
     assert list(ours.parameters) == [found for found in real.parameters if found not in ("check_error",)]
@@ -95,7 +96,7 @@ def test_nobody_says_what_other_devices_have(card):
 
 def test_windows_and_upscaler_windows_by_what_is_free(card):
     assert memory.windows_that_fit(CUDA, 576, 576, half=True) == BatchLimits(4, 8)
-    assert memory.upscaler_windows(CUDA, 256) == 8 and not memory.short(CUDA, 1024, 1024)
+    assert memory.upscaler_windows(CUDA, 256) == 4 and not memory.short(CUDA, 1024, 1024)
     card.allocate(7 * GIB, 1)
     assert memory.windows_that_fit(CUDA, 576, 576, half=True) == BatchLimits(1, 1)
     assert memory.upscaler_windows(CUDA, 256) == 1 and memory.short(CUDA, 1024, 1024)
@@ -204,12 +205,13 @@ def test_the_embedded_upscaler_on_the_card(card, photo):
     """The stage goes through with a device that has no index; the network stays where two windows fit beside it."""
     from lib_usdu.embedded import DEFAULT_UPSCALER
 
-    upscalers = Upscalers(lambda: ["SPAN"], lambda name: Source(DEFAULT_UPSCALER))
+    session = Session()
+    upscalers = Upscalers(lambda: ["SPAN"], lambda name: Source(DEFAULT_UPSCALER), session)
     for taken, kept in ((0, True), (7.9, False)):
         card.memory[1].others = int(taken * GIB)
         enlarged = upscalers.enlarge(photo[:64, :64], "SPAN", 128, 128, device=CUDA, tile=512)
         assert enlarged.shape == (128, 128, 3) and abs(enlarged.mean() - photo[:64, :64].mean()) < 3
-        assert (upscalers._last is not None) == kept
+        assert (session._network is not None) == kept
     assert card.placement.asked and card.cache_emptied == 1
 
 
@@ -217,13 +219,13 @@ def test_the_embedded_upscaler_on_the_card(card, photo):
 
 
 def test_the_command_line_takes_the_card(card, monkeypatch):
-    from lib_usdu.cli.models import _device
+    from lib_usdu.cli.models import device_of
     from lib_usdu.standalone.checkpoints import best_device
 
-    assert best_device() == CUDA == _device("auto", best_device) == _device("cuda", best_device)
-    assert _device("cuda:1", best_device) == torch.device("cuda:1")
+    assert best_device() == CUDA == device_of("auto") == device_of("cuda")
+    assert device_of("cuda:1") == torch.device("cuda:1")
     with pytest.raises(OptionError, match="--device: 'cuda:2'"):
-        _device("cuda:2", best_device)
+        device_of("cuda:2")
     card.memory.clear()
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
     assert best_device() == torch.device("mps")

@@ -54,6 +54,22 @@ def test_every_sampler_and_a_batch_is_its_tiles(folder, sampler, photo):
     assert (alone.image != alone.upscaled).mean() > 0.5
 
 
+def test_a_pipeline_on_the_card(folder, photo, card):
+    """In half precision, and in batches that its free memory allows: the picture is the one made tile by tile."""
+    made = refiner(folder)
+    options = Options(tile_width=64, padding=16, custom_scale=1, denoise=0.3, tone_lock=0)
+    alone = upscale(small(photo), options.with_(tile_batch=1), LocalHost(made))
+    assert not made.works_apart and card.placement.halved == 0
+    pipeline, name = load_checkpoint(str(folder), torch.device("cuda"))
+    assert card.placement.halved
+    made = DiffusersRefiner(pipeline, made.sampling, name)
+    made.device = made.autoencoder.device = torch.device("cuda")  # as its weights would say, were they there
+    assert made.works_apart
+    together = upscale(small(photo), options, LocalHost(made))
+    assert together.stats.batches < alone.stats.batches and "cuda" in card.placement.asked
+    assert np.abs(alone.image.astype(int) - together.image).max() <= 1
+
+
 def test_one_tile_over_the_canvas_is_the_plain_pipeline_with_that_noise(folder, photo):
     """Nothing of ours stands between: the same call to diffusers' own prepare_latents, fed the canvas's noise."""
     rgb = small(photo)

@@ -31,7 +31,7 @@ def run(monkeypatch, tmp_path, capsys):
         installed = SimpleNamespace(version=version, PackageNotFoundError=metadata.PackageNotFoundError)
         monkeypatch.setattr(versions_module, "metadata", installed)
         Image.new("RGB", (8, 8)).save(tmp_path / "in.png")
-        code = main([str(tmp_path / "in.png"), "-o", str(tmp_path / "out.png"), "--checkpoint", "nothing.ckpt"])
+        code = main([str(tmp_path / "in.png"), "-o", str(tmp_path / "out.png"), "--device", "cuda:77"])
         return code, capsys.readouterr().err.splitlines()[-1]
 
     return told
@@ -48,10 +48,9 @@ def test_so_are_the_others_and_what_is_missing(run):
     assert run(diffusers=None)[1].endswith("needs diffusers 0.42 or later, and it is not installed")
 
 
-@pytest.mark.needs("diffusers")
 @pytest.mark.parametrize("found", ["2.11", "2.11.0", "2.13.0+cpu", "3.0"])
 def test_the_oldest_and_newer_ones_go_on_to_the_model(run, found):
-    assert "--checkpoint: 'nothing.ckpt'" in run(torch=found)[1]
+    assert "--device: 'cuda:77'" in run(torch=found)[1]
 
 
 def test_a_dry_run_needs_none_of_them(monkeypatch, tmp_path):
