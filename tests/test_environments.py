@@ -21,6 +21,7 @@ LEFT_OUT = {
     "test_embedded.py": {"diffusers"},
     "test_fused.py": {"diffusers", "transformers"},
     "test_gpu_bench.py": {"diffusers"},
+    "test_latents.py": {"diffusers", "transformers"},
     "test_ray.py": {"ray"},
 }
 

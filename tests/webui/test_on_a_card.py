@@ -7,7 +7,8 @@ import pytest
 import torch
 from fake_card import GIB
 from modules import devices, standin
-from test_extension import ask, extension, photo  # noqa: F401
+from PIL import Image
+from test_extension import ask, extension  # noqa: F401
 
 from lib_usdu.batch_size import BatchLimits
 from lib_usdu.options import LEGACY_ARGUMENTS, OWN_ARGUMENTS, Options
@@ -30,26 +31,27 @@ def webui(card, monkeypatch):
     return card
 
 
-def on_a_processor(request, **values):
+def on_a_processor(*request):
     """The same picture without a card."""
     with pytest.MonkeyPatch.context() as plain:
         plain.setattr(devices, "device", torch.device("cpu"))
         plain.setattr(devices, "device_esrgan", torch.device("cpu"))
-        return ask(request, **values)
+        return ask(*request)
 
 
 @pytest.mark.parametrize("taken", [0, 7.98], ids=["room", "hardly any"])
-def test_a_whole_run_on_the_card(extension, card, webui, taken):  # noqa: F811
+def test_a_whole_run_on_the_card(extension, card, webui, taken, photo):  # noqa: F811
     """Upscaled by a network and redrawn: the picture is the processor's, in batches where they fit."""
     card.memory[1].others = int(taken * GIB)
     request = [{"upscaler": "SPAN", "tile_width": 64, "tile_height": 64, "padding": 16, "resume": False}]
-    done = ask(request)
+    picture = Image.fromarray(photo[:72, 150:246])
+    done = ask(request, picture)
     batches = [len(call.seeds) for call in standin.log.calls]
     assert batches[0] == 4 if taken == 0 else batches == [1] * 9
-    same = on_a_processor(request)
+    same = on_a_processor(request, picture)
     gap = np.asarray(done.images[0], float) - np.asarray(same.images[0], float)
     assert done.images[0].size == (192, 144) and card.placement.asked
-    assert np.abs(gap).max() <= 2 and np.abs(gap).mean() < 0.1  # a card resizes without rounding between
+    assert np.abs(gap).max() <= 2 and np.abs(gap).mean() < 0.1  # a card resizes in float
 
 
 def test_the_host_upscales_on_the_card(extension, card, webui, monkeypatch):  # noqa: F811
