@@ -8,9 +8,6 @@ from typing import Any
 from .. import __version__
 from ..resume import journal
 
-SHORT = {"--scale": ("-s",), "--upscaler": ("-u",), "--tile": ("-t",), "--denoise": ("-d",)}
-"""Short names of options' flags."""
-
 EPILOG = """\
 examples:
   usdu photo.jpg                                   photo-2x.jpg, with the embedded models

@@ -10,7 +10,7 @@ from ..errors import UsduError
 from ..options import OPTION_NAMES, Choice, Flag, Number, Options, declared, names_of_group
 from ..options.declaration import GROUPS
 from ..standalone.versions import needed
-from .file_flags import EPILOG, SHORT, add_files, add_run, add_size
+from .file_flags import EPILOG, add_files, add_run, add_size
 
 FLAGS: dict[str, str] = {name: flag.name for name in OPTION_NAMES if (flag := declared(name).flag)} | {
     name: f"--{name}" for name in ("checkpoint", "lora", "sampler", "steps", "cfg", "mask")
@@ -51,7 +51,7 @@ def _add_options(group: Any, name: str) -> None:
     for option in names_of_group(name):
         flag = declared(option).flag
         if flag and option not in PAIRS.values() and option != "custom_width":  # its flag is a size's, see `add_size`
-            group.add_argument(*SHORT.get(flag.name, ()), flag.name, dest=option, **_argument(option))
+            group.add_argument(*filter(None, (flag.short, flag.name)), dest=option, **_argument(option))
 
 
 def _argument(option: str) -> dict[str, Any]:

@@ -22,14 +22,18 @@ GROUPS: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class CommandFlag:
-    """The command-line flag of an option. form: what follows the flag, as --help shows it; "": what the rule takes.
-    help: None: what the option means (`about`). default: what the command line takes where the flag is not given;
-    None: the option's own default."""
+    """The command-line flag of an option.
+
+    form: what follows the flag, as --help shows it; "": what the rule takes. help: None: what the option means
+    (`about`). default: what the command line takes where the flag is not given; None: the option's own default.
+    short: one letter, such as -s; "" for none.
+    """
 
     name: str
     form: str = ""
     help: str | None = None
     default: Any = None
+    short: str = ""
 
 
 @dataclass(frozen=True)

@@ -138,7 +138,10 @@ def is_integer(value: Any) -> bool:
 
 
 def plain(value: float) -> str:
-    return str(int(value)) if value == int(value) else str(value)
+    """A number as people write it: 2 for 2.0, 0.000001 for 1e-06."""
+    text = str(int(value)) if value == int(value) else str(value)
+    return f"{value:.20f}".rstrip("0") if "e-" in text and float(f"{value:.20f}") == value else text
+
 
 def listed(names: Iterable[str]) -> str:
     """Names for an error message, "none" when there are none."""

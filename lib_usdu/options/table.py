@@ -35,7 +35,7 @@ class Table:
     tile_width: int = option(
         0, Number(0, 8192, **_PX), "width of a tile; 0: as the height", "redraw",
         more="Both 0: automatic, 512 px or 1024 px for SDXL and later models. The model sees a tile with its padding.",
-        flag=CommandFlag("--tile", "N|WxH", "size of a tile in px; 0: automatic, 512 or 1024 for SDXL"),
+        flag=CommandFlag("--tile", "N|WxH", "size of a tile in px; 0: automatic, 512 or 1024 for SDXL", short="-t"),
         control=Control((2, 1), "Tile width", "0: automatic, 512 or 1024 for SDXL", high=2048, step=64),
     )
     tile_height: int = option(
@@ -72,7 +72,7 @@ class Table:
         more="A name, as the webui lists it. In the API `upscaler_index` takes its position in that list instead.",
         flag=CommandFlag(
             "--upscaler", "NAME|FILE", "SPAN x4 (embedded), Lanczos, Nearest, None, or a model file",
-            default="SPAN x4",
+            default="SPAN x4", short="-u",
         ),
         control=Control((3, 1), "Upscaler"),
     )
@@ -115,19 +115,19 @@ class Table:
     custom_width: int = option(
         2048, Number(1, 65536, **_PX), "width of the result", "size",
         more="With `target_size_type` `custom`.",
-        flag=CommandFlag("--size", "WxH", "exact size of the result in px, instead of --scale"),
+        flag=CommandFlag("--size", "WxH|Wx|xH", "exact size of the result in px, or of one side, instead of --scale"),
         control=Control((2, 1), "Custom width", low=64, high=16384, counts={"target_size_type": ("custom",)}),
     )
     custom_height: int = option(
         2048, Number(1, 65536, **_PX), "height of the result", "size",
         more="With `target_size_type` `custom`.",
-        flag=CommandFlag("--size", "WxH"),
+        flag=CommandFlag("--size", "WxH|Wx|xH"),
         control=Control((2, 2), "Custom height", low=64, high=16384, counts={"target_size_type": ("custom",)}),
     )
     custom_scale: float = option(
         2.0, Number(0.01, 64, 0.01), "size of the result as a multiple of the picture's size", "size",
         more="Exact to the pixel: round(side x scale).",
-        flag=CommandFlag("--scale"),
+        flag=CommandFlag("--scale", short="-s"),
         control=Control(
             (1, 2), "Scale", "Multiple of the picture's size", low=1, high=16, counts={"target_size_type": ("scale",)}
         ),
@@ -220,7 +220,8 @@ class Table:
 
     denoise: float = option(
         0.25, Number(0, 1, 0.01), "denoising strength: how much is drawn anew", "redraw",
-        more="In the webui and its API: the img2img tab's `denoising_strength`.", flag=CommandFlag("--denoise"),
+        more="In the webui and its API: the img2img tab's `denoising_strength`.",
+        flag=CommandFlag("--denoise", short="-d"),
     )
     seed: int = option(
         1, Number(0, 2**64 - 1), "seed of the noise", "drawing",
