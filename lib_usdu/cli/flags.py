@@ -13,7 +13,7 @@ from ..standalone.versions import needed
 from .file_flags import EPILOG, add_files, add_run, add_size
 
 FLAGS: dict[str, str] = {name: flag.name for name in OPTION_NAMES if (flag := declared(name).flag)} | {
-    name: f"--{name}" for name in ("checkpoint", "lora", "sampler", "steps", "cfg", "mask")
+    name: f"--{name}" for name in ("checkpoint", "lora", "sampler", "steps", "cfg", "mask", "prompt")
 }
 """Options, and the model's settings, by the flag that sets them: errors name what was typed."""
 PAIRS = {"tile_width": "tile_height", "custom_width": "custom_height"}
@@ -79,9 +79,10 @@ def _add_model(group: Any) -> None:
     add("--checkpoint-config", metavar="FOLDER|HUB_ID", help="diffusers configuration for a checkpoint file, offline")
     add(
         "-l", "--lora", action="append", default=[], metavar="FILE[:STRENGTH]",
-        help="LoRA file; may be given several times",
+        help="LoRA file; may be given several times; or <lora:name:strength> in the prompt",
     )  # fmt: skip
-    add("-p", "--prompt", default="", help="what the picture shows; may be empty")
+    add("--lora-folder", type=Path, metavar="FOLDER", help="where <lora:name> is looked for (beside the checkpoint)")
+    add("-p", "--prompt", default="", help="what the picture shows; (word:1.3) counts more; may be empty")
     add("-n", "--negative-prompt", default="", help="what it should not show")
     add("--sampler", default="DPM++ 2M", help="sampler, by its name in the webui (DPM++ 2M)")
     add("--steps", type=int, default=20, help="steps of a full denoise; a denoise of 0.3 runs 0.3 of them (20)")

@@ -14,7 +14,9 @@ from ..errors import OptionError
 from ..host import Abilities
 from ..options import Options
 from ..standalone import versions
+from ..standalone.prompts import lora_tags, without_loras
 from ..standalone.samplers import SAMPLERS
+from ..standalone.loras import lora_folders, tagged_loras
 from ..standalone.sources import EMBEDDED, check_checkpoint, default_tile, split_strength
 from .say import say
 
@@ -58,6 +60,10 @@ def check_model(args: argparse.Namespace, options: Options) -> None:
     versions.check()
     for entry in args.lora:
         split_strength(entry)
+    if lora_tags(options.tile_prompts):
+        raise OptionError("tile_prompts", options.tile_prompts, "no <lora:...>: a LoRA changes the model for all tiles")
+    if args.checkpoint != EMBEDDED:
+        _tagged(args)
 
 
 def host_of(args: argparse.Namespace, options: Options) -> Any:
@@ -85,15 +91,21 @@ def _refiner(args: argparse.Namespace, seed: int) -> Any:
     from ..standalone.checkpoints import add_loras, load_checkpoint
     from ..standalone.refiner import DiffusersRefiner, Sampling
 
-    sampling = Sampling(args.prompt, args.negative_prompt, args.sampler, args.steps, args.cfg, seed)
+    told = without_loras(args.prompt).strip()
+    sampling = Sampling(told, args.negative_prompt, args.sampler, args.steps, args.cfg, seed)
     if args.checkpoint == EMBEDDED:
         say(EMBEDDED_HINT)
         if args.prompt or args.negative_prompt or args.lora or args.tile_prompts:
             say("The embedded model has no text input: prompts and LoRA files are left out.")
     device = device_of(args.device)
     pipeline, model_name = load_checkpoint(args.checkpoint, device, config=args.checkpoint_config)
-    loras = add_loras(pipeline, args.lora) if args.checkpoint != EMBEDDED else []
+    loras = add_loras(pipeline, [*args.lora, *_tagged(args)]) if args.checkpoint != EMBEDDED else []
     return DiffusersRefiner(pipeline, sampling, model_name, loras)
+
+
+def _tagged(args: argparse.Namespace) -> list[str]:
+    """The LoRA files that the prompt names."""
+    return tagged_loras(args.prompt, lora_folders(args.lora_folder, args.checkpoint))
 
 
 def device_of(name: str) -> Any:

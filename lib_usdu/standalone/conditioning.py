@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from ..options.tile_prompts import joined
+from . import prompts
 from .latents import dtype_of
 
 Conditioning = Mapping[str, torch.Tensor]
@@ -40,7 +41,7 @@ class Conditions:
             if text not in known:
                 known[text] = self._encode(joined(self._prompt, text))
         self._of_tiles = {text: known[text] for text in texts}
-        rows = {name: torch.cat([known[text][name] for text in texts]).to(dtype) for name in self._plain}
+        rows = {name: torch.cat(_joinable([known[text][name] for text in texts])).to(dtype) for name in self._plain}
         return rows, self.guided and not alike(rows)
 
     def _encode(self, prompt: str) -> Conditioning:
@@ -49,18 +50,19 @@ class Conditions:
         if not self.has_text:
             width = pipeline.unet.config.cross_attention_dim
             return {"prompt_embeds": torch.zeros(1, 1, width, device=self._device, dtype=dtype_of(pipeline.unet))}
-        names = ["prompt_embeds", "negative_prompt_embeds"]
-        if hasattr(pipeline, "text_encoder_2"):
-            names += ["pooled_prompt_embeds", "negative_pooled_prompt_embeds"]
         with torch.inference_mode():
-            encoded = pipeline.encode_prompt(
-                prompt=prompt,
-                negative_prompt=self._negative,
-                device=self._device,
-                num_images_per_prompt=1,
-                do_classifier_free_guidance=self.guided,
-            )
-        return {name: value for name, value in zip(names, encoded) if value is not None}
+            embeds, pooled = prompts.encode(pipeline, prompt, self._device)
+            found = {"prompt_embeds": embeds, "pooled_prompt_embeds": pooled}
+            if self.guided:
+                negative, negative_pooled = prompts.encode(pipeline, self._negative, self._device)
+                found["prompt_embeds"], negative = prompts.same_length([embeds, negative])
+                found |= {"negative_prompt_embeds": negative, "negative_pooled_prompt_embeds": negative_pooled}
+        return {name: value for name, value in found.items() if value is not None}
+
+
+def _joinable(values: list[torch.Tensor]) -> list[torch.Tensor]:
+    """Embeddings of prompts of any length, made as long as each other; pooled ones are."""
+    return prompts.same_length(values) if values[0].ndim == 3 else values
 
 
 def alike(conditioning: Conditioning) -> bool:

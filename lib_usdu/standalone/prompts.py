@@ -1,0 +1,170 @@
+r"""Prompts as the webui reads them: emphasis, LoRA, and any length in chunks of 75 tokens.
+
+`(word)` counts 1.1 times as much, `[word]` 1/1.1, `(word:1.5)` 1.5 times; `\(` is a bracket. `BREAK` begins a new
+chunk. `<lora:name:0.8>` asks for a LoRA and is no word. Compel, the library for this, has another syntax and another way
+to weigh; a prompt should give here what it gives in the webui.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+CHUNK = 75
+"""Tokens that a text encoder sees at once, without its first and last one."""
+_LOOK_BACK = 20
+"""Tokens at the end of a chunk in which a comma is looked for: a phrase is not cut in two."""
+_LORA = re.compile(r"<lora:([^:<>]+)(?::([^<>]*))?>")
+_PIECES = re.compile(r"\\[()\[\]\\]|[()\[\]]|:\s*[+-]?(?:\d+\.?\d*|\.\d+)\s*\)|[^\\()\[\]:]+|\\|:")
+_STEP = 1.1
+
+
+def lora_tags(prompt: str) -> list[tuple[str, str]]:
+    """The LoRAs that a prompt asks for: (name, strength as written, "1" where none is)."""
+    return [(name.strip(), (strength or "1").split(":")[0].strip()) for name, strength in _LORA.findall(prompt)]
+
+
+def without_loras(prompt: str) -> str:
+    """The prompt without what asks for LoRAs."""
+    return _LORA.sub("", prompt)
+
+
+def weighted(prompt: str) -> list[tuple[str, float]]:
+    """A prompt's pieces with their weights, in order; ("BREAK", -1) stands between chunks."""
+    pieces: list[tuple[str, float]] = []
+    opened: list[tuple[str, int]] = []  # brackets, and the piece each begins at
+
+    def multiply(first: int, factor: float) -> None:
+        pieces[first:] = [(text, weight * factor) for text, weight in pieces[first:]]
+
+    for piece in _PIECES.findall(prompt):
+        if piece in "([":
+            opened.append((piece, len(pieces)))
+        elif piece[0] == ":" and piece[-1] == ")" and opened and opened[-1][0] == "(":
+            multiply(opened.pop()[1], float(piece[1:-1]))
+        elif piece == ")" and opened and opened[-1][0] == "(":
+            multiply(opened.pop()[1], _STEP)
+        elif piece == "]" and opened and opened[-1][0] == "[":
+            multiply(opened.pop()[1], 1 / _STEP)
+        else:
+            escaped = piece[0] == "\\" and len(piece) == 2
+            pieces.append((piece[1] if escaped else piece, 1.0))
+    for bracket, first in opened:  # never closed: to the end
+        multiply(first, _STEP if bracket == "(" else 1 / _STEP)
+    return list(_with_breaks(_merged(pieces)))
+
+
+def _merged(pieces: list[tuple[str, float]]) -> list[tuple[str, float]]:
+    """Neighbours of one weight as one piece, since a tokenizer must see words whole."""
+    merged: list[tuple[str, float]] = []
+    for text, weight in pieces:
+        if merged and merged[-1][1] == weight:
+            merged[-1] = merged[-1][0] + text, weight
+        else:
+            merged.append((text, weight))
+    return merged
+
+
+def _with_breaks(pieces: list[tuple[str, float]]) -> Iterator[tuple[str, float]]:
+    for text, weight in pieces:
+        for number, part in enumerate(re.split(r"\s*\bBREAK\b\s*", text)):
+            if number:
+                yield "BREAK", -1.0
+            if part:
+                yield part, weight
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Tokens for one run of a text encoder, with the first, the last and padding; a weight for each."""
+
+    tokens: tuple[int, ...]
+    weights: tuple[float, ...]
+
+
+def chunks(prompt: str, tokenizer: Any) -> list[Chunk]:
+    """The chunks of a prompt, at least one. Which tokens there are is the tokenizer's matter, a `transformers` one."""
+    comma = tokenizer(",", add_special_tokens=False).input_ids[-1:]
+    made: list[list[tuple[int, float]]] = [[]]
+    for text, weight in weighted(without_loras(prompt)):
+        if (text, weight) == ("BREAK", -1.0):
+            made.append([])
+            continue
+        for token in tokenizer(text, add_special_tokens=False).input_ids:
+            if len(made[-1]) == CHUNK:
+                made.append(_after_comma(made[-1], comma[0] if comma else None))
+            made[-1].append((token, weight))
+    return [_framed(chunk, tokenizer) for chunk in made]
+
+
+def _after_comma(full: list[tuple[int, float]], comma: int | None) -> list[tuple[int, float]]:
+    """What of a full chunk goes into the next one: what follows its last comma, if that is near its end."""
+    for place in range(len(full) - 1, len(full) - 1 - _LOOK_BACK, -1):
+        if full[place][0] == comma:
+            moved = full[place + 1 :]
+            del full[place + 1 :]
+            return moved
+    return []
+
+
+def _framed(chunk: list[tuple[int, float]], tokenizer: Any) -> Chunk:
+    padding = CHUNK - len(chunk)
+    pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
+    tokens = (tokenizer.bos_token_id, *(token for token, _ in chunk), tokenizer.eos_token_id, *[pad] * padding)
+    return Chunk(tokens, (1.0, *(weight for _, weight in chunk), 1.0, *[1.0] * padding))
+
+
+def encode(pipeline: Any, prompt: str, device: Any) -> tuple[Any, Any]:
+    """What a Stable Diffusion 1, 2 or XL pipeline's text encoders make of a prompt.
+
+    Returns the embeddings (1, 77 * chunks, width) and, for SDXL, the pooled ones of the first chunk, else None.
+    """
+    import torch
+
+    second = getattr(pipeline, "text_encoder_2", None)
+    pairs = [(pipeline.tokenizer, pipeline.text_encoder)]
+    if second is not None:
+        pairs.append((pipeline.tokenizer_2, second))
+    made = [chunks(prompt, tokenizer) for tokenizer, _ in pairs]
+    count = max(map(len, made))
+    embeddings, pooled = [], None
+    for (tokenizer, encoder), parts in zip(pairs, made):
+        own = parts + [_framed([], tokenizer)] * (count - len(parts))
+        tokens = torch.tensor([chunk.tokens for chunk in own], device=device)
+        if second is None:
+            masked = getattr(encoder.config, "use_attention_mask", False)
+            mask = (tokens != tokenizer.pad_token_id).long() if masked else None
+            values = encoder(tokens, attention_mask=mask)[0]
+        else:
+            output = encoder(tokens, output_hidden_states=True)
+            values = output.hidden_states[-2]
+            pooled = output[0][:1] if output[0].ndim == 2 else pooled
+        embeddings.append(_emphasised(values, own))
+    return torch.cat(embeddings, dim=-1).flatten(0, 1)[None], pooled
+
+
+def _emphasised(values: Any, own: list[Chunk]) -> Any:
+    """Each token's embedding times its weight; the mean of a chunk stays as it was, as in the webui."""
+    import torch
+
+    weights = torch.tensor([chunk.weights for chunk in own], device=values.device, dtype=values.dtype)[..., None]
+    changed = [number for number, chunk in enumerate(own) if set(chunk.weights) != {1.0}]
+    values = values.clone()
+    for number in changed:
+        moved = values[number] * weights[number]
+        mean, new = values[number].float().mean(), moved.float().mean()
+        values[number] = moved * (mean / new).to(moved.dtype) if new != 0 else moved
+    return values
+
+
+def same_length(embeddings: list[Any]) -> list[Any]:
+    """Embeddings (1, n, width) of different n, each repeated to one length.
+
+    Attention over keys that all stand there equally often gives what it gives over them once, so nothing changes.
+    """
+    import math
+
+    length = math.lcm(*(one.shape[1] for one in embeddings))
+    return [one.repeat(1, length // one.shape[1], 1) for one in embeddings]
