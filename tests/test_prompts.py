@@ -157,8 +157,8 @@ def test_a_lora_by_its_name_is_the_lora_by_its_file_and_stands_in_the_parameters
     pictures = {}
     for way, flags in ways.items():
         out = tmp_path / f"{way}.png"
-        command = [str(tmp_path / "in.png"), "-o", str(out), "-c", str(lora[0]), "--upscaler", "Lanczos", "--steps", "4"]
-        assert main([*command, *flags, "--no-resume", "--device", "cpu"]) == 0, capsys.readouterr().err
+        command = [str(tmp_path / "in.png"), "-o", str(out), "-c", str(lora[0]), "--upscaler", "Lanczos"]
+        assert main([*command, "--steps", "4", *flags, "--no-resume", "--device", "cpu"]) == 0, capsys.readouterr().err
         pictures[way] = np.asarray(Image.open(out)).astype(int)
         assert ("<lora:" in read_infotext(out)) == (way != "none")
     assert "cat <lora:Detail:0.7>\n" in read_infotext(tmp_path / "by file.png")
@@ -174,7 +174,7 @@ def test_a_lora_by_its_name_is_the_lora_by_its_file_and_stands_in_the_parameters
         (["--tile-prompts", "1: cat <lora:detail:1>"], "--tile-prompts: '1: cat <lora:detail:1>'"),
     ],
 )
-def test_a_lora_that_cannot_be_is_refused_before_a_model_is_loaded(flags, sentence, tmp_path, photo, capsys, monkeypatch):
+def test_a_lora_that_cannot_be_is_refused_before_loading(flags, sentence, tmp_path, photo, capsys, monkeypatch):
     from PIL import Image
 
     from lib_usdu.cli import models

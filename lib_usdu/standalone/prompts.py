@@ -1,8 +1,8 @@
 r"""Prompts as the webui reads them: emphasis, LoRA, and any length in chunks of 75 tokens.
 
 `(word)` counts 1.1 times as much, `[word]` 1/1.1, `(word:1.5)` 1.5 times; `\(` is a bracket. `BREAK` begins a new
-chunk. `<lora:name:0.8>` asks for a LoRA and is no word. Compel, the library for this, has another syntax and another way
-to weigh; a prompt should give here what it gives in the webui.
+chunk. `<lora:name:0.8>` asks for a LoRA and is no word. Compel, the library for this, has another syntax and weighs in
+another way; a prompt should give here what it gives in the webui.
 """
 
 from __future__ import annotations
