@@ -14,9 +14,9 @@ from ..errors import OptionError
 from ..host import Abilities
 from ..options import Options
 from ..standalone import versions
+from ..standalone.loras import lora_folders, tagged_loras
 from ..standalone.prompts import lora_tags, without_loras
 from ..standalone.samplers import SAMPLERS
-from ..standalone.loras import lora_folders, tagged_loras
 from ..standalone.sources import EMBEDDED, check_checkpoint, default_tile, split_strength
 from .say import say
 
