@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..resume import journal
 
 EPILOG = """\
 examples:
@@ -54,7 +53,7 @@ def add_run(group: Any) -> None:
     add = group.add_argument
     add("--dry-run", action="store_true", help="print sizes, tiles and names; make nothing")
     add(
-        "--journal", type=Path, default=journal.default_folder(), metavar="FOLDER",
+        "--journal", type=Path, metavar="FOLDER",
         help="where finished tiles are kept until the picture is written",
     )  # fmt: skip
     add("--json", type=Path, metavar="FILE", help="write sizes, tiles, times and memory as JSON; - for standard output")

@@ -33,6 +33,13 @@ def options_of(args: argparse.Namespace) -> Options:
     return Options(**given)
 
 
+def journal_folder(args: argparse.Namespace) -> Path:
+    """Where finished tiles are kept."""
+    from ..resume import journal
+
+    return args.journal or journal.default_folder()
+
+
 def max_pixels(args: argparse.Namespace) -> int:
     return 10**12 if args.allow_huge else 10**9
 

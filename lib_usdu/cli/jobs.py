@@ -55,6 +55,8 @@ def jobs_of(args: argparse.Namespace, options: Options) -> tuple[list[Job], list
     the only one. Raises OptionError and OutputError for names, formats and sizes that cannot be.
     """
     size = Size.of(args)
+    if not 1 <= args.quality <= 100:
+        raise OptionError("--quality", args.quality, "a whole number from 1 to 100")
     suffix = _suffix(args.format)
     pairs, notes = _pairs(args, size.label(options), suffix)
     for flag, given in (("--compare", args.compare), ("--number-tiles", args.number_tiles), ("--mask", args.mask)):

@@ -18,6 +18,7 @@ from ..standalone.loras import lora_folders, tagged_loras
 from ..standalone.prompts import lora_tags, without_loras
 from ..standalone.samplers import SAMPLERS
 from ..standalone.sources import EMBEDDED, check_checkpoint, default_tile, split_strength
+from .given import journal_folder
 from .say import say
 
 EMBEDDED_HINT = (
@@ -83,7 +84,7 @@ def host_of(args: argparse.Namespace, options: Options) -> Any:
         refiner = RayRefiner(load, args.ray, args.ray_workers)
     else:
         refiner = load()
-    return LocalHost(refiner, files, device, journal_folder=args.journal)
+    return LocalHost(refiner, files, device, journal_folder=journal_folder(args))
 
 
 def _refiner(args: argparse.Namespace, seed: int) -> Any:

@@ -27,7 +27,7 @@ def prepared(network: Any, device: Any) -> Any:
 def purely_convolutional(network: Any) -> bool:
     """Whether every weight matrix is a convolution's: attention would undo the layout at each turn."""
     shapes = [parameter.ndim for parameter in network.parameters()]
-    return 4 in shapes and 2 not in shapes and 3 not in shapes
+    return 4 in shapes and not {2, 3, 5} & set(shapes)  # rank 5: 3D kernels, which have no channels-last layout of 4
 
 
 def _nothing() -> None:

@@ -18,6 +18,9 @@ from .parts import Part
 from .precision import end_in_float32, upscaler_dtype
 from .prepared import prepared, purely_convolutional
 
+_NO_UPSCALERS = {
+    "FaceSR": "restores cut-out faces", "Restoration": "restores pictures", "Inpainting": "fills holes in pictures",
+}  # fmt: skip
 MODEL_FILES = (".safetensors", ".pth", ".pt", ".ckpt")
 
 
@@ -54,8 +57,11 @@ class SpandrelModel:
         try:
             descriptor = _descriptor(path)
         except Exception as error:  # spandrel passes on whatever torch, safetensors and zipfile raise
-            reason = next(iter(str(error).strip().splitlines()), repr(error))
+            reason = next(iter(str(error).strip().splitlines()), "its architecture is unknown")
             raise ModelError(f"upscaler: {path}: not a model that spandrel knows ({reason})") from error
+        if descriptor.purpose in _NO_UPSCALERS:
+            does = _NO_UPSCALERS[descriptor.purpose]
+            raise ModelError(f"upscaler: {path}: {descriptor.architecture.name} {does}, it does not enlarge")
         if not isinstance(descriptor, spandrel.ImageModelDescriptor) or descriptor.input_channels not in (1, 3):
             raise ModelError(f"upscaler: {path}: {descriptor.architecture.name} does not enlarge RGB pictures")
         return cls(path.stem, descriptor, device)

@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import sys
+import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -40,14 +41,22 @@ _MOST_WAITING = 8
 
 
 def default_folder() -> Path:
-    """The person's cache folder, as the system has it."""
+    """The person's cache folder, as the system has it; where they have no home, a folder for temporary files."""
+    try:
+        return _cache_folder() / "ultimate-sd-upscale"
+    except RuntimeError:
+        person = os.getuid() if hasattr(os, "getuid") else "person"
+        return Path(tempfile.gettempdir()) / f"ultimate-sd-upscale-{person}"
+
+
+def _cache_folder() -> Path:
     if sys.platform == "win32":
         root = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
     elif sys.platform == "darwin":
         root = Path.home() / "Library" / "Caches"
     else:
         root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(root) / "ultimate-sd-upscale"
+    return Path(root)
 
 
 class Journal:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ import torch
 
 from ..enlarge.torchvision_operators import declare_missing_operators
 from ..errors import ModelError, OptionError
+from .old_checkpoints import as_safetensors, is_old
 from .sources import ALLOWED, EMBEDDED, is_hub_id, split_strength
 
 _XL_KEY = "conditioner.embedders.1.model.ln_final.weight"
@@ -115,6 +117,8 @@ def _from_pretrained(source: str, dtype: torch.dtype) -> Any:
 def _from_file(path: Path, dtype: torch.dtype, config: str | None) -> Any:
     from diffusers import StableDiffusionImg2ImgPipeline, StableDiffusionXLImg2ImgPipeline
 
+    if path.suffix.lower() == ".ckpt" and is_old(path):
+        return _from_old_file(path, dtype, config)
     try:
         keys = _keys(path)
     except Exception as error:
@@ -130,6 +134,19 @@ def _from_file(path: Path, dtype: torch.dtype, config: str | None) -> Any:
     except Exception as error:
         hint = "" if config else "; without a network, give --checkpoint-config FOLDER"
         raise ModelError(f"checkpoint: {path}: could not be loaded ({_first_line(error)}{hint})") from error
+
+
+def _from_old_file(path: Path, dtype: torch.dtype, config: str | None) -> Any:
+    """By way of a copy in a format that diffusers reads; the copy goes when the model is loaded."""
+    with tempfile.TemporaryDirectory(prefix="usdu-") as folder:
+        try:
+            copied = as_safetensors(path, Path(folder))
+        except Exception as error:
+            raise ModelError(f"checkpoint: {path}: not a .ckpt file ({_first_line(error)})") from error
+        try:
+            return _from_file(copied, dtype, config)
+        except ModelError as error:
+            raise ModelError(str(error).replace(str(copied), str(path))) from error
 
 
 def _keys(path: Path) -> set[str]:

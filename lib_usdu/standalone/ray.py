@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import socket
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +17,9 @@ from ..batch_size import BatchLimits
 from ..errors import OptionError, UsduError
 from ..host import Batch
 from .host import Refiner
+
+REACHED_WITHIN = 10
+"""Seconds that a cluster's address has to answer in."""
 
 ROUNDS = 2
 """Parts of a batch for each worker: a faster one takes what a slower one has not begun."""
@@ -130,7 +134,20 @@ class _plain_errors:
             raise UsduError(f"--ray: {next(iter(str(error).splitlines()), repr(error))}") from None
 
 
+def _check_reachable(address: str) -> None:
+    """Raises OptionError where nobody answers at HOST:PORT within a few seconds: Ray itself tries for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=REACHED_WITHIN).close()
+    except (OSError, OverflowError) as error:
+        reason = f"nobody answers: {error}"
+        raise OptionError("--ray", address, f"local, auto, ray://HOST:PORT ({reason})") from None
+
+
 def _connect(ray: Any, address: str) -> None:
+    _check_reachable(address)
     settings: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     if address == "local":
         settings["include_dashboard"] = False
@@ -138,6 +155,9 @@ def _connect(ray: Any, address: str) -> None:
         settings["runtime_env"] = {"py_modules": [str(Path(__file__).parents[1])]}
     try:
         ray.init(address=address, **settings)
+    except ImportError:  # the client is a package of its own
+        allowed = 'local, auto; ray://HOST:PORT needs: pip install "ray[client]"'
+        raise OptionError("--ray", address, allowed) from None
     except (ConnectionError, ValueError, RuntimeError, OSError, AssertionError) as error:
         reason = next(iter(str(error).splitlines()), repr(error))
         raise OptionError("--ray", address, f"local, auto, ray://HOST:PORT ({reason})") from None

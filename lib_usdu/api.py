@@ -1,0 +1,81 @@
+"""The Python interface: what the command line does, for a picture in memory."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from .engine import Result
+from .engine import upscale as run
+from .host import Progress
+from .options import OPTION_NAMES, Options
+from .pictures import imagefile
+from .pictures.cutout import carried_outward
+from .pictures.modes import pixels_of
+
+_MODEL = (
+    "checkpoint", "checkpoint_config", "prompt", "negative_prompt", "sampler", "steps", "cfg", "lora", "lora_folder",
+    "device",
+)  # fmt: skip
+_MOST_PIXELS = 10**9
+
+
+class Upscaler:
+    """A diffusion model and an upscaler, loaded once for many pictures.
+
+    Keywords are the options by their names (docs/options.md), and of the model: checkpoint, checkpoint_config, prompt,
+    negative_prompt, sampler, steps, cfg, lora (a list), lora_folder, device; each means what its flag means. Without
+    `checkpoint` the embedded model is used, without `upscaler` the embedded one. TypeError for any other keyword,
+    UsduError for a value that is not allowed or a model that cannot be loaded.
+    """
+
+    def __init__(self, **settings: Any):
+        from .cli import models
+        from .cli.flags import parser
+
+        unknown = [name for name in settings if name not in (*OPTION_NAMES, *_MODEL)]
+        if unknown:
+            raise TypeError(f"unknown: {', '.join(unknown)}; known: {', '.join((*OPTION_NAMES, *_MODEL))}")
+        args = parser().parse_args(["-q", "-"])
+        chosen = {name: value for name, value in settings.items() if name in OPTION_NAMES}
+        self.options = Options(**{"upscaler": models.upscaler_names()[0], **chosen})
+        for name in _MODEL:
+            if name in settings:
+                setattr(args, name, settings[name])
+        models.check_model(args, self.options)
+        self._host = models.host_of(args, self.options)
+
+    def __call__(
+        self,
+        picture: Image.Image | np.ndarray | str | os.PathLike,
+        *,
+        mask: np.ndarray | None = None,
+        progress: Callable[[Progress], None] = lambda progress: None,
+    ) -> Result:
+        """The enlarged picture: `.image` is uint8 (h, w, 3), `.infotext` its generation parameters.
+
+        picture: a PIL image, an array uint8 (h, w, 3), or a file. mask: (h, w), 255 where the picture is redrawn.
+        progress: told after each step. Call `.forget()` of the result once it is saved. Raises UsduError.
+        """
+        return run(_pixels(picture), self.options, self._host.with_progress(progress), mask=mask)
+
+
+def upscale(picture: Image.Image | np.ndarray | str | os.PathLike, **settings: Any) -> Result:
+    """Enlarges one picture; see `Upscaler` for the keywords, and for many pictures."""
+    call: dict[str, Any] = {name: settings.pop(name) for name in ("mask", "progress") if name in settings}
+    return Upscaler(**settings)(picture, **call)
+
+
+def _pixels(picture: Image.Image | np.ndarray | str | os.PathLike) -> np.ndarray:
+    if isinstance(picture, np.ndarray):
+        return picture
+    if isinstance(picture, Image.Image):
+        found = pixels_of(picture)
+    else:
+        found = imagefile.read(Path(picture), max_pixels=_MOST_PIXELS).pixels
+    return found.rgb if found.alpha is None else carried_outward(found.rgb, found.alpha)
