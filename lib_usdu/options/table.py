@@ -215,7 +215,7 @@ class Table:
         more="Standard deviation in each square of 16 px: 1 leaves out clear sky and blank paper. Skipped tiles stay "
         "as upscaled; the result says how many.",
         flag=CommandFlag("--skip-flat", "LEVELS"),
-        control=Control((2, 1), "Skip flat tiles", "Skip tiles with less detail than this. 0 redraws all", high=8),
+        control=Control((1, 2), "Skip flat tiles", "Skip tiles with less detail than this. 0 redraws all", high=8),
     )
 
     denoise: float = option(

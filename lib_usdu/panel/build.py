@@ -92,6 +92,7 @@ def build(host: PanelSource, *, on: ModuleType = gradio, max_megapixels: float =
     inputs = [made[name] for name in (*legacy, *OWN_ARGUMENTS)]
     for name in SHOWN:
         _switch(on, made, name)
+    _grey_out(on, made["auto_padding"], made["padding"])
     _listen(on, refresh, "click", refreshed, [made["upscaler"]], made["upscaler"])
     for button, preset in zip(buttons, PRESETS):
         run = partial(_preset_chosen, on, preset)
@@ -124,7 +125,7 @@ def _lay(
             _upscaler_row(on, host, made, others)
         else:
             with on.Row():
-                made.update((name, _control(on, name)) for name in names)
+                made.update((name, _control(on, name, **_offered(host, name))) for name in names)
 
 
 def _upscaler_row(on: ModuleType, host: PanelSource, made: dict[str, Any], others: dict[str, Any]) -> None:
@@ -140,7 +141,17 @@ def _upscaler_row(on: ModuleType, host: PanelSource, made: dict[str, Any], other
 def _control(on: ModuleType, name: str, **changes: Any) -> Any:
     """The component for an option."""
     shown = all(getattr(Options, chosen) in counts[name] for chosen, counts in SHOWN.items() if name in counts)
-    return _component(on, name, declared(name), getattr(Options, name), visible=shown, **changes)
+    return _component(on, name, declared(name), getattr(Options, name), **{"visible": shown, **changes})
+
+
+def _offered(host: PanelSource, name: str) -> dict[str, Any]:
+    """For a choice that depends on what this webui has: the labels that work here; hidden where there is no choice."""
+    if name not in ("interrogator", "finish"):
+        return {}
+    abilities = host.abilities()
+    works = {"interrogator": abilities.interrogators, "finish": abilities.finishes}[name]
+    labels = [label for value, label in rule_of(name).labels.items() if value in works]
+    return {"choices": labels, "visible": len(labels) > 1}
 
 
 def _component(on: ModuleType, name: str, option: Declaration, default: Any, **changes: Any) -> Any:
@@ -203,6 +214,12 @@ def _switch(on: ModuleType, made: Mapping[str, Any], name: str) -> None:
     _listen(on, made[name], "change", lambda x: [on.update(visible=v) for v in shown(x)], [made[name]], others)
 
 
+def _grey_out(on: ModuleType, box: Any, slider: Any) -> None:
+    """The slider cannot be moved while the box is ticked, also where ui-config.json ticks it (`init_field`)."""
+    box.init_field = lambda ticked: setattr(slider, "interactive", not ticked)
+    _listen(on, box, "change", lambda ticked: on.update(interactive=not ticked), [box], slider)
+
+
 def _pasted(on: ModuleType, name: str, host: PanelSource, parameters: Mapping[str, Any]) -> Any:
     """The control's new value; None, which leaves it alone, where the parameters have none that can be chosen.
 
@@ -213,7 +230,8 @@ def _pasted(on: ModuleType, name: str, host: PanelSource, parameters: Mapping[st
         value = getattr(Options, name)
     with suppress(OptionError):
         value = rule_of(name).read(name, value)
-        if name != "upscaler" or value in host.upscalers():
+        choices = host.upscalers() if name == "upscaler" else _offered(host, name).get("choices")
+        if choices is None or _label(name, value) in choices:
             return on.update(value=_label(name, value))
     return None
 

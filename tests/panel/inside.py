@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import gradio as gr
@@ -12,6 +13,7 @@ import gradio as gr
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from page import StandInHost  # noqa: E402
 
+from lib_usdu.host import Abilities  # noqa: E402
 from lib_usdu.options import LEGACY_ARGUMENTS, OWN_ARGUMENTS, VERSION_MARKER, Options  # noqa: E402
 from lib_usdu.options.declaration import Control, Declaration  # noqa: E402
 from lib_usdu.panel import build as panel  # noqa: E402
@@ -38,6 +40,11 @@ def saved_defaults() -> None:
     made["seams_fix_type"].init_field("Band pass")
     assert made["custom_width"].visible and made["custom_height"].visible and not made["custom_scale"].visible
     assert made["seams_fix_width"].visible and made["seams_fix_denoise"].visible
+    inputs = panel.build(StandInHost()).inputs
+    padding, automatic = inputs[1 + LEGACY_ARGUMENTS.index("padding")], inputs[19 + OWN_ARGUMENTS.index("auto_padding")]
+    assert padding.interactive
+    automatic.init_field(True)
+    assert not padding.interactive
 
 
 def upscalers() -> None:
@@ -49,6 +56,26 @@ def upscalers() -> None:
         ([], "None"),
     ]:
         assert panel.preferred_upscaler(names) == expected, names
+
+
+class Bare(StandInHost):
+    """A webui without face restoration, ADetailer and DeepBooru."""
+
+    def abilities(self) -> Abilities:
+        return replace(super().abilities(), interrogators=("none", "clip"), finishes=("none",))
+
+
+def what_works_is_offered() -> None:
+    """The API still names the others; pasting one leaves the control alone."""
+    made = panel.build(Bare())
+    describe, finish = (made.inputs[19 + OWN_ARGUMENTS.index(name)] for name in ("interrogator", "finish"))
+    assert [choice[-1] if isinstance(choice, tuple) else choice for choice in describe.choices] == ["None", "CLIP"]
+    assert describe.visible and not finish.visible and finish.value == "None"
+    paste = dict(zip(map(id, (component for component, _ in made.infotext_fields)), made.infotext_fields))
+    for control, value, label in ((describe, "clip", "CLIP"), (describe, "deepbooru", None), (finish, "faces", None)):
+        name = "interrogator" if control is describe else "finish"
+        pasted = paste[id(control)][1]({f"Ultimate SD upscale {name}": value})
+        assert (pasted and pasted["value"]) == label, (name, value)
 
 
 def odd_pages() -> None:
@@ -126,6 +153,7 @@ def kinds() -> None:
 
 if __name__ == "__main__":
     checks = [built_anywhere, saved_defaults, what_the_webui_saves, kinds, upscalers, odd_pages, large_canvases]
+    checks.append(what_works_is_offered)
     for check in (*checks, an_automatic_padding, untrusted_names):
         check()
         print(check.__name__)

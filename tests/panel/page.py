@@ -42,7 +42,10 @@ class StandInHost:
 
     def abilities(self) -> Abilities:
         names, tile = tuple(self.upscalers()), 1024 if self.xl else 512
-        return Abilities(default_tile=tile, upscalers=names, why_not_fused=str, batch_limits=self.batch_limits)
+        return Abilities(
+            default_tile=tile, upscalers=names, interrogators=("none", "clip", "deepbooru"),
+            finishes=("none", "faces", "adetailer"), why_not_fused=str, batch_limits=self.batch_limits,
+        )  # fmt: skip
 
     def is_xl(self) -> bool:
         return self.xl

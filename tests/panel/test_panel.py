@@ -238,6 +238,15 @@ def test_only_what_counts_is_seen(page: Browser):
         page.until(lambda expected=expected: seen(*fix) == set(expected), f"{expected} with {label}")
 
 
+def test_automatic_padding_greys_the_slider_out(page: Browser):
+    enabled = f"return !document.querySelector('{control('padding')} input[type=number]').disabled"
+    assert page.js(enabled)
+    page.tick(f"{control('auto_padding')} input", True)
+    page.until(lambda: not page.js(enabled), "the slider is greyed out")
+    page.tick(f"{control('auto_padding')} input", False)
+    page.until(lambda: page.js(enabled), "the slider can be moved again")
+
+
 def test_refresh_finds_new_upscalers(page: Browser):
     before = page.choices(control("upscaler_index"))
     page.click(control("refresh_upscalers"))
