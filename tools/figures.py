@@ -57,8 +57,8 @@ def how_it_works() -> Image.Image:
     weight = np.zeros((SIDE, SIDE, 1))
     weight[tile.core.grow(PADDING).slices] = np.outer(down, across)[:, :, None]
     shown = (np.asarray(canvas) * (0.25 + 0.75 * weight)).astype(np.uint8)
-    three = panel(Image.fromarray(shown), "Composing: the weight of one tile falls to 0 inside\nthe overlap. All weights add up to 1.",
-                  [(tile.core, CORE, 1), (tile.window, WINDOW, 4)])  # fmt: skip
+    said = "Composing: the weight of one tile falls to 0 inside\nthe overlap. All weights add up to 1."
+    three = panel(Image.fromarray(shown), said, [(tile.core, CORE, 1), (tile.window, WINDOW, 4)])
     sheet = Image.new("RGB", (3 * PANEL + 4 * GAP, PANEL + TEXT + 2 * GAP), "white")
     for number, part in enumerate((one, two, three)):
         sheet.paste(part, (GAP + number * (PANEL + GAP), GAP))

@@ -27,26 +27,6 @@ def max_megapixels() -> float:
     return float(getattr(shared.cmd_opts, "usdu_max_megapixels", None) or 1000.0)
 
 
-def loaded_model() -> Any:
-    """The checkpoint in memory; None where none is loaded yet, or the host keeps it elsewhere."""
-    with suppress(Exception):
-        from modules import sd_models
-
-        return sd_models.model_data.sd_model
-    return None
-
-
-def default_tile() -> int:
-    """512 for Stable Diffusion 1 and 2, 1024 for SDXL and later; does not load a model that is not loaded yet."""
-    with suppress(Exception):
-        model = loaded_model()
-        small = getattr(model, "is_sd1", False) or getattr(model, "is_sd2", False)
-        large = getattr(model, "is_sdxl", False) or getattr(model, "is_sd3", False)
-        if not small and (large or getattr(model, "latent_channels", 4) == 16):
-            return 1024
-    return 512
-
-
 def journal_folder() -> Path | None:
     """In the webui's own data folder, beside its other caches; None where it does not say which that is."""
     with suppress(ImportError, AttributeError, TypeError):

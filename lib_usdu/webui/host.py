@@ -25,7 +25,7 @@ from ..options import INFOTEXT_PREFIX, Options
 from ..options.tile_prompts import has_extra_networks
 from ..pictures.infotext import in_webui
 from ..run.memory import windows_that_fit
-from . import environment, other_extensions
+from . import environment, model_kind, other_extensions
 from .controlnet import ControlNetUnits
 from .environment import devices, errors, processing, shared
 from .fingerprint import ModelWatch, stamp, webui_identity
@@ -59,11 +59,11 @@ class WebuiHost(Host):
         self.p, self.picture, self.title, self.jobs, self.resize_mode = p, picture, title, jobs, resize_mode
         self._watch, self.changed = watch, ""
         self.latent_scale = getattr(processing, "opt_f", 8)
-        self.default_tile = environment.default_tile()
+        self.default_tile = model_kind.default_tile()
         self.units, self.prompts = ControlNetUnits(p), Prompts()
         self.comments: dict[str, int] = dict.fromkeys([*self.units.notes, *other_extensions.notes(p)], 1)
         # The host takes the extra networks of a batch from its first prompt (extra_networks.py:194).
-        alone = self.units.one_at_a_time or has_extra_networks(options.tile_prompts)
+        alone = self.units.one_at_a_time or has_extra_networks(options.tile_prompts) or model_kind.one_picture_a_call()
         self.batch_cap = 1 if alone else None
         self.interrogators = environment.interrogators()
         self.finishes = other_extensions.finishes(script for script, _ in other_extensions.alwayson(p))

@@ -9,16 +9,14 @@ from ..host import Abilities
 from ..run.memory import windows_that_fit
 from .controlnet import is_controlnet
 from .environment import (
-    default_tile,
     devices,
     img2img_scripts,
     interrogators,
-    loaded_model,
     processing,
     refresh_upscalers,
-    shared,
 )
 from .fused_call import cannot_fuse
+from .model_kind import default_tile, in_half_precision, loaded_model, one_picture_a_call
 from .other_extensions import finishes
 from .upscaler_files import ready_names, upscaler_names
 
@@ -40,7 +38,8 @@ class PanelHost:
         """What a plan must know. Loads no model; a ControlNet unit that is on cannot be seen from the panel."""
         return Abilities(
             default_tile=default_tile(), upscalers=tuple(upscaler_names()), interrogators=tuple(interrogators()),
-            finishes=tuple(finishes(_alwayson())), batch_limits=_batch_limits,
+            finishes=tuple(finishes(_alwayson())), batch_cap=1 if one_picture_a_call() else None,
+            batch_limits=_batch_limits,
             why_not_fused=lambda: cannot_fuse(processing, loaded_model(), controlnet=False),
         )  # fmt: skip
 
@@ -58,4 +57,4 @@ def _alwayson() -> list[Any]:
 
 
 def _batch_limits(width: int, height: int) -> BatchLimits:
-    return windows_that_fit(devices.device, width, height, half=not shared.cmd_opts.no_half)
+    return windows_that_fit(devices.device, width, height, half=in_half_precision())

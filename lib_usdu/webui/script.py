@@ -35,6 +35,7 @@ from .environment import (
 from .fingerprint import ModelWatch
 from .host import WebuiHost
 from .inpaint_mask import inpaint_mask
+from .model_kind import load_chosen_model
 from .overrides import in_force
 from .progress_bar import JobCount
 from .request import Wanted, check, read, supplied, wanted
@@ -114,6 +115,7 @@ def _run(p: Any, script: Any, args: Sequence[Any]) -> Any:
     subseed = processing.get_fixed_seed(p.subseed)
     delivery, total = _Delivery(), len(wanted(p, 0, 0))
     with in_force(shared.opts, p, check_settings, apply_settings) as settings, JobCount(shared.state, total) as jobs:
+        load_chosen_model(p)  # before anything asks what kind of model it is
         watch = ModelWatch(model_in_use, lambda: settings.changed(picture_settings()))
         prepared = partial(WebuiHost, title=script.title(), jobs=jobs, watch=watch, resize_mode=resize_mode)
         seed = _seed(p, subseed, options, sources[0], prepared, delivery)

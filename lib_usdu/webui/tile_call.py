@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import math
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from typing import Any
 
 from PIL import Image
 
+from ..geometry import Region
 from ..host import Batch
 from ..run.noise_draws import CanvasDraws
 from .guidance import without_idle_guidance
@@ -77,6 +79,7 @@ def tile_processing(
         (t.window.x, t.window.y, t.window.width, t.window.height, batch.canvas.width, batch.canvas.height)
         for t in batch.tiles
     ]
+    _hide_latent_from_prompts(tile_p)
     sample = own_method(tile_p, p, "sample")
     if guidance_may_idle:
         sample = without_idle_guidance(sample, tile_p, settings)
@@ -111,32 +114,77 @@ def _with_canvas_noise(
 
     def sample_with_canvas_noise(*args: Any, **kwargs: Any) -> Any:
         latent, region = tile_p.init_latent, batch.noises[0].region
-        if latent.ndim == 4 and tuple(latent.shape[2:]) == (region.height, region.width):
+        innermost = tile_p.rng
+        while hasattr(innermost, "rng"):  # ControlNet wraps it
+            innermost = innermost.rng
+        if _is_window(latent.shape, region):
             draws = CanvasDraws(
                 batch.noises, latent.shape[1], device,
                 subseed=tile_p.all_subseeds[0], subseed_strength=float(tile_p.subseed_strength or 0),
                 seed_delta=seed_delta, first_only=_only_churns(tile_p, settings),
             )  # fmt: skip
-            innermost = tile_p.rng
-            while hasattr(innermost, "rng"):  # ControlNet wraps it
-                innermost = innermost.rng
-            innermost.next = draws.next
+
+            def draw(*_: Any) -> Any:
+                """As the host's, (n, channels, h, w), with a video model's axis of frames in between."""
+                return draws.next().reshape(latent.shape)
+
+            innermost.next = draw
             # The Brownian tree of the SDE samplers spans the sigmas of one picture and ignores p.rng.
-            tile_p.sampler.create_noise_sampler = lambda x, sigmas, p: draws.next
+            tile_p.sampler.create_noise_sampler = lambda x, sigmas, p: draw
         else:
-            tile_p.comments["Ultimate SD Upscale: this model's latents have another shape; tiles share no noise."] = 1
+            _own_noise(innermost, batch)
+            note = "Ultimate SD Upscale: this model's latents have another shape; each tile has its own noise."
+            tile_p.comments[note] = 1
         return sample(*args, **kwargs)
 
     return sample_with_canvas_noise
 
 
+def _is_window(shape: Sequence[int], region: Region) -> bool:
+    """Whether latents are those of a window: (n, channels, h, w), or (n, channels, 1, h, w) of a video model."""
+    between = shape[2:-2]
+    return len(shape) >= 4 and tuple(shape[-2:]) == (region.height, region.width) and math.prod(between) == 1
+
+
+def _own_noise(rng: Any, batch: Batch) -> None:
+    """Gives each tile a seed of its own: with the run's one seed all tiles would get the very same noise.
+
+    rng: the host's ImageRNG (rng.py:99).
+    """
+    if hasattr(rng, "seeds") and hasattr(rng, "shape"):
+        seeds = [(noise.seed + 1 + tile.index) % 2**32 for noise, tile in zip(batch.noises, batch.tiles)]
+        vars(rng).update(vars(type(rng)(rng.shape, seeds)))
+
+
+def _hide_latent_from_prompts(tile_p: Any) -> None:
+    """Forge Neo keeps encoded prompts under a key that holds the picture's latents (processing.py:429), so each tile
+    would encode them anew. Models that read the latents while they encode (`ini_latent`) keep the host's key."""
+    key = getattr(type(tile_p), "cached_params", None)
+    if key is None:
+        return
+
+    def without_latent(*args: Any, **kwargs: Any) -> Any:
+        latent, reference = tile_p.init_latent, getattr(getattr(tile_p, "sd_model", None), "ini_latent", None)
+        if latent is None or reference is not None:
+            return key(tile_p, *args, **kwargs)
+        tile_p.init_latent = latent.new_zeros(1)
+        try:
+            return key(tile_p, *args, **kwargs)
+        finally:
+            tile_p.init_latent = latent
+
+    tile_p.cached_params = without_latent
+
+
 def _only_churns(tile_p: Any, settings: Mapping[str, Any]) -> bool:
     """Whether the sampler's steps draw noise for its churn alone, and that is off: Euler and Heun do (k-diffusion's
-    sampling.py:124), and a draw costs more than the rest of such a step outside the model."""
+    sampling.py:124), and a draw costs more than the rest of such a step outside the model. One that also has `eta` or
+    a `noise_sampler` (Kohaku LoNyu Yog) needs its noise."""
     sampler = getattr(tile_p.sampler, "func", None)
     if not callable(sampler) or settings.get("s_churn") or getattr(tile_p, "s_churn", 0):
         return False
-    return "s_churn" in inspect.signature(sampler).parameters
+    takes = inspect.signature(sampler).parameters
+    return "s_churn" in takes and "noise_sampler" not in takes and "eta" not in takes
 
 
 @contextmanager

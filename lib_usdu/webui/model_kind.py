@@ -1,0 +1,98 @@
+"""The checkpoint of the next call: loaded before the run, and what its kind means for tiles and batches.
+
+Forge and Forge Neo load the checkpoint inside the first call. What `shared.sd_model` says before is the old one's
+answer (sd_models.py:323 of Neo 2.26, `forge_model_reload`).
+"""
+
+from __future__ import annotations
+
+import copy
+from contextlib import suppress
+from typing import Any
+
+from .environment import devices, processing, shared
+
+LARGE_TILE, SMALL_TILE = 1024, 512
+_REFERENCES = ("kontext", "edit", "klein", "krea2", "wan")
+"""Flags of Neo's `backend.args.dynamic_args`: these models take one picture or one reference a call."""
+_SMALL_WORDS = ("sd", "sd1", "sd15", "")
+"""Values of the setting `forge_preset` whose models draw in 512 px."""
+
+
+def load_chosen_model(p: Any) -> None:
+    """Loads the checkpoint that the settings name, if it is not in memory. What a failed load raises goes on.
+
+    p: the person's; it is not changed. Forge's own function also forgets prompts that another model encoded.
+    """
+    manage = getattr(processing, "manage_model_and_prompt_cache", None)
+    if manage is None:
+        _ = shared.sd_model  # loaded when first asked for
+    else:
+        manage(copy.copy(p))
+
+
+def loaded_model() -> Any:
+    """The checkpoint in memory, without loading one; None where there is none, or another one is chosen by now."""
+    with suppress(Exception):
+        from modules import sd_models
+
+        data = sd_models.model_data
+        chosen = getattr(data, "forge_loading_parameters", None)
+        if chosen is not None and getattr(data, "forge_hash", "") != str(chosen):
+            return None
+        return data.sd_model
+    return None
+
+
+def default_tile() -> int:
+    """Side of an automatic tile, px: 512 for Stable Diffusion 1 and 2, 1024 for SDXL and later.
+
+    Loads nothing. Before a checkpoint is loaded this is a guess, by the host's preset or by the checkpoint's name.
+    """
+    model = loaded_model()
+    if model is None:
+        return _guess()
+    if getattr(model, "is_sd1", False) or getattr(model, "is_sd2", False):
+        return SMALL_TILE
+    if getattr(model, "is_sdxl", False) or getattr(model, "is_sd3", False):
+        return LARGE_TILE
+    return LARGE_TILE if _latent_channels(model) >= 16 else SMALL_TILE
+
+
+def is_known() -> bool:
+    """Whether the kind of the next call's checkpoint is known, and not guessed."""
+    return loaded_model() is not None
+
+
+def one_picture_a_call() -> bool:
+    """Whether a call of this checkpoint holds one picture only: edit models with references, video models."""
+    model = loaded_model()
+    if getattr(model, "is_wan", False):
+        return True
+    with suppress(ImportError):
+        from backend.args import dynamic_args
+
+        return any(getattr(dynamic_args, name, False) for name in _REFERENCES)
+    return False
+
+
+def in_half_precision() -> bool:
+    """Whether the UNet runs in half precision."""
+    import torch
+
+    return getattr(devices, "dtype_unet", devices.dtype) != torch.float32
+
+
+def _latent_channels(model: Any) -> int:
+    """Of the model's autoencoder."""
+    parts = getattr(model, "forge_objects", None)
+    channels = getattr(getattr(parts, "vae", None), "latent_channels", None)
+    return int(channels or getattr(model, "latent_channels", None) or 4)
+
+
+def _guess() -> int:
+    preset = getattr(shared.opts, "forge_preset", None)
+    if isinstance(preset, str) and preset.casefold() not in ("all", *_SMALL_WORDS):
+        return LARGE_TILE
+    name = str(getattr(shared.opts, "sd_model_checkpoint", None) or "").casefold()
+    return LARGE_TILE if any(word in name for word in ("xl", "flux", "pony", "illustrious", "z-image")) else SMALL_TILE
