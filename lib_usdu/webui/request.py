@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -37,7 +37,8 @@ def supplied(p: Any, script: Any, args: Sequence[Any]) -> list[Any]:
     if missing < 0 and getattr(p, "is_api", False):
         raise OptionError("script_args", f"a list of {ours - missing}", f"at most {ours} values")
     sent = list(args)[: max(0, ours - max(0, missing))]
-    if len(sent) > len(LEGACY_ARGUMENTS) + 1 and not is_marker(sent[len(LEGACY_ARGUMENTS) + 1]):
+    by_name = bool(sent) and isinstance(sent[0], Mapping)  # what stands behind a dict is empty, or forms.py refuses it
+    if len(sent) > len(LEGACY_ARGUMENTS) + 1 and not by_name and not is_marker(sent[len(LEGACY_ARGUMENTS) + 1]):
         # Left alone, these values would be passed over without a word.
         allowed = f"{VERSION_MARKER!r}, where more than {len(LEGACY_ARGUMENTS) + 1} values are sent"
         raise OptionError("script_args[18]", sent[len(LEGACY_ARGUMENTS) + 1], allowed)
