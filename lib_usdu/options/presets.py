@@ -44,3 +44,12 @@ PRESETS = (
         {"padding": 16, "mask_blur": 4, "skip_flat": 1.0},
     ),
 )  # fmt: skip
+
+
+def chosen(options: Options) -> Preset | None:
+    """The preset whose values these options have, denoising strength and all; None where a person chose otherwise."""
+    for preset in PRESETS:
+        same = all(getattr(options, name) == value for name, value in preset.values().items())
+        if same and options.denoise == preset.denoise:
+            return preset
+    return None

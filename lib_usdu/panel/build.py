@@ -33,8 +33,8 @@ from ..options import (
 )
 from ..options.declaration import Declaration
 from ..options.forms import value_in
-from ..options.presets import PRESETS, Preset
-from .live_line import LineSource, line, live_line, read_page
+from ..options.presets import PRESETS, Preset, chosen
+from .live_line import LineSource, line, live_line, of_panel, read_page
 from .page import OPTION_CHANGED, READ_PAGE, bootstrap, set_denoise
 from .text import INTRODUCTION, NO_PICTURE, PREFIX, PRESETS_HINT, REFRESH, SECTIONS, SHOWN, STYLE, Part
 
@@ -98,8 +98,8 @@ def build(host: PanelSource, *, on: ModuleType = gradio, max_megapixels: float =
         run = partial(_preset_chosen, on, preset)
         outputs = [said, *(made[name] for name in preset.values())]
         _listen(on, button, "click", run, [], outputs, js=set_denoise(preset.denoise))
-    planning = partial(live_line, host, max_megapixels)
-    _listen(on, update, "click", planning, [page, *inputs], plan, js=READ_PAGE)
+    planning = partial(_planned, host, max_megapixels)
+    _listen(on, update, "click", planning, [page, *inputs], [plan, said], js=READ_PAGE)
     for component in inputs:
         _listen(on, component, "change", None, [], [], js=OPTION_CHANGED)
     pasted = [(made[name], partial(_pasted, on, name, host)) for name in OF_PICTURE]
@@ -182,8 +182,21 @@ def _component(on: ModuleType, name: str, option: Declaration, default: Any, **c
 
 def _preset_chosen(on: ModuleType, preset: Preset) -> list[Any]:
     """What it says of itself, then its values."""
-    said = _hint(f"<b>{preset.name}</b>", preset.about, "Denoising strength", f"{preset.denoise:g}")
-    return [said, *(on.update(value=_label(name, value)) for name, value in preset.values().items())]
+    return [_preset_hint(preset), *(on.update(value=_label(name, value)) for name, value in preset.values().items())]
+
+
+def _planned(host: PanelSource, max_megapixels: float, page: str, *values: Any) -> list[str]:
+    """The live line, and which preset these values are: it is no longer the one that was pressed once they change."""
+    preset = None
+    with suppress(OptionError):
+        preset = chosen(of_panel(page, values))
+    return [live_line(host, max_megapixels, page, *values), _preset_hint(preset)]
+
+
+def _preset_hint(preset: Preset | None) -> str:
+    if preset is None:
+        return _hint(PRESETS_HINT)
+    return _hint(f"<b>{preset.name}</b>", preset.about, "Denoising strength", f"{preset.denoise:g}")
 
 
 def _hint(*parts: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
@@ -38,10 +39,9 @@ def read_page(text: str) -> tuple[tuple[int, int], tuple[int, int], float]:
 def live_line(host: LineSource, max_megapixels: float, page: str, *values: Any) -> str:
     """The live line, HTML: what a run would do with these values of LEGACY_ARGUMENTS and OWN_ARGUMENTS, or why it would
     refuse them, and warnings. page: as `read_page` takes it."""
-    picture, tab, denoise = read_page(page)
-    args = [None, *values[: len(LEGACY_ARGUMENTS)], VERSION_MARKER, *values[len(LEGACY_ARGUMENTS) :]]
+    picture, tab, _ = read_page(page)
     try:
-        options = Options.from_script_args(args).with_(denoise=denoise, max_megapixels=max_megapixels)
+        options = of_panel(page, values).with_(max_megapixels=max_megapixels)
         abilities = host.abilities()
         if not all({"scale": picture, "img2img": tab}.get(options.target_size_type, ())):
             return line(NO_PICTURE, *_warnings(options.with_tile(abilities.default_tile), host))
@@ -51,6 +51,12 @@ def live_line(host: LineSource, max_megapixels: float, page: str, *values: Any) 
     except OptionError as error:
         above = f"{error.value} px is above the limit of {max_megapixels:.10g} megapixels."
         return line("", above if error.option == "size" else message(error))
+
+
+def of_panel(page: str, values: Sequence[Any]) -> Options:
+    """The options that the panel and the tab's denoising strength stand at. Raises OptionError."""
+    args = [None, *values[: len(LEGACY_ARGUMENTS)], VERSION_MARKER, *values[len(LEGACY_ARGUMENTS) :]]
+    return Options.from_script_args(args).with_(denoise=read_page(page)[2])
 
 
 def line(text: str, *warnings: str) -> str:

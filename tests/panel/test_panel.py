@@ -426,7 +426,9 @@ def test_presets_set_the_controls(page: Browser):
         after = dict(zip(ORDER, page.values()))
         assert after["custom_scale"] == 3 and after["upscaler_index"] == "Lanczos"
         page.until(lambda: not page.shown(control("seams_fix_width")), "the seams fix is off")
+    page.until(lambda: page.find(hint).text.startswith(PRESETS[1].name), "the preset that is chosen")
     page.slide(control("padding"), 40)  # and a person goes on from there
+    page.until(lambda: "sets the controls below" in page.find(hint).text, "no preset is chosen any more")
     assert dict(zip(ORDER, page.values()))["padding"] == 40
 
 

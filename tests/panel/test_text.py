@@ -22,7 +22,7 @@ from lib_usdu.options import (
     rule_of,
 )
 from lib_usdu.options.declaration import GROUPS
-from lib_usdu.options.presets import DECIDED, PRESETS
+from lib_usdu.options.presets import DECIDED, PRESETS, chosen
 from lib_usdu.panel import live_line as panel_plan
 from lib_usdu.panel import text as panel_text
 from lib_usdu.panel.text import SECTIONS, SHOWN, message
@@ -89,6 +89,13 @@ def test_presets_are_good_options(preset):
     assert {name: getattr(options, name) for name in preset.values()} == preset.values()
     assert 2.5 * options.mask_blur <= options.padding  # the blur reaches 2.5 times as far, at most the padding
     assert options.denoise <= 0.5  # above it tiles drift apart
+
+
+@pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.name)
+def test_a_preset_is_chosen_until_something_it_sets_is_changed(preset):
+    options = Options(**preset.values(), denoise=preset.denoise, custom_scale=3, upscaler="Lanczos")
+    assert chosen(options) is preset
+    assert chosen(options.with_(denoise=0.31)) is None and chosen(options.with_(padding=41)) is None
 
 
 def test_presets_differ_and_set_the_same():

@@ -385,7 +385,7 @@ def prepare(tab) -> None:
     for name, value in (("upscaler_index", "Lanczos"), ("redraw_mode", "Parallel")):
         tab.choose(f"#ultimateupscale_{name}", value)
     if not tab.shown("#ultimateupscale_tile_batch"):
-        tab.unfold("#ultimateupscale_tiles", "#ultimateupscale_tile_batch")
+        tab.unfold("#ultimateupscale_advanced", "#ultimateupscale_tile_batch")
     tiles = {"tile_width": 128, "tile_height": 128, "padding": 32, "mask_blur": 0, "tile_batch": 1}
     for name, value in tiles.items():
         tab.slide(f"#ultimateupscale_{name}", value)
