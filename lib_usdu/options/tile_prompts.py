@@ -68,6 +68,17 @@ class TilePrompts:
         return columns + [core.right for core in last], rows + [core.bottom for core in last]
 
 
+def within(option: str, plan: Sequence[Tile]) -> str:
+    """The option's text without the lines whose tile is not in this plan: in a folder a smaller picture has fewer."""
+    lines = option.split("\n") if option else []
+    return "\n".join(line if _is_there(number, line, plan) else "" for number, line in enumerate(lines, 1))
+
+
+def _is_there(number: int, line: str, plan: Sequence[Tile]) -> bool:
+    wanted, text = _read_line(number, line, plan[-1].row + 1, plan[-1].column + 1)
+    return not text or max(wanted.start, 1) < min(wanted.stop, len(plan) + 1)
+
+
 def joined(*parts: str) -> str:
     """Prompts in one, parted by commas."""
     return ", ".join(part for part in (part.strip().strip(",").strip() for part in parts) if part)

@@ -32,13 +32,11 @@ from .fingerprint import ModelWatch, stamp, webui_identity
 from .fused_call import FusedCall, cannot_fuse
 from .infotext import described
 from .overrides import temporarily, values_of_run
-from .progress_bar import JobCount, interrupted_or_skipped, leaves_upscaling, say, state_kept, stop_requested
+from .progress_bar import JobCount, Preview, interrupted_or_skipped, leaves_upscaling, say, state_kept, stop_requested
 from .prompts import Prompts
 from .request import Wanted
 from .tile_call import encoding_alone, forget_pictures, own_method, tile_processing
 from .upscaler_files import SESSION, UPSCALERS, upscaler_names
-
-_SHOWN_EVERY = 0.5  # seconds between two previews of the canvas; making one takes 5 ms
 
 
 class WebuiHost(Host):
@@ -75,8 +73,8 @@ class WebuiHost(Host):
         self.upscaler_skipped = False
         self._parameters: dict[str, Any] = {}
         self._last: Any = None
-        self._skipped = self._done = self._calls = 0
-        self._shown_at = -math.inf
+        self._skipped = self._done = self._calls = self._total = 0
+        self._preview = Preview(shared.state)
         self._no_interrogator = False
         if getattr(p, "refiner_checkpoint", None) not in (None, "", "None", "none"):
             self.comments["Ultimate SD Upscale leaves the refiner out: it would swap checkpoints twice a tile."] = 1
@@ -87,20 +85,32 @@ class WebuiHost(Host):
     def announce(self, parameters: dict[str, str], tiles: int) -> None:
         """Before the first tile: ControlNet looks for our keys in the generation parameters of every call."""
         self._parameters = {"Script": self.title, **in_webui(parameters)}
+        self._total = tiles
         self.jobs.start(tiles)
 
     def leave_out(self, tiles: int) -> None:
+        self._total -= tiles
         self.jobs.leave_out(self._done, tiles)
 
     def _begin(self, tiles: int) -> None:
         """Before a call for so many tiles: the bars of the page and the console count calls of this kind."""
         calls = self.jobs.call(self._done, tiles)
+        last = self._done + tiles
+        which = f"tile {last}" if tiles == 1 else f"tiles {self._done + 1}-{last}"
+        say(shared.state, f"Drawing {which} of {max(self._total, last)}")
         steps = int(min(self.p.denoising_strength, 0.999) * self.p.steps) + 1
         self._calls += 1
         shared.total_tqdm.updateTotal(steps * (self._calls + math.ceil(calls) - 1))
 
     def enlarge(self, rgb: np.ndarray, name: str, width: int, height: int) -> np.ndarray:
         """By spandrel where the upscaler is a file it knows, else by the host; honours the tab's resize mode."""
+        started = time.monotonic()
+        try:
+            return self._enlarge(rgb, name, width, height)
+        finally:
+            self.jobs.leave_out_of_the_estimate(time.monotonic() - started)
+
+    def _enlarge(self, rgb: np.ndarray, name: str, width: int, height: int) -> np.ndarray:
         try:
             return UPSCALERS.enlarge(
                 rgb, name, width, height, device=getattr(devices, "device_esrgan", None) or devices.device,
@@ -154,9 +164,7 @@ class WebuiHost(Host):
             if self.stop_requested():  # said before the call had begun
                 raise Stopped("stopped before a tile")
             raise ModelError(f"the webui returned {len(found)} pictures for {len(batch.tiles)} tiles")
-        return np.stack(
-            [np.asarray(found_.convert("RGB")) if hasattr(found_, "convert") else found_ for found_ in found]
-        )
+        return np.stack([np.asarray(one.convert("RGB")) if hasattr(one, "convert") else one for one in found])
 
     def _check_unchanged(self) -> None:
         """Raises Stopped where the run would go on with another model or other settings: one run, one model."""
@@ -272,11 +280,8 @@ class WebuiHost(Host):
     def progress(self, progress: Progress, canvas: np.ndarray | None) -> None:
         self._done = progress.done
         say(shared.state, f"Tile {progress.done} of {progress.total}")
-        due = time.monotonic() - self._shown_at >= _SHOWN_EVERY or progress.done == progress.total
-        if canvas is not None and shared.opts.live_previews_enable and due:
-            self._shown_at = time.monotonic()
-            step = max(1, -(-max(canvas.shape[:2]) // 1024))
-            shared.state.assign_current_image(Image.fromarray(np.ascontiguousarray(canvas[::step, ::step])))
+        if canvas is not None and shared.opts.live_previews_enable:
+            self._preview.show(canvas, last=progress.done == progress.total)
 
     def stop_requested(self) -> bool:
         return stop_requested(shared.state)

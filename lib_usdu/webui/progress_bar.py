@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+
+import numpy as np
+from PIL import Image
+
+_SHOWN_EVERY = 0.5
+"""Seconds between two previews."""
 
 
 class JobCount:
@@ -17,7 +25,7 @@ class JobCount:
 
     def __init__(self, state: Any, results: int):
         self._state = state
-        in_a_folder = state.job_count > 0
+        in_a_folder = self.in_a_folder = state.job_count > 0
         self._outer = state.job_count if in_a_folder else max(1, results)
         self._before = state.job_no if in_a_folder else 0
         self._started, self._tiles = 0, 1
@@ -41,6 +49,14 @@ class JobCount:
         self._state.job_no = _whole((self._before + self._started - 1) * calls + done / tiles)
         return max(1.0, calls - done / tiles)
 
+    def leave_out_of_the_estimate(self, seconds: float) -> None:
+        """So long was the picture enlarged, in which no job was done. The page takes the time left from the time since
+        the start and the share of jobs (progress.py:107), and so would expect each tile to take as long again. In a
+        folder every picture is enlarged: there it is right to count that time.
+        """
+        if not self.in_a_folder and getattr(self._state, "time_start", None):
+            self._state.time_start += seconds
+
     def __enter__(self) -> JobCount:
         return self
 
@@ -48,6 +64,20 @@ class JobCount:
         if self._outer > 1:
             self._state.job_count = self._outer
             self._state.job_no = min(self._before + self._started, self._outer)
+
+
+class Preview:
+    """The picture so far, shown in the page now and then: making one takes 5 ms."""
+
+    def __init__(self, state: Any):
+        self._state, self._shown_at = state, -math.inf
+
+    def show(self, canvas: np.ndarray, *, last: bool) -> None:
+        """canvas: uint8 (h, w, 3). last: whether it is finished, and so shown in any case."""
+        if last or time.monotonic() - self._shown_at >= _SHOWN_EVERY:
+            self._shown_at = time.monotonic()
+            step = max(1, -(-max(canvas.shape[:2]) // 1024))
+            self._state.assign_current_image(Image.fromarray(np.ascontiguousarray(canvas[::step, ::step])))
 
 
 def _whole(number: float) -> int | float:

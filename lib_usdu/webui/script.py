@@ -17,6 +17,7 @@ from ..enlarge.resize_mode import check_whole
 from ..enlarge.seamless import resizer
 from ..errors import ModelError, OptionError, TooLarge, UsduError
 from ..options import Options
+from ..options.tile_prompts import within
 from ..panel.text import message
 from ..pictures.modes import Pixels
 from ..plan import make_plan
@@ -122,14 +123,27 @@ def _run(p: Any, script: Any, args: Sequence[Any]) -> Any:
         for picture in wanted(p, seed, subseed):
             source = sources[picture.image]
             host = prepared(p, picture, options=options, mask=source.mask)
+            fitting = _fitting(p, options, source, host) if jobs.in_a_folder else options
             result = upscale(
-                source.pixels.rgb, options.with_(seed=picture.seed), host, img2img_size=(p.width, p.height),
+                source.pixels.rgb, fitting.with_(seed=picture.seed), host, img2img_size=(p.width, p.height),
                 mask=source.mask,
             )  # fmt: skip
-            _deliver(delivery, p, options, host, source, result)
+            _deliver(delivery, p, fitting, host, source, result)
             if host.stop_requested() or host.changed:
                 break
         return delivery.processed(p, host.infotext_p(result.parameters))
+
+
+def _fitting(p: Any, options: Options, source: _Source, host: WebuiHost) -> Options:
+    """The options for one picture of a folder: prompts of tiles that it has not are left out, and that is said."""
+    if not options.tile_prompts:
+        return options
+    size = source.pixels.rgb.shape[1::-1]
+    plan = make_plan(options.with_(tile_prompts=""), size, host.abilities(), img2img_size=(p.width, p.height))
+    text = within(options.tile_prompts, plan.numbered) if plan.numbered else ""
+    if text != options.tile_prompts:
+        host.comments["Prompts of tiles that this picture has not were left out."] = 1
+    return options.with_(tile_prompts=text if text.strip() else "")
 
 
 def _seed(

@@ -1,0 +1,64 @@
+"""What a person at the webui's page sees of a run: progress, folders, controls that fit what is installed."""
+
+import time
+
+from modules import processing, scripts, shared, standin
+from probes.harness import options
+from test_extension import ORIGINAL_NAMES, Model4x, batch, extension, folder, person  # noqa: F401
+
+from lib_usdu.webui import script as webui
+
+TILES = {"tile_width": 64, "padding": 16}
+
+
+def watched(monkeypatch, look):
+    """What `look` gives in each call of process_images."""
+    original, seen = processing.process_images, []
+
+    def call(p):
+        seen.append(look())
+        return original(p)
+
+    monkeypatch.setattr(processing, "process_images", call)
+    return seen
+
+
+# --- progress ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_text_says_which_tile_is_drawn(extension, monkeypatch):  # noqa: F811
+    seen = watched(monkeypatch, lambda: shared.state.textinfo)
+    shared.state.begin(job="t")
+    webui.run(person(), extension, [{**TILES, "upscaler": "SPAN", "tile_batch": 4}])
+    assert seen[0] == "Drawing tiles 1-4 of 9" and seen[-1] == "Drawing tile 9 of 9"
+
+
+def test_the_time_left_does_not_count_the_upscaling(extension, monkeypatch):  # noqa: F811
+    def slowly(self, img, selected_model):
+        time.sleep(0.4)
+        return img.resize((img.width * 4, img.height * 4))
+
+    monkeypatch.setattr(Model4x, "do_upscale", slowly)
+    seen = watched(monkeypatch, lambda: time.time() - shared.state.time_start)
+    shared.state.begin(job="t")
+    webui.run(person(), extension, [{**TILES, "upscaler": "Model4x"}])
+    assert seen[0] < 0.3
+
+
+# --- folders ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_prompt_of_a_tile_that_a_smaller_picture_has_not_does_not_stop_the_folder(
+    extension, folder, tmp_path  # noqa: F811
+):  # fmt: skip
+    args = {**TILES, "tile_prompts": "1: sky\n8: sea\n9: sand"}
+    with options(save_images_add_number=False, **ORIGINAL_NAMES):
+        done = batch(extension, folder, tmp_path / "out", [args])
+    assert len(done.images) == 5 and len(list((tmp_path / "out").iterdir())) == 5
+    prompts = [prompt for call in standin.log.calls for prompt in call.prompts]
+    assert prompts.count("a, sky") == 5 and 0 < prompts.count("a, sand") < 5
+
+
+def test_one_picture_alone_is_still_refused_a_tile_it_has_not(extension):  # noqa: F811
+    done = webui.run(person(), extension, [{**TILES, "tile_prompts": "99: sky"}])
+    assert done.images == [] and "99: sky" in done.comments and scripts.scripts_img2img is not None
