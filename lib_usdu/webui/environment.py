@@ -144,6 +144,13 @@ def _sections() -> dict[str, str | None]:
     return {name: (label.section or (None,))[0] for name, label in labels if name not in _OF_THE_CHECKPOINT}
 
 
+def model_data() -> Any:
+    """The host's record of what is loaded. Raises ImportError or AttributeError where it has none."""
+    from modules import sd_models
+
+    return sd_models.model_data
+
+
 def model_in_use() -> dict[str, str]:
     """What is loaded or chosen to be loaded next, by kind; to notice that another client has changed it."""
     used = {}

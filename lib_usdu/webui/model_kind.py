@@ -10,7 +10,7 @@ import copy
 from contextlib import suppress
 from typing import Any
 
-from .environment import devices, processing, shared
+from .environment import devices, model_data, processing, shared
 
 LARGE_TILE, SMALL_TILE = 1024, 512
 _REFERENCES = ("kontext", "edit", "klein", "krea2", "wan")
@@ -34,9 +34,7 @@ def load_chosen_model(p: Any) -> None:
 def loaded_model() -> Any:
     """The checkpoint in memory, without loading one; None where there is none, or another one is chosen by now."""
     with suppress(Exception):
-        from modules import sd_models
-
-        data = sd_models.model_data
+        data = model_data()
         chosen = getattr(data, "forge_loading_parameters", None)
         if chosen is not None and getattr(data, "forge_hash", "") != str(chosen):
             return None
