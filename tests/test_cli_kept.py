@@ -394,3 +394,39 @@ def test_half_done_pictures_of_a_folder_go_on(tmp_path, photo, monkeypatch, caps
     assert main(command) == 0 and sum(refined) == 16 - 5
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.png", "b.png"]
     assert np.asarray(Image.open(tmp_path / "out" / "b.png")).shape == (256, 256, 3)
+
+
+PARAMETERS = (
+    "cat <lora:Detail:0.7>\nNegative prompt: dog\nSteps: 20, Sampler: DPM++ 2M, CFG scale: 7.0, Seed: 1, Model: real, "
+    "Denoising strength: 0.25, "
+)
+
+
+@pytest.mark.parametrize(
+    "changed, difference",
+    [
+        ([], ""), (["-p", "dog <lora:detail:0.7>"], "another prompt"), (["-p", ""], "another prompt"),
+        (["-n", ""], "another prompt"), (["-p", "cat"], "another LoRA"),
+        (["-p", "cat <lora:detail:0.6>"], "another LoRA"),
+        (["--steps", "30"], "Steps 20, now 30"), (["--seed", "2"], "Seed 1, now 2"), (["-d", "0.3"], "0.25, now 0.3"),
+        (["--cfg", "5"], "CFG scale 7.0, now 5.0"), (["--sampler", "Heun"], "DPM++ 2M, now Heun"),
+        (["-c", "{dir}/other"], "Model real, now other"), (["--mask", "{dir}/in.png"], "a mask now"),
+    ],
+)  # fmt: skip
+def test_a_result_of_another_model_or_prompt_is_never_taken_for_this(changed, difference, tmp_path, photo, capsys):
+    from lib_usdu.options import Options
+
+    (tmp_path / "Lora").mkdir()
+    small(tmp_path / "in.png", photo)
+    for name in ("real", "other"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "Lora" / "Detail.safetensors").write_bytes(b"x")
+    written = Options(upscaler="Lanczos", tile_width=512, tile_height=512).to_infotext()
+    text = PARAMETERS + ", ".join(f"{name}: {value}" for name, value in written.items())
+    imagefile.write(tmp_path / "out.png", photo[:60, :80], infotext=text)
+    flags = ["-c", "{dir}/real", "-p", "cat <lora:detail:0.7>", "-n", "dog", *changed]
+    command = [flag.format(dir=tmp_path) for flag in flags]
+    command += ["-o", str(tmp_path / "out.png"), "-u", "Lanczos", "--lora-folder", str(tmp_path / "Lora"), "--dry-run"]
+    assert main([str(tmp_path / "in.png"), *command]) == (2 if difference else 0)
+    said = capsys.readouterr()
+    assert difference in said.err if difference else "finished earlier, skipped" in said.out

@@ -13,8 +13,11 @@ from ..errors import OutputError, UsduError
 from ..options import INFOTEXT_PREFIX, OF_PICTURE, Options
 from ..pictures import imagefile
 from ..pictures.infotext import pairs_of
+from ..standalone.prompts import lora_tags, without_loras
+from ..standalone.sources import EMBEDDED, split_strength
 from .given import STREAM
 from .jobs import Job
+from .models import redraws
 
 
 def with_earlier(args: argparse.Namespace, jobs: Sequence[Job]) -> list[Job]:
@@ -77,16 +80,33 @@ def _difference(args: argparse.Namespace, job: Job, found: Mapping[str, str]) ->
         before, asked = getattr(earlier, name), getattr(now, name)
         if str(before).casefold() != str(asked).casefold():
             return f"{name} {before}, now {asked}"
-    model = {"Seed": now.seed, "Denoising strength": now.denoise}
-    if args.checkpoint != "embedded" and args.engine == "diffusers":
-        model |= {"Steps": args.steps, "Sampler": args.sampler, "CFG scale": args.cfg}
-        if not found[""].startswith(args.prompt):
-            return "another prompt"
+    if args.mask is not None:
+        return "a mask now"  # parameters do not tell which
+    return _difference_of_model(args, now, found) if redraws(args, now) else ""
+
+
+def _difference_of_model(args: argparse.Namespace, now: Options, found: Mapping[str, str]) -> str:
+    path = Path(args.checkpoint)
+    model = {
+        "Seed": now.seed, "Denoising strength": now.denoise, "Steps": args.steps, "Sampler": args.sampler,
+        "CFG scale": args.cfg, "Model": path.stem if path.is_file() else path.name,
+    }  # fmt: skip
     for name, asked in model.items():
         before = found.get(name)
         if before is not None and _plain(before) != _plain(asked):
             return f"{name} {before}, now {asked}"
-    return ""
+    if args.checkpoint == EMBEDDED:  # which takes no prompt
+        return ""
+    *told, _ = found[""].rsplit("\n", 1)
+    prompt, _, negative = "\n".join(told).partition("\nNegative prompt: ")
+    if without_loras(prompt).strip() != without_loras(args.prompt).strip() or negative != args.negative_prompt:
+        return "another prompt"
+    asked = [(path.stem, strength) for path, strength in map(split_strength, args.lora)] + lora_tags(args.prompt)
+    return "" if _sorted(lora_tags(prompt)) == _sorted(asked) else "another LoRA"
+
+
+def _sorted(loras: Sequence[tuple[str, object]]) -> list[tuple[str, str]]:
+    return sorted((name.casefold(), _plain(strength)) for name, strength in loras)
 
 
 def _plain(value: object) -> str:
