@@ -8,12 +8,25 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
+from ..enlarge.resize_mode import STRETCH
 from ..errors import OptionError
 from ..host import Abilities
 from ..options import LEGACY_ARGUMENTS, VERSION_MARKER, Options
 from ..plan import Plan, batch_limits, count_batches, grouped, make_plan
 from ..schedule import FUSED, PARALLEL
-from .text import DRIFT, NO_PICTURE, NOTHING_REDRAWN, PREFIX, SMALL_FOR_XL, message
+from .text import (
+    DISTORTED,
+    DRIFT,
+    FOLDER,
+    NO_PICTURE,
+    NOTHING_REDRAWN,
+    PREFIX,
+    SMALL_FOR_XL,
+    SMALLER,
+    TAB_DEFAULT,
+    TAB_DENOISE,
+    message,
+)
 
 MOST_CHAINED_TILES = 4_000
 """Of more tiles that wait for each other the line does not count the batches: it would take more than a second."""
@@ -30,10 +43,19 @@ class LineSource(Protocol):
 def read_page(text: str) -> tuple[tuple[int, int], tuple[int, int], float]:
     """What the page's script saw: size of the picture, size set in the tab, denoising strength; 0 what is not there."""
     with suppress(ValueError, TypeError, OverflowError):
-        *sizes, denoise = json.loads(text)
+        *sizes, denoise = json.loads(text)[:5]
         width, height, tab_width, tab_height = (min(max(int(size), 0), 10**6) for size in sizes)
         return (width, height), (tab_width, tab_height), min(max(float(denoise), 0.0), 1.0)
     return (0, 0), (0, 0), 0.0
+
+
+def read_tab(text: str) -> tuple[bool, bool]:
+    """What the page's script saw besides: whether the Batch tab is open, and whether the tab just resizes (stretches)
+    a picture to a size of another shape. False for what it did not see."""
+    with suppress(ValueError, TypeError, IndexError):
+        batch, resize_mode = json.loads(text)[5:7]
+        return batch is True, resize_mode == STRETCH
+    return False, False
 
 
 def live_line(host: LineSource, max_megapixels: float, page: str, *values: Any) -> str:
@@ -43,11 +65,16 @@ def live_line(host: LineSource, max_megapixels: float, page: str, *values: Any) 
     try:
         options = of_panel(page, values).with_(max_megapixels=max_megapixels)
         abilities = host.abilities()
+        in_folder, stretches = read_tab(page)
+        if in_folder:
+            with_tile = options.with_tile(abilities.default_tile)
+            return line(_of_folder(with_tile, tab), *_warnings(with_tile, host))
         if not all({"scale": picture, "img2img": tab}.get(options.target_size_type, ())):
             return line(NO_PICTURE, *_warnings(options.with_tile(abilities.default_tile), host))
         plan = make_plan(options, picture, abilities, img2img_size=tab)
         sizes = f"{picture[0]}x{picture[1]} → " * all(picture) + f"<b>{plan.canvas.width}x{plan.canvas.height}</b>"
-        return line(f"{sizes}: {_work(plan, abilities)}", *_warnings(plan.options, host))
+        shape = _shape(picture, plan.canvas.size, stretches)
+        return line(f"{sizes}: {_work(plan, abilities)}", *shape, *_warnings(plan.options, host, plan.tiles))
     except OptionError as error:
         above = f"{error.value} px is above the limit of {max_megapixels:.10g} megapixels."
         return line("", above if error.option == "size" else message(error))
@@ -90,10 +117,36 @@ def _work(plan: Plan, abilities: Abilities) -> str:
     return "; ".join(parts) or NOTHING_REDRAWN
 
 
-def _warnings(options: Options, host: LineSource) -> list[str]:
+def _of_folder(options: Options, tab: tuple[int, int]) -> str:
+    """What becomes of each picture of the Batch tab's folder."""
+    size = {
+        "scale": f"{options.custom_scale:g} times its size",
+        "custom": f"{options.custom_width}x{options.custom_height}",
+        "img2img": f"{tab[0]}x{tab[1]}",
+    }[options.target_size_type]
+    return f"{FOLDER} <b>{size}</b>, tiles of {options.tile_width}x{options.tile_height}"
+
+
+def _shape(picture: tuple[int, int], result: tuple[int, int], stretches: bool) -> list[str]:
+    """Warnings about a result, (width, height), that does not have the picture's shape or is smaller."""
+    (width, height), (to_width, to_height) = picture, result
     warnings = []
-    if options.redraw_mode not in ("none", FUSED) and options.denoise > 0.5 and not host.has_controlnet():
-        warnings.append(DRIFT)
+    if not all(picture):
+        return warnings
+    if stretches and abs(to_width * height - to_height * width) > max(width + height, to_width + to_height):
+        warnings.append(DISTORTED)
+    if to_width < width or to_height < height:
+        warnings.append(SMALLER)
+    return warnings
+
+
+def _warnings(options: Options, host: LineSource, tiles: int = 2) -> list[str]:
+    """tiles: how many are drawn; a single one matches itself."""
+    warnings = []
+    if options.redraw_mode != "none" and options.denoise == TAB_DENOISE:
+        warnings.append(TAB_DEFAULT)
+    elif options.redraw_mode not in ("none", FUSED) and options.denoise > 0.5 and tiles > 1:
+        warnings += [] if host.has_controlnet() else [DRIFT]
     if options.redraw_mode != "none" and min(options.tile_width, options.tile_height) < 768 and host.is_xl():
         warnings.append(SMALL_FOR_XL)
     return warnings

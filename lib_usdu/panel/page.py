@@ -18,7 +18,11 @@ _PAGE = """
         const by = root.querySelector('#img2img_tab_resize_by');
         const scale = by && getComputedStyle(by).display !== 'none' && w ? number('scale') : 0;
         const size = scale ? [Math.floor(w * scale), Math.floor(h * scale)] : [number('width'), number('height')];
-        return JSON.stringify([w, h, ...size, number('denoising_strength')]);
+        const batch = typeof get_tab_index === 'function' && root.querySelector('#mode_img2img')
+            ? get_tab_index('mode_img2img') === 5 : false;
+        const modes = [...root.querySelectorAll('#resize_mode input[type=radio]')];
+        const mode = modes.findIndex((choice) => choice.checked);
+        return JSON.stringify([w, h, ...size, number('denoising_strength'), batch, mode]);
     };"""
 
 READ_PAGE = f"(_, ...values) => {{{_PAGE} window.ultimateupscaleSeen = page(); return [page(), ...values]; }}"

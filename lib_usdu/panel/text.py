@@ -21,6 +21,12 @@ REFRESH = "Refresh the list"
 NO_PICTURE = "Add a picture to see how it will be tiled."
 NOTHING_REDRAWN = "enlarged, nothing redrawn"
 DRIFT = "Denoising strength above 0.5: tiles may stop matching. Use ControlNet tile."
+TAB_DENOISE = 0.75
+"""What the webui's img2img tab starts with: too much for an upscale."""
+TAB_DEFAULT = "Denoising strength 0.75 is the tab's default. 0.2 to 0.4 keeps the picture."
+DISTORTED = "The shape changes. To keep it, choose Crop and resize, or a size by scale."
+SMALLER = "The result is smaller than the picture."
+FOLDER = "Each picture of the folder:"
 SMALL_FOR_XL = "SDXL needs tiles of at least 768 px."
 
 

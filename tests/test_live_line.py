@@ -1,0 +1,68 @@
+"""The panel's line about folders, shapes and the tab's own values."""
+
+import json
+
+import pytest
+
+from lib_usdu.host import Abilities
+from lib_usdu.options import LEGACY_ARGUMENTS, OWN_ARGUMENTS, Options
+from lib_usdu.panel.live_line import live_line
+from lib_usdu.panel.text import DISTORTED, DRIFT, FOLDER, NO_PICTURE, SMALLER, TAB_DEFAULT
+
+
+class Source:
+    def __init__(self, controlnet=False):
+        self.controlnet = controlnet
+
+    def abilities(self):
+        return Abilities()
+
+    def is_xl(self):
+        return False
+
+    def has_controlnet(self):
+        return self.controlnet
+
+
+def said(*page, controlnet=False, **changes):
+    names = ["upscaler" if name == "upscaler_index" else name for name in (*LEGACY_ARGUMENTS, *OWN_ARGUMENTS)]
+    values = [changes.get(name, getattr(Options, name)) for name in names]
+    return live_line(Source(controlnet), 1000.0, json.dumps(page), *values).replace("&#x27;", "'")
+
+
+@pytest.mark.parametrize(
+    "changes, size",
+    [
+        ({}, "2 times its size"), ({"target_size_type": "custom", "custom_width": 999}, "999x2048"),
+        ({"target_size_type": "img2img"}, "640x480"),
+    ],
+)  # fmt: skip
+def test_in_the_batch_tab_the_line_speaks_of_the_folder(changes, size):
+    text = said(0, 0, 640, 480, 0.3, True, 0, **changes)
+    assert FOLDER in text and size in text and "tiles of 512x512" in text and NO_PICTURE not in text
+    assert NO_PICTURE in said(0, 0, 640, 480, 0.3, False, 0)
+
+
+@pytest.mark.parametrize("controlnet", [False, True])
+@pytest.mark.parametrize("denoise, left", [(0.75, True), (0.74, False), (0.3, False)])
+def test_the_strength_that_the_tab_starts_with_is_told(denoise, left, controlnet):
+    assert (TAB_DEFAULT in said(1024, 1024, 512, 512, denoise, controlnet=controlnet)) == left
+    assert TAB_DEFAULT not in said(1024, 1024, 512, 512, denoise, redraw_mode="none")
+
+
+def test_one_tile_cannot_drift():
+    assert DRIFT in said(1024, 1024, 512, 512, 0.6) and DRIFT not in said(200, 200, 512, 512, 0.6)
+
+
+@pytest.mark.parametrize(
+    "mode, size, distorted, smaller",
+    [
+        (0, (2048, 2048), True, False), (1, (2048, 2048), False, False), (-1, (2048, 2048), False, False),
+        (0, (1500, 1000), False, False), (0, (1501, 1000), False, False), (0, (600, 400), False, True),
+        (1, (600, 2048), False, True),
+    ],
+)  # fmt: skip
+def test_another_shape_and_a_smaller_result_are_told(mode, size, distorted, smaller):
+    custom = {"target_size_type": "custom", "custom_width": size[0], "custom_height": size[1]}
+    text = said(900, 600, 512, 512, 0.3, False, mode, **custom)
+    assert (DISTORTED in text, SMALLER in text) == (distorted, smaller)
