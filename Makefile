@@ -12,7 +12,7 @@ TORCH21 ?= -r tests/webui/requirements-torch21.txt
 PY := .venv/bin/python
 PIP := .venv/bin/pip --disable-pip-version-check
 
-.PHONY: gpu demo test no-webui-python bench quality embedded reliability fuzz lint clean browser
+.PHONY: gpu demo test environments no-webui-python bench quality embedded reliability fuzz lint clean browser
 
 demo: .venv/ready
 	@mkdir -p out
@@ -20,15 +20,20 @@ demo: .venv/ready
 	@echo "The picture: out/demo.png    before and after: out/demo-before-after.png"
 
 # Everything in .venv with the panel on both gradios, then what a webui runs under a webui's own versions.
+ENVIRONMENTS := .venv/ready .venv-gradio4/ready $(if $(WEBUI_PYTHON),.venv-webui/ready)
 ifneq ($(WEBUI_PYTHON),)
-test: .venv/ready .venv-gradio4/ready .venv-webui/ready browser lint
+test: environments browser lint
 	OMP_NUM_THREADS=2 $(PY) -m pytest
 	OMP_NUM_THREADS=2 .venv-webui/bin/python -m pytest --webui-versions
 else
-test: no-webui-python .venv/ready .venv-gradio4/ready browser lint
+test: no-webui-python environments browser lint
 	OMP_NUM_THREADS=2 $(PY) -m pytest --without-gradio3
 	@echo "Not run: the tests under a webui's own versions (torch 2.1.2, gradio 3.41.2), for want of Python 3.10 or 3.11; WEBUI_PYTHON=PATH names one."
 endif
+
+# At once: each waits for its downloads most of the time.
+environments:
+	+@$(MAKE) --no-print-directory -j3 $(ENVIRONMENTS)
 
 # In CI nothing may be left out.
 no-webui-python:
