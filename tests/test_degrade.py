@@ -23,7 +23,7 @@ def test_jpeg_is_libjpegs(quality, subsampled):
     tensor = torch.from_numpy(np.asarray(photo).copy()).permute(2, 0, 1)[None].float() / 255
     ours = jpeg(tensor, torch.tensor([float(quality)]), subsampled=subsampled)[0].permute(1, 2, 0).numpy() * 255
     damage = np.asarray(photo).astype(float) - theirs
-    assert np.mean((ours - theirs) ** 2) < 0.03 * np.mean(damage**2) + 0.75, "little of the damage, and rounding"
+    assert np.mean((ours - theirs) ** 2) < 0.03 * np.mean(damage**2) + 0.9, "little of the damage, and rounding"
 
 
 def test_patches_are_small_finite_and_different():
