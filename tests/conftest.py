@@ -6,6 +6,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 from pathlib import Path  # noqa: E402
 
+import hypothesis  # noqa: E402
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 from environments import NOT_IN_A_WEBUI, needs  # noqa: E402
@@ -13,6 +14,8 @@ from PIL import Image  # noqa: E402
 
 from lib_usdu.run.memory import free_bytes as REAL_FREE_BYTES  # noqa: E402
 
+hypothesis.settings.register_profile("any machine", deadline=None)  # a slow one is no fault
+hypothesis.settings.load_profile("any machine")
 PHOTOS = Path(__file__).parent / "photos"
 
 

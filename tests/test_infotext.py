@@ -84,6 +84,7 @@ def test_a_webui_adds_no_size_and_takes_its_own_claims_out():
     assert {name for name, value in without.items() if value is None} >= {"Steps", "Sampler", "Model", "CFG scale"}
 
 
+@pytest.mark.needs("diffusers")
 def test_the_command_line_writes_size_and_strength_and_claims_nothing_without_a_redraw(tmp_path, photo):
     source, out = tmp_path / "in.png", tmp_path / "out.png"
     imagefile.write(source, photo[:48, :64])

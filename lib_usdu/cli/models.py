@@ -58,7 +58,6 @@ def check_model(args: argparse.Namespace, options: Options) -> None:
     if not (math.isfinite(args.cfg) and 0 <= args.cfg <= 100):
         raise OptionError("cfg", args.cfg, "a number from 0 to 100")
     check_checkpoint(args.checkpoint)
-    versions.check()
     for entry in args.lora:
         split_strength(entry)
     if lora_tags(options.tile_prompts):
@@ -74,6 +73,8 @@ def host_of(args: argparse.Namespace, options: Options) -> Any:
 
     plain = known_name(options.upscaler, RESAMPLERS) in RESAMPLERS
     drawn = redraws(args, options)
+    if drawn:
+        versions.check()
     device = "cpu" if plain and not drawn and args.device == "auto" else device_of(args.device)
     files = {EMBEDDED_UPSCALER: DEFAULT_UPSCALER}
     LocalHost(IdentityRefiner(), files, device).check_upscaler(options.upscaler)

@@ -10,7 +10,6 @@ from faulty import FaultyRefiner  # noqa: E402
 
 from lib_usdu.cli import main as cli  # noqa: E402
 from lib_usdu.cli import models  # noqa: E402
-from lib_usdu.standalone import versions  # noqa: E402
 from lib_usdu.standalone.host import LocalHost  # noqa: E402
 
 
@@ -21,6 +20,5 @@ class SlowRefiner(FaultyRefiner):
 
 
 if __name__ == "__main__":
-    versions.check = lambda: None  # this model needs none of them
     models.host_of = lambda args, options: LocalHost(SlowRefiner(), journal_folder=args.journal)
     sys.exit(cli.main())
