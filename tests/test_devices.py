@@ -34,7 +34,7 @@ COVERED = {
     "lib_usdu/standalone/refiner.py:DiffusersRefiner.works_apart": PIPELINE + "test_a_pipeline_on_the_card",
     "lib_usdu/webui/environment.py:own_generators": WEBUI + "test_the_cards_generator_is_put_back",
     "lib_usdu/webui/host.py:WebuiHost.batch_limits": WEBUI + "test_the_host_upscales_on_the_card",
-    "lib_usdu/webui/host.py:WebuiHost.enlarge": WEBUI + "test_the_host_upscales_on_the_card",
+    "lib_usdu/webui/host.py:WebuiHost._enlarge": WEBUI + "test_the_host_upscales_on_the_card",
     "lib_usdu/webui/host.py:WebuiHost.works_apart": WEBUI + "test_the_host_upscales_on_the_card",
     "lib_usdu/webui/panel_host.py:_batch_limits": WEBUI + "test_the_panels_line_counts_the_batches_of_the_card",
 }
