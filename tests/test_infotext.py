@@ -40,6 +40,11 @@ def test_size_and_strength_are_always_there(photo):
     assert list(pairs)[:5] == list(MODEL), "as the webui: the model's first"
 
 
+def test_a_dry_run_claims_no_strength(photo):
+    pairs = read(upscale(photo[:96, :128], Options(), LocalHost(IdentityRefiner())).infotext)
+    assert "Denoising strength" not in pairs and pairs["Size"] == "256x192"
+
+
 def test_what_is_at_its_default_is_left_out(photo):
     ours = [name for name in read(run(photo).infotext) if name.startswith(INFOTEXT_PREFIX)]
     assert [name.removeprefix(INFOTEXT_PREFIX) for name in ours] == [

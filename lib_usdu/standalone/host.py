@@ -78,6 +78,10 @@ class IdentityRefiner(Refiner):
     ) -> Iterable[np.ndarray]:
         return (batch.images for batch in fusion.batches)
 
+    def infotext(self, parameters: dict[str, str]) -> str:
+        """Without the denoising strength: nothing was denoised."""
+        return infotext.write({name: value for name, value in parameters.items() if name != infotext.STRENGTH})
+
     def identity(self) -> dict[str, str]:
         return {"engine": "identity"}
 
