@@ -33,6 +33,9 @@ def supplied(p: Any, script: Any, args: Sequence[Any]) -> list[Any]:
     if runner is None or vector is None:
         return list(args)
     expected = max((other.args_to for other in runner.scripts if other.args_to is not None), default=len(vector))
+    if len(vector) < script.args_from:
+        # The API takes requests before it knows the scripts' default values (api.py:250-270): ours are lost then.
+        raise UsduError("the webui is still starting, and the script's values did not arrive: send the request again")
     missing, ours = expected - len(vector), script.args_to - script.args_from
     if missing < 0 and getattr(p, "is_api", False):
         raise OptionError("script_args", f"a list of {ours - missing}", f"at most {ours} values")

@@ -6,8 +6,9 @@ import pytest
 import torch
 from modules import devices, processing, scripts, sd_models, shared
 
+from lib_usdu.errors import UsduError
 from lib_usdu.geometry import Region
-from lib_usdu.webui import model_kind, tile_call
+from lib_usdu.webui import model_kind, request, tile_call
 from lib_usdu.webui.panel_host import PanelHost
 
 
@@ -126,3 +127,11 @@ def test_where_noise_cannot_be_the_canvass_each_tile_has_its_own():
     drawn = shared_rng.next()
     assert not torch.equal(drawn[0], drawn[1])
     assert drawn.shape == first.shape
+
+
+def test_a_request_that_came_while_the_api_was_starting_is_refused():
+    """The API then holds [index] instead of all scripts' values: the client's dict is gone."""
+    script = types.SimpleNamespace(args_from=65, args_to=98)
+    p = types.SimpleNamespace(scripts=types.SimpleNamespace(scripts=[script]), script_args=[3], is_api=True)
+    with pytest.raises(UsduError, match="still starting"):
+        request.supplied(p, script, ())
