@@ -47,6 +47,7 @@ class FakeCards:
     def __init__(self, version: tuple[int, int], count: int = 1, gib: float = 8.0):
         self.version = version
         self.current = 0
+        self.capability = 8, 6
         self.memory = [_Memory(int(gib * GIB)) for _ in range(count)]
         self.cache_emptied = 0
         self._states = [torch.zeros(16, dtype=torch.uint8) for _ in range(count)]
@@ -129,7 +130,8 @@ class FakeCards:
 
     def get_device_properties(self, device: Any = None) -> Any:
         index = self._index(device, optional=True)
-        return SimpleNamespace(name=self.get_device_name(index), total_memory=self.memory[index].total)
+        total, (major, minor) = self.memory[index].total, self.capability
+        return SimpleNamespace(name=self.get_device_name(index), total_memory=total, major=major, minor=minor)
 
     def get_device_name(self, device: Any = None) -> str:
         return f"Pretended card {self._index(device, optional=True)}"

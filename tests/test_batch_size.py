@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from lib_usdu.batch_size import BatchLimits, BatchSize
 from lib_usdu.engine import upscale
 from lib_usdu.options import Options
-from lib_usdu.run import memory
+from lib_usdu.run import estimates, memory
 from lib_usdu.standalone.host import LocalHost
 
 
@@ -127,20 +127,21 @@ class Card:
     "kind, free, half, limits",
     [
         ("cuda", 24e9, True, BatchLimits(4, 16)),
-        ("cuda", 24e9, False, BatchLimits(4, 12)),
-        ("cuda", 2.2e9, True, BatchLimits(2, 2)),
+        ("cuda", 24e9, False, BatchLimits(4, 16)),
+        ("cuda", 4e9, True, BatchLimits(4, 16)),
+        ("cuda", 6e8, True, BatchLimits(2, 2)),
         ("cuda", 1e8, True, BatchLimits(1, 1)),
         ("cpu", 24e9, False, BatchLimits(1, 4)),
-        ("cpu", 3e9, False, BatchLimits(1, 1)),
+        ("cpu", 3e8, False, BatchLimits(1, 1)),
         ("mps", None, True, BatchLimits(1, 1)),
     ],
 )
 def test_limits_by_free_memory(monkeypatch, kind, free, half, limits):
     monkeypatch.setattr(memory, "free_bytes", lambda device: free)
-    assert memory.windows_that_fit(Card(kind), 576, 576, half=half) == limits
+    assert estimates.windows_that_fit(Card(kind), 576, 576, half=half) == limits
 
 
 def test_an_upscaler_leaves_where_tiles_would_not_fit_beside_it(monkeypatch):
     for free, leaves in ((24e9, False), (1e9, True), (None, False)):
         monkeypatch.setattr(memory, "free_bytes", lambda device, free=free: free)
-        assert memory.short(Card("cuda"), 512, 512) == leaves
+        assert estimates.short(Card("cuda"), 512, 512) == leaves

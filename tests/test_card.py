@@ -14,7 +14,7 @@ from lib_usdu.enlarge import prepared
 from lib_usdu.enlarge.precision import multiplies_bfloat16, upscaler_dtype
 from lib_usdu.enlarge.upscalers import Source, Upscalers
 from lib_usdu.errors import OptionError
-from lib_usdu.run import memory, transfer
+from lib_usdu.run import estimates, memory, transfer
 from lib_usdu.session import Session
 
 DEVICES = [torch.device("cuda"), "cuda", torch.device("cuda:1"), 1, None, torch.device("cpu"), "cpu"]
@@ -91,15 +91,17 @@ def test_what_torch_has_in_reserve_counts_as_free(card, device):
 def test_nobody_says_what_other_devices_have(card):
     for name in ("mps", "xpu", "privateuseone:0", "meta"):
         assert memory.free_bytes(name if name == "privateuseone:0" else torch.device(name)) is None
-        assert memory.windows_that_fit(SimpleNamespace(type=name), 512, 512, half=True) == BatchLimits(1, 1)
+        assert estimates.windows_that_fit(SimpleNamespace(type=name), 512, 512, half=True) == BatchLimits(1, 1)
 
 
 def test_windows_and_upscaler_windows_by_what_is_free(card):
-    assert memory.windows_that_fit(CUDA, 576, 576, half=True) == BatchLimits(4, 8)
-    assert memory.upscaler_windows(CUDA, 256) == 4 and not memory.short(CUDA, 1024, 1024)
-    card.allocate(7 * GIB, 1)
-    assert memory.windows_that_fit(CUDA, 576, 576, half=True) == BatchLimits(1, 1)
-    assert memory.upscaler_windows(CUDA, 256) == 1 and memory.short(CUDA, 1024, 1024)
+    assert estimates.windows_that_fit(CUDA, 576, 576, half=True) == BatchLimits(4, 16)
+    assert estimates.upscaler_windows(CUDA, 256) == 4 and not estimates.short(CUDA, 1024, 1024)
+    card.allocate(6 * GIB, 1)
+    assert estimates.windows_that_fit(CUDA, 576, 576, half=True) == BatchLimits(4, 8)
+    card.allocate(7 * GIB // 4, 1)
+    assert estimates.windows_that_fit(CUDA, 576, 576, half=True) == BatchLimits(1, 1)
+    assert estimates.upscaler_windows(CUDA, 256) == 1 and estimates.short(CUDA, 1024, 1024)
 
 
 def test_what_is_given_back(card, monkeypatch):
@@ -184,15 +186,21 @@ def test_what_torch_and_numpy_raise_here_is_known(card):
 
 @pytest.mark.parametrize("device", [CUDA, "cuda"], ids=repr)
 def test_an_upscaler_runs_in_half_precision_where_it_may(card, device):
-    for half, dtype in ((True, torch.float16), (False, torch.float32)):
-        descriptor = SimpleNamespace(supports_half=half, supports_bfloat16=True)
-        assert upscaler_dtype(descriptor, device, convolutional=True) == dtype
+    spandrel_says = {(True, True): torch.float16, (False, True): torch.bfloat16, (False, False): torch.float32}
+    for (half, bfloat16), dtype in spandrel_says.items():
+        descriptor = SimpleNamespace(supports_half=half, supports_bfloat16=bfloat16)
+        assert upscaler_dtype(descriptor, device, convolutional=False) == dtype
+        assert upscaler_dtype(descriptor, device, convolutional=False, half=False) == torch.float32
+    card.capability = 7, 5  # no units for bfloat16
+    descriptor = SimpleNamespace(supports_half=False, supports_bfloat16=True)
+    assert upscaler_dtype(descriptor, device, convolutional=False) == torch.float32
     assert not multiplies_bfloat16(device)
 
 
-def test_an_upscaler_is_rearranged_for_a_processor_alone(card):
+def test_an_upscaler_is_laid_out_channels_last_on_the_card(card):
     network = torch.nn.Sequential(torch.nn.Conv2d(3, 3, 3))
-    assert list(prepared.prepared(network, CUDA).children()) == list(network.children())
+    prepared.prepared(network, CUDA)
+    assert network[0].weight.is_contiguous(memory_format=torch.channels_last)
 
 
 def test_pictures_go_to_the_card_out_of_pinned_memory(card):

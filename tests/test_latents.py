@@ -11,6 +11,7 @@ declare_missing_operators()
 import tiny_models  # noqa: E402
 
 from lib_usdu.engine import upscale  # noqa: E402
+from lib_usdu.errors import ModelError  # noqa: E402
 from lib_usdu.options import Options  # noqa: E402
 from lib_usdu.standalone.host import LocalHost  # noqa: E402
 from lib_usdu.standalone.latents import Autoencoder  # noqa: E402
@@ -160,3 +161,21 @@ def test_a_batch_does_not_walk_over_every_module_to_learn_a_number_format(pipeli
         asked.clear()
         upscale(photo[100:196, 150:278], OPTIONS.with_(tile_batch=tiles), LocalHost(made))
         assert not asked
+
+
+@pytest.mark.parametrize("kind", ["sd1", "sdxl"])
+def test_a_model_that_breaks_in_half_precision_is_asked_in_single(kind, tmp_path, photo):
+    """The prompt's numbers with it: the text encoders stay as they are."""
+    pipeline = getattr(tiny_models, kind)(tmp_path).to(torch.bfloat16)
+    made = refiner(pipeline)
+    asked = Counted(pipeline.unet, "forward", in_half)
+    result = upscale(photo[100:196, 150:278], OPTIONS.with_(tile_batch=1), LocalHost(made))
+    assert result.finished and not result.notes and asked.number == 2 * 4 * 5
+    assert pipeline.unet.dtype == pipeline.text_encoder.dtype == torch.bfloat16
+
+
+def test_what_is_nan_in_single_precision_too_is_said(pipeline, photo):
+    pipeline.to(torch.bfloat16)
+    Counted(pipeline.vae, "decode", lambda number, vae: True)
+    with pytest.raises(ModelError, match="the model fails: .*NaN"):
+        upscale(photo[100:196, 150:278], OPTIONS.with_(tile_batch=1), LocalHost(refiner(pipeline)))

@@ -43,11 +43,11 @@ def sections(setting: Any) -> list[tuple[str, float, Callable[[], Any]]]:
         ("samplers", 20, lambda: throughput.both_samplers(setting, model("SD 1.5"))),
         ("sameness", 20, lambda: sameness.sameness(setting, model("SD 1.5"))),
         ("nan", 15, lambda: sameness.not_numbers(setting, model("SD 1.5"))),
-        ("huge", 60, lambda: huge.huge(setting, model("SD 1.5"))),
         ("small", 25, lambda: small_cards.small_cards(setting, "SD 1.5", model("SD 1.5"))),
-        ("upscalers", 20, lambda: enlarging.enlarging(setting)),
+        ("huge", 40, lambda: huge.huge(setting, model("SD 1.5"))),
         ("sdxl", 30, lambda: throughput.throughput(setting, "SDXL", batches, model("SDXL"))),
         ("sdxl-small", 30, lambda: small_cards.small_cards(setting, "SDXL", model("SDXL"))),
+        ("upscalers", 20, lambda: enlarging.enlarging(setting)),
     ]
 
 

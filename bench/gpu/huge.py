@@ -12,7 +12,6 @@ from lib_usdu.embedded import DEFAULT_UPSCALER
 from lib_usdu.engine import upscale
 from lib_usdu.enlarge.upscalers import EMBEDDED_UPSCALER
 from lib_usdu.options import Options
-from lib_usdu.pictures import imagefile
 from lib_usdu.standalone.host import LocalHost
 
 from .setting import Setting
@@ -31,12 +30,10 @@ def huge(setting: Setting, refiner: Any) -> None:
         with setting.card.peak() as peak:
             result = upscale(picture, options, host)
         ran = time.perf_counter() - started
-        imagefile.write(Path(folder) / "result.png", result.image)
-        saved = time.perf_counter() - started - ran
     stats = result.stats
     row = {
         "result": f"{result.image.shape[1]} x {result.image.shape[0]}", "tiles": stats.tiles_done,
-        "batches": stats.batches, "seconds": ran, "writing the PNG": saved,
+        "batches": stats.batches, "seconds": ran,
         "tiles/s": stats.tiles_done / stats.refine_seconds,
         "outside ms/tile": stats.outside_ms_per_tile, "RSS MB": peak_rss_mb(), "GiB over weights": peak.over_before,
         **{f"{name} s": seconds for name, seconds in stats.stages.items()},

@@ -32,7 +32,16 @@ def refiner(kind: str, device: torch.device, *, tiny: bool, sampler: str = "DPM+
             pipeline = make(Path(folder)).to(device)
         else:
             pipeline = (_sd15 if kind == "SD 1.5" else _sdxl)(device, Path(folder))
+            pipeline = _packed(pipeline, device)
     return DiffusersRefiner(pipeline, Sampling("a photo", "", sampler, 8 if tiny else 20, 7.0, 1), "random")
+
+
+def _packed(pipeline: Any, device: torch.device) -> Any:
+    """As a checkpoint that was loaded lies on the card: weights made in float32 leave gaps when they are halved."""
+    pipeline.to("cpu")
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    return pipeline.to(device)
 
 
 def _scheduler() -> Any:

@@ -36,7 +36,7 @@ def throughput(setting: Setting, kind: str, batches: tuple[int, ...], refiner: A
             stats = setting.redraw(refiner, picture, tile_width=tile, tile_batch=batch).stats
         bare = bare_seconds(refiner, card, batch, window, parts=batch in (1, 8))
         row = _row(batch, stats, bare, peak, window)
-        if batch == 8:
+        if batch == 8 and kind == "SD 1.5":
             row["channels-last bare tiles/s"] = 1 / in_channels_last(refiner, card, batch, window)
         report.row(kind, row)
         rows.append(row)
@@ -92,20 +92,6 @@ def profile(setting: Setting, kind: str, refiner: Any) -> None:
         waits = setting.card.waits(run)
         setting.report.values[f"{kind}: waits, a batch of {batch}"] = waits
         setting.report.say(f"{kind}: {sum(waits.values())} waits for {max(4, batch)} tiles, {batch} at once: {waits}")
-        if setting.card.is_cuda:
-            _kernels(setting, batch, run)
-
-
-def _kernels(setting: Setting, batch: int, run: Any) -> None:
-    from torch.profiler import ProfilerActivity
-    from torch.profiler import profile as watch
-
-    with watch(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as found:
-        run()
-        setting.card.wait()
-    orders = ("self_cuda_time_total", "self_cpu_time_total")
-    tables = [found.key_averages().table(sort_by=order, row_limit=30) for order in orders]
-    setting.report.write(f"kernels-batch-{batch}.txt", "\n".join(tables))
 
 
 def both_samplers(setting: Setting, refiner: Any) -> None:

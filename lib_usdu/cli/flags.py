@@ -93,6 +93,10 @@ def _add_model(group: Any) -> None:
     )  # fmt: skip
     add("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (auto)")
     add(
+        "--low-memory", choices=("auto", "off", "model", "sequential"), default="auto",
+        help="what lies on a small card: auto; off: the whole model; model: one network; sequential: one layer",
+    )  # fmt: skip
+    add(
         "--ray", nargs="?", const="local", metavar="ADDRESS",
         help="redraw tiles on several GPUs or machines through Ray; no address: on this machine; after INPUT",
     )  # fmt: skip

@@ -100,9 +100,9 @@ def _refiner(args: argparse.Namespace, seed: int) -> Any:
         if args.prompt or args.negative_prompt or args.lora or args.tile_prompts:
             say("The embedded model has no text input: prompts and LoRA files are left out.")
     device = device_of(args.device)
-    pipeline, model_name = load_checkpoint(args.checkpoint, device, config=args.checkpoint_config)
+    pipeline, model_name = load_checkpoint(args.checkpoint, device, config=args.checkpoint_config, placed=False)
     loras = add_loras(pipeline, [*args.lora, *_tagged(args)]) if args.checkpoint != EMBEDDED else []
-    return DiffusersRefiner(pipeline, sampling, model_name, loras)
+    return DiffusersRefiner(pipeline, sampling, model_name, loras, device=device, low_memory=args.low_memory)
 
 
 def _tagged(args: argparse.Namespace) -> list[str]:

@@ -21,22 +21,28 @@ def multiplies_bfloat16(device: Any) -> bool:
     return supported is not None and bool(supported())
 
 
-def upscaler_dtype(descriptor: Any, device: Any, *, convolutional: bool) -> Any:
-    """The torch dtype for a spandrel descriptor: float16 on CUDA, bfloat16 on a CPU that multiplies it, else float32.
+def upscaler_dtype(descriptor: Any, device: Any, *, convolutional: bool, half: bool = True) -> Any:
+    """The torch dtype for a spandrel descriptor: float16 on CUDA, bfloat16 there where the network cannot do that, and
+    on a CPU that multiplies it; else float32.
 
     Against float32 the result moves by 61 dB (float16) and 51 to 57 dB (bfloat16, three networks on two photos).
-    convolutional: only such networks were measured in bfloat16.
+    convolutional: on CPUs only such networks were measured in bfloat16. half: whether 16 bits are allowed at all on a
+    card.
     """
     import torch
 
-    if torch.device(device).type == "cuda" and descriptor.supports_half:
-        return torch.float16
+    if torch.device(device).type == "cuda":
+        if half and descriptor.supports_half:
+            return torch.float16
+        # Cards before Ampere have no units for it.
+        capable = half and descriptor.supports_bfloat16 and torch.cuda.get_device_capability(device)[0] >= 8
+        return torch.bfloat16 if capable else torch.float32
     if convolutional and descriptor.supports_bfloat16 and multiplies_bfloat16(device):
         return torch.bfloat16
     return torch.float32
 
 
-def end_in_float32(descriptor: Any) -> None:
+def end_in_float32(descriptor: Any, device: Any) -> None:
     """Changes a spandrel descriptor in place: under autocast its last convolution runs in float32.
 
     bfloat16 tells apart 256 levels between 0.5 and 1 and twice as many below, so white paper would come out a level or
@@ -51,15 +57,15 @@ def end_in_float32(descriptor: Any) -> None:
         if isinstance(module, torch.nn.Conv2d)
     ]
     with torch.inference_mode():
-        descriptor(torch.zeros(1, descriptor.input_channels, 32, 32))
+        descriptor(torch.zeros(1, descriptor.input_channels, 32, 32, device=device))
     for hook in hooks:
         hook.remove()
     if called:
-        called[-1].forward = partial(_in_float32, called[-1].forward)
+        called[-1].forward = partial(_in_float32, called[-1].forward, torch.device(device).type)
 
 
-def _in_float32(forward: Callable[[Any], Any], x: Any) -> Any:
+def _in_float32(forward: Callable[[Any], Any], kind: str, x: Any) -> Any:
     import torch
 
-    with torch.autocast("cpu", enabled=False):
+    with torch.autocast(kind, enabled=False):
         return forward(x.float())

@@ -27,24 +27,25 @@ MODEL_FILES = (".safetensors", ".pth", ".pt", ".ckpt")
 class SpandrelModel:
     """A super-resolution network on a device, in the number format that is fastest there (`dtype`)."""
 
-    def __init__(self, name: str, descriptor: Any, device: Any):
-        """descriptor: spandrel's, in float32; it is moved and changed in place."""
+    def __init__(self, name: str, descriptor: Any, device: Any, *, half: bool = True):
+        """descriptor: spandrel's, in float32; it is moved and changed in place. half: whether a card may run it in 16
+        bits."""
         import torch
 
         self.name, self.scale, self.descriptor = name, descriptor.scale, descriptor
         self.device = torch.device(device)
         convolutional = purely_convolutional(descriptor.model)
-        self.dtype = upscaler_dtype(descriptor, self.device, convolutional=convolutional)
+        self.dtype = upscaler_dtype(descriptor, self.device, convolutional=convolutional, half=half)
         descriptor.to(device=self.device).eval()
         prepared(descriptor.model, self.device)  # kernels are fused in float32
-        self._autocast = self.dtype == torch.bfloat16 and self.device.type == "cpu"
+        self._autocast = self.dtype == torch.bfloat16
         if self._autocast:  # the picture itself is not rounded
-            end_in_float32(descriptor)
+            end_in_float32(descriptor, self.device)
         else:
             descriptor.to(dtype=self.dtype)
 
     @classmethod
-    def load(cls, path: str | Path, device: Any = "cpu") -> SpandrelModel:
+    def load(cls, path: str | Path, device: Any = "cpu", *, half: bool = True) -> SpandrelModel:
         """Raises ModelError when the file is missing, no known model, or not one for RGB pictures."""
         from .torchvision_operators import declare_missing_operators
 
@@ -64,7 +65,7 @@ class SpandrelModel:
             raise ModelError(f"upscaler: {path}: {descriptor.architecture.name} {does}, it does not enlarge")
         if not isinstance(descriptor, spandrel.ImageModelDescriptor) or descriptor.input_channels not in (1, 3):
             raise ModelError(f"upscaler: {path}: {descriptor.architecture.name} does not enlarge RGB pictures")
-        return cls(path.stem, descriptor, device)
+        return cls(path.stem, descriptor, device, half=half)
 
     def __call__(self, windows: np.ndarray) -> np.ndarray:
         """uint8 (n, h, w, 3) to uint8 (n, h * scale, w * scale, 3)."""

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import ModelError, OptionError
-from ..run.memory import give_back, short, upscaler_windows
+from ..run.estimates import short, upscaler_windows
+from ..run.memory import give_back
 from ..session import Session
 from .resize_mode import STRETCH, Enlarge, fit
 from .spandrel_model import MODEL_FILES, SpandrelModel
@@ -87,24 +88,26 @@ class Upscalers:
         *,
         device: Any,
         tile: int,
+        half: bool = True,
         mode: int = STRETCH,
         progress: Callable[[int, int], None] = lambda done, total: None,
         stop: Callable[[], bool] = lambda: False,
     ) -> np.ndarray:
         """The picture, uint8 (h, w, 3), at exactly width x height.
 
-        device: where networks run. tile: side in px of the tiles that come next; the network is let go where its
-        memory is needed for them. mode: what to do with another shape (resize_mode). progress: told (windows done,
-        windows). stop: whether to leave. Raises OptionError, ModelError, and Stopped.
+        device: where networks run. half: whether a card may run them in 16 bits. tile: side in px of the tiles that
+        come next; the network is let go where its memory is needed for them. mode: what to do with another shape
+        (resize_mode). progress: told (windows done, windows). stop: whether to leave. Raises OptionError, ModelError,
+        and Stopped.
         """
-        enlarged = fit(rgb, width, height, mode, self._enlarger(self.name(name), device, progress, stop))
+        enlarged = fit(rgb, width, height, mode, self._enlarger(self.name(name), device, half, progress, stop))
         if short(device, tile, tile):
             self._session.forget_network()
             give_back()
         return enlarged
 
     def _enlarger(
-        self, name: str, device: Any, progress: Callable[[int, int], None], stop: Callable[[], bool]
+        self, name: str, device: Any, half: bool, progress: Callable[[int, int], None], stop: Callable[[], bool]
     ) -> Enlarge:
         if name in RESAMPLERS:
             return lambda rgb, width, height: resize(rgb, width, height, RESAMPLERS[name])
@@ -112,7 +115,7 @@ class Upscalers:
         ours = source.file is not None and source.file.suffix.lower() in MODEL_FILES and source.file.is_file()
         if ours or source.by_host is None:
             try:
-                model = self._load(source.file, device)
+                model = self._load(source.file, device, half)
             except ModelError as error:
                 if source.by_host is None:
                     raise
@@ -124,9 +127,9 @@ class Upscalers:
                 )
         return lambda rgb, width, height: source.by_host(rgb, width, height, reason)
 
-    def _load(self, file: Path | None, device: Any) -> SpandrelModel:
-        key = str(file), file.stat().st_mtime_ns if file.is_file() else 0, str(device)
-        return self._session.network(key, lambda: SpandrelModel.load(file, device))
+    def _load(self, file: Path | None, device: Any, half: bool = True) -> SpandrelModel:
+        key = str(file), file.stat().st_mtime_ns if file.is_file() else 0, str(device), half
+        return self._session.network(key, lambda: SpandrelModel.load(file, device, half=half))
 
 
 def model_path(name: str) -> Path | None:

@@ -40,6 +40,11 @@ WHOLE_RESIZE = 2**24
 """Pixels of a picture, the larger of before and after, that is still resized at once; beyond, in bands of so many."""
 
 
+WRITERS = 4
+"""Threads that write into a new canvas: the system makes its pages when they are first written, 1.2 GB a second for
+each thread, and a small network gives 2 GB a second."""
+
+
 class Model(Protocol):
     """A network that enlarges by a whole factor.
 
@@ -136,18 +141,16 @@ def _run(
 ) -> Iterator[int]:
     """The model over one picture, into the canvas; the number of windows done, after each batch.
 
-    While a device works on a batch, the one before is downloaded, and a thread writes the one before that.
+    While a device works on a batch, the one before is downloaded, and threads write the one before that.
     """
     source, size = rgb.shape[1::-1], canvas.shape[1::-1]
 
-    def write(blocks: Sequence[np.ndarray], parts: Sequence[Part | None]) -> None:
-        for block, part in zip(blocks, parts):
-            if part is not None:
-                canvas[part.place.slices] = block
+    def write(block: np.ndarray, part: Part) -> None:
+        canvas[part.place.slices] = block
 
     running: tuple[Finish, list[Part | None]] | None = None
-    written: Future | None = None
-    with ThreadPoolExecutor(1, "usdu-write") as writer:
+    written: list[Future] = []
+    with ThreadPoolExecutor(WRITERS, "usdu-write") as writers:
         for start in [*range(0, len(plan), batch), None]:
             coming = None
             if start is not None:
@@ -159,10 +162,10 @@ def _run(
             if running is not None:
                 finish, parts = running
                 blocks = finish()
-                if written is not None:
-                    written.result()
-                written = writer.submit(write, blocks, parts)
+                for one in written:  # no more than two batches are held
+                    one.result()
+                written = [writers.submit(write, block, part) for block, part in zip(blocks, parts) if part]
                 yield len(parts)
             running = coming
-        if written is not None:
-            written.result()
+        for one in written:
+            one.result()

@@ -29,8 +29,12 @@ def best_device() -> torch.device:
     return torch.device("cpu")
 
 
-def load_checkpoint(source: str, device: torch.device, *, config: str | None = None) -> tuple[Any, str]:
-    """An img2img pipeline on the device, in half precision where that is faster, and the model's name.
+def load_checkpoint(
+    source: str, device: torch.device, *, config: str | None = None, placed: bool = True
+) -> tuple[Any, str]:
+    """An img2img pipeline for the device, in half precision where that is faster, and the model's name.
+
+    placed: put there; else it stays in the processor's memory, for `DiffusersRefiner` to put it where it fits.
 
     source: EMBEDDED, a folder, a hub id or a file. config: for a file, the folder or hub id of a diffusers model of
     the same kind (its configuration and tokenizer); without it diffusers looks on the hub.
@@ -47,7 +51,7 @@ def load_checkpoint(source: str, device: torch.device, *, config: str | None = N
         from ..embedded import load_pipeline
 
         # Its low frequencies are large numbers: half precision would round them.
-        return load_pipeline(device, torch.float32), EMBEDDED
+        return load_pipeline(device if placed else "cpu", torch.float32), EMBEDDED
     path = Path(source).expanduser()
     if path.is_file():
         pipeline = _from_file(path, dtype, config)
@@ -55,7 +59,7 @@ def load_checkpoint(source: str, device: torch.device, *, config: str | None = N
         pipeline = _from_pretrained(source if not path.is_dir() else str(path), dtype)
     else:
         raise OptionError("checkpoint", source, ALLOWED)
-    return pipeline.to(device), path.stem if path.is_file() else path.name
+    return pipeline.to(device) if placed else pipeline, path.stem if path.is_file() else path.name
 
 
 @dataclass(frozen=True)

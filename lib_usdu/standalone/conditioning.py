@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 
 from ..options.tile_prompts import joined
+from ..run.memory import give_back
 from . import prompts
 from .latents import dtype_of
 
@@ -23,11 +25,53 @@ class Conditions:
 
     def __init__(self, pipeline: Any, prompt: str, negative_prompt: str, cfg_scale: float, device: torch.device):
         self._pipeline, self._prompt, self._negative, self._device = pipeline, prompt, negative_prompt, device
-        self.has_text = pipeline.text_encoder is not None
+        encoders = {name: getattr(pipeline, name, None) for name in ("text_encoder", "text_encoder_2")}
+        self.encoders = {name: encoder for name, encoder in encoders.items() if encoder is not None}
+        self.has_text = bool(self.encoders)
         self.guided = self.has_text and cfg_scale > 1
-        self._plain = self._encode(prompt)
-        self._alike = alike(self._plain)
+        self._away = False
         self._of_tiles: dict[str, Conditioning] = {}  # of the last batch, by its tiles' texts
+
+    def begin(self, *, leave: bool) -> None:
+        """Encodes the prompt. leave: the text encoders are, and stay, in the processor's memory."""
+        self._away = leave
+        self._plain = self._encode(self._prompt)
+        self._alike = alike(self._plain)
+
+    def leave(self) -> None:
+        """The text encoders leave the card, but for the next prompt they are asked for."""
+        self._away = True
+        self._put(None)
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """While the pipeline runs: it would take the text encoders' number format for the prompt's, and their device
+        for its own."""
+        for name in self.encoders:
+            setattr(self._pipeline, name, None)
+        try:
+            yield
+        finally:
+            if not self._away:
+                self._put(self._device)
+
+    @contextmanager
+    def _at_hand(self) -> Iterator[None]:
+        self._put(self._device)
+        try:
+            yield
+        finally:
+            if self._away:
+                self._put(None)
+
+    def _put(self, device: torch.device | None) -> None:
+        """The text encoders on the device; None: out of the pipeline, in the processor's memory."""
+        for name, encoder in self.encoders.items():
+            if self._away:
+                encoder.to("cpu" if device is None else device)
+            setattr(self._pipeline, name, None if device is None else encoder)
+        if self._away:
+            give_back()
 
     def of(self, texts: Sequence[str], count: int) -> tuple[dict[str, torch.Tensor], bool]:
         """Of so many tiles, which add these texts to the prompt; and whether guidance between them changes anything:
@@ -50,7 +94,7 @@ class Conditions:
         if not self.has_text:
             width = pipeline.unet.config.cross_attention_dim
             return {"prompt_embeds": torch.zeros(1, 1, width, device=self._device, dtype=dtype_of(pipeline.unet))}
-        with torch.inference_mode():
+        with torch.no_grad(), self._at_hand():
             embeds, pooled = prompts.encode(pipeline, prompt, self._device)
             found = {"prompt_embeds": embeds, "pooled_prompt_embeds": pooled}
             if self.guided:

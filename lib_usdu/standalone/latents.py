@@ -39,6 +39,8 @@ class Autoencoder:
         """Pixels per latent along each axis."""
         self.channels: int = vae.config.latent_channels
         self.remarks: dict[str, None] = {}
+        self.keeps_format = False
+        """Whether the weights' number format must stay as it is."""
         self._pieces = 0
         if hasattr(vae, "enable_slicing"):
             vae.enable_slicing()
@@ -105,14 +107,14 @@ class Autoencoder:
     def _encode(self, image: torch.Tensor) -> torch.Tensor:
         """image: uint8 (h, w, 3) on the device."""
         pixels = image.permute(2, 0, 1)[None].float() / 127.5 - 1
-        with torch.inference_mode():
+        with torch.no_grad():
             latents = self.vae.encode(pixels.to(dtype_of(self.vae))).latent_dist.mode()
             mean, factor = self._scaling(latents)
             return ((latents - mean) * factor).to(self.dtype)
 
     def _decode_into(self, image: torch.Tensor, latents: torch.Tensor) -> torch.Tensor:
         """Fills the picture, in time; whether all of it is finite, as a tensor on the device."""
-        with torch.inference_mode():
+        with torch.no_grad():
             decoded = self._sparing(self._decode, latents)[0, :, : image.shape[0], : image.shape[1]]
             levels = (decoded.float() * 127.5 + 127.5).clamp_(0, 255).permute(1, 2, 0).contiguous()
             image.copy_(levels, non_blocking=self.device.type == "cuda")
@@ -124,7 +126,7 @@ class Autoencoder:
 
     def _again_precisely(self, image: torch.Tensor, latents: torch.Tensor) -> bool:
         """Once more in single precision, where that was not it already; whether the picture is finite now."""
-        if dtype_of(self.vae) == torch.float32:
+        if self.keeps_format or dtype_of(self.vae) == torch.float32:
             return False
         was = dtype_of(self.vae)
         try:

@@ -14,19 +14,18 @@ import torch
 
 from ..batch_size import BatchLimits
 from ..enlarge.precision import multiplies_bfloat16
-from ..errors import ModelError, OptionError, Stopped
+from ..errors import OptionError, Stopped
 from ..host import Batch, Fusion
-from ..noise import TileNoise
 from ..pictures import infotext
-from ..resume.digest import digest
+from ..run.estimates import SD, XL, windows_that_fit
 from ..run.latent_windows import assemble, on_device, patches, unet_in_windows
-from ..run.memory import windows_that_fit
-from ..run.noise_draws import CanvasDraws
 from .checkpoints import Lora
 from .conditioning import Conditions
+from .fingerprint import fingerprint
 from .host import Refiner
 from .latents import Autoencoder, dtype_of
-from .samplers import SAMPLERS, replace_brownian_tree, scheduler_for, step_noise
+from .placement import WAYS, Placement, weight_bytes
+from .samplers import SAMPLERS, CanvasNoise, replace_brownian_tree, scheduler_for, step_noise
 
 
 @dataclass(frozen=True)
@@ -57,12 +56,20 @@ class DiffusersRefiner(Refiner):
     noise.
     """
 
-    def __init__(self, pipeline: Any, sampling: Sampling, model_name: str, loras: Sequence[Lora] = ()):
+    def __init__(
+        self, pipeline: Any, sampling: Sampling, model_name: str, loras: Sequence[Lora] = (), *, device: Any = None,
+        low_memory: str = "auto",
+    ):  # fmt: skip
+        """device: where to put the pipeline, in one of the ways of `placement`; None: it is where it should be.
+
+        Raises ModelError where it does not fit.
+        """
         self.pipeline, self.sampling, self.model_name, self.loras = pipeline, sampling, model_name, loras
-        self.default_tile = 1024 if hasattr(pipeline, "text_encoder_2") else 512
+        self._is_xl = hasattr(pipeline, "text_encoder_2")
+        self.default_tile = 1024 if self._is_xl else 512
         pipeline.scheduler = scheduler_for(sampling.sampler, pipeline.scheduler)
         pipeline.set_progress_bar_config(disable=True)
-        self.device = pipeline.unet.device
+        self.device = pipeline.unet.device if device is None else torch.device(device)
         self.autoencoder = Autoencoder(pipeline.vae, self.device, self._dtype)
         self.latent_scale = self.autoencoder.scale
         self._in_bfloat16 = self._dtype == torch.float32 and multiplies_bfloat16(self.device)
@@ -71,6 +78,13 @@ class DiffusersRefiner(Refiner):
         self.conditions = Conditions(
             pipeline, sampling.prompt, sampling.negative_prompt, sampling.cfg_scale, self.device
         )
+        self.placement = Placement(pipeline, self.device, "off" if device is None else low_memory, self.default_tile)
+        if device is not None:
+            self.placement.begin()
+        self.conditions.begin(leave=self.placement.encoders_leave)
+        if device is not None:
+            self.placement.finish()
+        self.autoencoder.keeps_format = self.placement.way == "sequential"
 
     @property
     def guided(self) -> bool:
@@ -81,7 +95,10 @@ class DiffusersRefiner(Refiner):
         return self.device.type != "cpu"
 
     def batch_limits(self, width: int, height: int) -> BatchLimits:
-        return windows_that_fit(self.device, width, height, half=self._dtype == torch.float16)
+        away = 0 if self.placement.way in ("off", "prompts") else weight_bytes(self.pipeline.unet)
+        return windows_that_fit(
+            self.device, width, height, half=self._dtype == torch.float16, needs=XL if self._is_xl else SD, away=away
+        )
 
     def refine(self, batch: Batch, stop: Callable[[], bool]) -> np.ndarray:
         """The windows after img2img, float32 (n, h, w, 3), levels 0-255. A denoise of 0 leaves them as they are."""
@@ -96,7 +113,9 @@ class DiffusersRefiner(Refiner):
             *self.conditions.of(batch.prompts, len(batch.tiles)),
             stop,
         )
-        return self.autoencoder.pictures(latents, height, width)
+        pictures = self.autoencoder.pictures(latents, height, width)
+        self.placement.rest()
+        return pictures
 
     def why_not_fused(self) -> str:
         return ""
@@ -140,18 +159,24 @@ class DiffusersRefiner(Refiner):
 
     def identity(self) -> dict[str, Any]:
         """The weights themselves, LoRA files merged in, and the settings but the seed: that is in the noise."""
-        names = ("unet", "vae", "text_encoder", "text_encoder_2")
-        parts = {name: getattr(self.pipeline, name, None) for name in names}
+        parts = {"unet": self.pipeline.unet, "vae": self.pipeline.vae, **self.conditions.encoders}
         return {
             "engine": "diffusers", "torch": torch.__version__, "device": self.device.type,
             "bfloat16": self._in_bfloat16,
-            "weights": {name: fingerprint(part) for name, part in parts.items() if part is not None},
+            "weights": {name: fingerprint(part) for name, part in parts.items()},
             "scheduler": dict(self.pipeline.scheduler.config), **{**asdict(self.sampling), "seed": None},
         }  # fmt: skip
 
     def save_memory(self) -> bool:
-        """The autoencoder in pieces, then in smaller ones."""
-        return self.autoencoder.small_pieces()
+        """The text encoders leave, the autoencoder works in pieces, then only what works is on the card."""
+        if self.placement.way != "off" and self.autoencoder.small_pieces():
+            return True
+        if self.device.type == "cpu" or self.placement.way == WAYS[-1]:
+            return self.autoencoder.small_pieces()
+        self.conditions.leave()
+        less = self.placement.less()
+        self.autoencoder.keeps_format = self.placement.way == "sequential"
+        return less
 
     def remarks(self) -> tuple[str, ...]:
         return tuple(self.autoencoder.remarks)
@@ -160,6 +185,9 @@ class DiffusersRefiner(Refiner):
     def more_precise(self) -> Iterator[None]:
         """In single precision, where the model is in half."""
         dtype = self._dtype
+        if self.placement.way == "sequential":  # its weights are elsewhere
+            yield
+            return
         if dtype == torch.float32:
             reduced, self._in_bfloat16 = self._in_bfloat16, False
             try:
@@ -211,13 +239,13 @@ class DiffusersRefiner(Refiner):
     def _dtype(self) -> torch.dtype:
         return dtype_of(self.pipeline.unet)
 
-    def _noise(self, batch: Batch) -> _CanvasNoise:
-        return _CanvasNoise(batch.noises, self.autoencoder.channels, self.device, self._dtype)
+    def _noise(self, batch: Batch) -> CanvasNoise:
+        return CanvasNoise(batch.noises, self.autoencoder.channels, self.device, self._dtype)
 
     def _sample(
         self,
         encoded: Callable[[], torch.Tensor],
-        noise: _CanvasNoise,
+        noise: CanvasNoise,
         denoise: float,
         conditioning: Mapping[str, torch.Tensor],
         guided: bool,
@@ -243,7 +271,7 @@ class DiffusersRefiner(Refiner):
         self.pipeline.prepare_latents = prepare_latents
         told = {"original_size": size, "target_size": size} if size and hasattr(self.pipeline, "text_encoder_2") else {}
         try:
-            with step_noise(self.pipeline.scheduler, noise.draw):
+            with step_noise(self.pipeline.scheduler, noise.draw), self.conditions.aside():
                 return self.pipeline(
                     image=torch.zeros(noise.count, 3, 8, 8),  # prepare_latents has the real ones
                     strength=denoise,
@@ -258,32 +286,10 @@ class DiffusersRefiner(Refiner):
         finally:
             del self.pipeline.prepare_latents
 
-    def _noised(self, latents: torch.Tensor, timestep: torch.Tensor, noise: _CanvasNoise) -> torch.Tensor:
+    def _noised(self, latents: torch.Tensor, timestep: torch.Tensor, noise: CanvasNoise) -> torch.Tensor:
         """Stands for the pipeline's `prepare_latents`: the latents under the canvas's noise."""
         scheduler = self.pipeline.scheduler
+        self.placement.rest()
         noised = scheduler.add_noise(latents, noise.draw(latents.shape), timestep)
         replace_brownian_tree(scheduler, noise.draw, latents.shape)
         return noised
-
-
-def fingerprint(module: Any) -> str:
-    """Of a network's weights: 64 values spread over each, which any training or merged LoRA changes."""
-    with torch.inference_mode():
-        values = [
-            (name, tuple(weight.shape), str(weight.dtype), weight.flatten()[:: max(1, weight.numel() // 64)][:64])
-            for name, weight in module.named_parameters()
-        ]
-        return digest(values)
-
-
-class _CanvasNoise:
-    """The canvas's draws in place of diffusers' `randn_tensor`."""
-
-    def __init__(self, noises: Sequence[TileNoise], channels: int, device: torch.device, dtype: torch.dtype):
-        self._draws, self._dtype, self.count = CanvasDraws(noises, channels, device), dtype, len(noises)
-
-    def draw(self, shape: Any, *args: Any, **kwargs: Any) -> torch.Tensor:
-        drawn = self._draws.next()
-        if drawn.shape != tuple(shape):
-            raise ModelError(f"the model asked for noise of {tuple(shape)}; its windows have {tuple(drawn.shape)}")
-        return drawn.to(self._dtype)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from ..errors import OptionError
+from ..errors import ModelError, OptionError
+from ..noise import TileNoise
+from ..run.noise_draws import CanvasDraws
 
 # Both said, so that a checkpoint's own setting does not stay.
 _PLAIN, _KARRAS = {"use_karras_sigmas": False}, {"use_karras_sigmas": True}
@@ -68,3 +70,16 @@ def replace_brownian_tree(scheduler: Any, draw: Callable[..., Any], shape: tuple
     """
     if hasattr(scheduler, "noise_sampler"):
         scheduler.noise_sampler = lambda sigma, sigma_next: draw(shape)
+
+
+class CanvasNoise:
+    """The canvas's draws in place of diffusers' `randn_tensor`."""
+
+    def __init__(self, noises: Sequence[TileNoise], channels: int, device: Any, dtype: Any):
+        self._draws, self._dtype, self.count = CanvasDraws(noises, channels, device), dtype, len(noises)
+
+    def draw(self, shape: Any, *args: Any, **kwargs: Any) -> Any:
+        drawn = self._draws.next()
+        if drawn.shape != tuple(shape):
+            raise ModelError(f"the model asked for noise of {tuple(shape)}; its windows have {tuple(drawn.shape)}")
+        return drawn.to(self._dtype)

@@ -27,6 +27,12 @@ def max_megapixels() -> float:
     return float(getattr(shared.cmd_opts, "usdu_max_megapixels", None) or 1000.0)
 
 
+def upscalers_in_half() -> bool:
+    """Whether upscalers may run in half precision: not with --no-half, nor with --upcast-sampling, which says that this
+    card breaks numbers down there."""
+    return not any(getattr(shared.cmd_opts, name, False) for name in ("no_half", "upcast_sampling"))
+
+
 def journal_folder() -> Path | None:
     """In the webui's own data folder, beside its other caches; None where it does not say which that is."""
     with suppress(ImportError, AttributeError, TypeError):

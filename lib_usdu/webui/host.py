@@ -24,8 +24,7 @@ from ..host import Batch, Fusion, Host, Progress
 from ..options import INFOTEXT_PREFIX, Options
 from ..options.tile_prompts import has_extra_networks
 from ..pictures.infotext import in_webui
-from ..run.memory import windows_that_fit
-from . import environment, model_kind, other_extensions
+from . import environment, limits, model_kind, other_extensions
 from .controlnet import ControlNetUnits
 from .environment import devices, errors, processing, shared
 from .fingerprint import ModelWatch, stamp, webui_identity
@@ -115,7 +114,7 @@ class WebuiHost(Host):
             return UPSCALERS.enlarge(
                 rgb, name, width, height, device=getattr(devices, "device_esrgan", None) or devices.device,
                 tile=self.default_tile, mode=self.resize_mode, progress=self._upscale_progress,
-                stop=lambda: leaves_upscaling(shared.state),
+                stop=lambda: leaves_upscaling(shared.state), half=environment.upscalers_in_half(),
             )  # fmt: skip
         except Stopped:
             if self.stop_requested():
@@ -134,7 +133,7 @@ class WebuiHost(Host):
         return SESSION.batch_sizes(checkpoint)
 
     def batch_limits(self, width: int, height: int) -> BatchLimits:
-        return windows_that_fit(devices.device, width, height, half=devices.dtype != torch.float32)
+        return limits.batch_limits(width, height)
 
     def refine(self, batch: Batch) -> np.ndarray:
         self._check_unchanged()

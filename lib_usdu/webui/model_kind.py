@@ -54,7 +54,7 @@ def default_tile() -> int:
         return SMALL_TILE
     if getattr(model, "is_sdxl", False) or getattr(model, "is_sd3", False):
         return LARGE_TILE
-    return LARGE_TILE if _latent_channels(model) >= 16 else SMALL_TILE
+    return LARGE_TILE if latent_channels(model) >= 16 else SMALL_TILE
 
 
 def is_known() -> bool:
@@ -81,7 +81,7 @@ def in_half_precision() -> bool:
     return getattr(devices, "dtype_unet", devices.dtype) != torch.float32
 
 
-def _latent_channels(model: Any) -> int:
+def latent_channels(model: Any) -> int:
     """Of the model's autoencoder."""
     parts = getattr(model, "forge_objects", None)
     channels = getattr(getattr(parts, "vae", None), "latent_channels", None)

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..batch_size import BatchLimits
 from ..host import Abilities
-from ..run.memory import windows_that_fit
 from .controlnet import is_controlnet
 from .environment import (
-    devices,
     img2img_scripts,
     interrogators,
     processing,
     refresh_upscalers,
 )
 from .fused_call import cannot_fuse
-from .model_kind import default_tile, in_half_precision, loaded_model, one_picture_a_call
+from .limits import batch_limits
+from .model_kind import default_tile, loaded_model, one_picture_a_call
 from .other_extensions import finishes
 from .upscaler_files import ready_names, upscaler_names
 
@@ -39,7 +37,7 @@ class PanelHost:
         return Abilities(
             default_tile=default_tile(), upscalers=tuple(upscaler_names()), interrogators=tuple(interrogators()),
             finishes=tuple(finishes(_alwayson())), batch_cap=1 if one_picture_a_call() else None,
-            batch_limits=_batch_limits,
+            batch_limits=batch_limits,
             why_not_fused=lambda: cannot_fuse(processing, loaded_model(), controlnet=False),
         )  # fmt: skip
 
@@ -54,7 +52,3 @@ class PanelHost:
 def _alwayson() -> list[Any]:
     """The scripts of the img2img tab that run without being chosen."""
     return img2img_scripts().scripts_img2img.alwayson_scripts
-
-
-def _batch_limits(width: int, height: int) -> BatchLimits:
-    return windows_that_fit(devices.device, width, height, half=in_half_precision())

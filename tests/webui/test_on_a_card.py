@@ -63,7 +63,7 @@ def test_the_host_upscales_on_the_card(extension, card, webui, monkeypatch):  # 
     ask([{"upscaler": "SPAN", "redraw_mode": "none"}])
     (host,) = hosts
     assert card.cache_emptied and host.works_apart and host.batch_limits(512, 512) == BatchLimits(1, 1)
-    card.memory[1].others = 0
+    card.memory[1].others = 6 * GIB
     assert host.batch_limits(512, 512) == BatchLimits(4, 10)
     monkeypatch.setattr(devices, "dtype", torch.float32)
     assert host.batch_limits(512, 512) == BatchLimits(4, 5)

@@ -1,0 +1,183 @@
+"""Small cards, without one: where networks lie, what moves, and what is said where nothing fits."""
+
+import accelerate
+import numpy as np
+import pytest
+import torch
+
+from lib_usdu.enlarge.torchvision_operators import declare_missing_operators
+
+declare_missing_operators()
+
+import tiny_models  # noqa: E402
+
+from lib_usdu.engine import upscale  # noqa: E402
+from lib_usdu.errors import ModelError, OptionError  # noqa: E402
+from lib_usdu.options import Options  # noqa: E402
+from lib_usdu.standalone import placement  # noqa: E402
+from lib_usdu.standalone.host import LocalHost  # noqa: E402
+from lib_usdu.standalone.placement import Placement, fitting, weight_bytes  # noqa: E402
+from lib_usdu.standalone.refiner import DiffusersRefiner, Sampling  # noqa: E402
+
+CPU = torch.device("cpu")
+OPTIONS = Options(tile_width=64, padding=16, custom_scale=1, denoise=0.5, upscaler="None", tone_lock=0)
+SAMPLING = Sampling("a cat", "", "DPM++ 2M", 10, 3.0, 1)
+
+
+@pytest.fixture(params=["sd1", "sdxl"])
+def pipeline(request, tmp_path):
+    return getattr(tiny_models, request.param)(tmp_path)
+
+
+class OnACard(Placement):
+    """Believes that the processor is a card, which has accelerate's real hooks do their work."""
+
+    def __init__(self, pipeline, device, low_memory, tile):
+        super().__init__(pipeline, device, "off", tile)
+        self.device, self.way = torch.device("cpu:0"), low_memory
+
+    def _hooks(self):
+        if self.way != "sequential":
+            return super()._hooks()
+        # As `enable_sequential_cpu_offload` does it. That says "cpu:0", from which torch makes a copy of what is on
+        # "cpu", and no parameter any more.
+        self.pipeline.remove_all_hooks()
+        self.pipeline.to("cpu")
+        for network in placement.networks(self.pipeline):
+            accelerate.cpu_offload(network, CPU, offload_buffers=len(network._parameters) > 0)
+
+
+class Card:
+    type, index = "cuda", None
+
+
+def test_the_way_is_the_fastest_that_fits(pipeline, monkeypatch):
+    sizes = {name: weight_bytes(part) for name, part in pipeline.components.items() if hasattr(part, "parameters")}
+    window, everything = 1000, sum(sizes.values())
+    ways = {
+        everything + window: "off", everything + window - 1: "prompts",
+        sizes["unet"] + sizes["vae"] + window: "prompts",
+        max(sizes.values()) + window: "model", max(sizes.values()) + window - 1: "sequential", 0: "sequential",
+    }  # fmt: skip
+    for free, way in ways.items():
+        monkeypatch.setattr(placement, "free_bytes", lambda device, free=free: free)
+        assert fitting(pipeline, Card(), window) == way
+    monkeypatch.setattr(placement, "free_bytes", lambda device: None)
+    assert fitting(pipeline, Card(), window) == "off"
+
+
+@pytest.mark.parametrize("way", ["prompts", "model", "sequential"])
+def test_every_way_gives_the_same_picture(pipeline, photo, monkeypatch, way):
+    """With a tile's own prompt, for which the text encoders come back."""
+    rgb, options = photo[100:196, 150:278], OPTIONS.with_(tile_prompts="2: a ship", tile_batch=2)
+    good = upscale(rgb, options, LocalHost(DiffusersRefiner(pipeline, SAMPLING, "tiny")))
+    identity = DiffusersRefiner(pipeline, SAMPLING, "tiny").identity()
+    monkeypatch.setattr("lib_usdu.standalone.refiner.Placement", OnACard)
+    made = DiffusersRefiner(pipeline, SAMPLING, "tiny", device="cpu", low_memory=way)
+    assert pipeline.text_encoder is None and made.placement.way == way
+    result = upscale(rgb, options, LocalHost(made))
+    assert np.abs(result.image.astype(int) - good.image).max() <= 1 and not result.notes
+    assert pipeline.text_encoder is None and made.identity()["weights"] == identity["weights"]
+    fused = upscale(rgb, OPTIONS.with_(redraw_mode="fused"), LocalHost(made))
+    assert fused.finished
+
+
+@pytest.mark.parametrize("way", ["model", "sequential"])
+def test_the_networks_are_not_on_the_card_between_batches(pipeline, photo, monkeypatch, way):
+    monkeypatch.setattr("lib_usdu.standalone.refiner.Placement", OnACard)
+    made, freed = DiffusersRefiner(pipeline, SAMPLING, "tiny", device="cpu", low_memory=way), []
+    free = type(pipeline).maybe_free_model_hooks
+    monkeypatch.setattr(type(pipeline), "maybe_free_model_hooks", lambda self: freed.append(1) or free(self))
+    upscale(photo[100:196, 150:278], OPTIONS.with_(tile_batch=4), LocalHost(made))
+    # After encoding, after the steps (the pipeline itself) and after decoding.
+    assert len(freed) == (3 if way == "model" else 1)
+    assert made.more_precise() is not None
+
+
+class Refusing:
+    """Stands for a pipeline on a card that holds nothing unless it comes in parts."""
+
+    def __init__(self, pipeline, fits):
+        self._pipeline, self.fits, self.tried = pipeline, fits, []
+
+    def __getattr__(self, name):
+        return getattr(self._pipeline, name)
+
+    def _try(self, way):
+        self.tried.append(way)
+        if way not in self.fits:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB")
+
+    def to(self, device):
+        if device != "cpu":
+            self._try("off")
+
+    def enable_model_cpu_offload(self, device):
+        self._try("model")
+
+    def enable_sequential_cpu_offload(self, device):
+        self._try("sequential")
+
+
+@pytest.mark.parametrize("low_memory, advice", [("off", "--low-memory model"), ("model", "--low-memory sequential")])
+def test_a_model_that_does_not_fit_is_said_in_a_sentence(pipeline, low_memory, advice, monkeypatch):
+    monkeypatch.setattr(placement, "free_bytes", lambda device: 3.2e9)
+    placed = Placement(Refusing(pipeline, ()), torch.device("cuda"), low_memory, 512)
+    with pytest.raises(ModelError, match=f"^checkpoint: the model's .* GB do not fit cuda .3.2 GB are free.*{advice}"):
+        placed.begin(), placed.finish()
+
+
+def test_auto_goes_on_where_it_was_wrong(pipeline, monkeypatch):
+    monkeypatch.setattr(placement, "free_bytes", lambda device: 100e9)
+    refusing = Refusing(pipeline, ("sequential",))
+    placed = Placement(refusing, torch.device("cuda"), "auto", 512)
+    assert placed.way == "off"
+    monkeypatch.setattr(placed, "_resident", lambda: refusing._try("off") if placed.way == "off" else None)
+    placed.begin()
+    placed.finish()
+    assert placed.way == "prompts" and refusing.tried == ["off"]
+
+
+def test_low_memory_on_a_cpu_is_refused(pipeline):
+    with pytest.raises(OptionError, match="low_memory.*sequential.*auto or off where the model runs on a CPU"):
+        DiffusersRefiner(pipeline, SAMPLING, "tiny", device="cpu", low_memory="sequential")
+
+
+def test_memory_that_runs_out_in_a_run_takes_the_next_way(pipeline, photo, monkeypatch):
+    """The text encoders leave, the autoencoder goes in pieces, then one network at a time, then one layer."""
+    monkeypatch.setattr("lib_usdu.standalone.refiner.Placement", OnACard)
+    made = DiffusersRefiner(pipeline, SAMPLING, "tiny", device="cpu", low_memory="off")
+    made.device = torch.device("cpu:0")
+    rgb, ways = photo[100:196, 150:278], []
+    monkeypatch.setattr(Placement, "less", _on_a_cpu_too(Placement.less))
+    made.save_memory = _pretending(made, made.save_memory, ways)
+    while made.save_memory():
+        assert upscale(rgb, OPTIONS.with_(tile_batch=2), LocalHost(made)).finished
+    assert ways == ["prompts", "prompts", "prompts", "model", "sequential"]
+
+
+def _on_a_cpu_too(less):
+    def taken(self):
+        self.device = Card()
+        try:
+            return less(self)
+        finally:
+            self.device = torch.device("cpu:0")
+
+    return taken
+
+
+def _pretending(made, save, ways):
+    def saved():
+        device, made.device = made.device, Card()
+        hooks = made.placement._hooks
+        made.placement._hooks = lambda: (setattr(made.placement, "device", torch.device("cpu:0")), hooks())
+        try:
+            done = save()
+        finally:
+            made.device, made.placement._hooks = device, hooks
+        if done:
+            ways.append(made.placement.way)
+        return done
+
+    return saved
