@@ -74,7 +74,7 @@ def upscaler_windows(device: Any, side: int) -> int:
 def short(device: Any, width: int, height: int, needs: Needs = SD) -> bool:
     """Whether a model that is not needed now should leave: two windows of this size would not fit beside it."""
     free = memory.free_bytes(device)
-    return free is not None and needs.of(2, width, height) > _SHARE * free
+    return free is not None and needs.of(2, width, height) > 0.5 * free
 
 
 def _kind(device: Any) -> str:
