@@ -12,6 +12,7 @@ from fake_card import GIB, NAMES, FakeCards
 from lib_usdu.batch_size import BatchLimits
 from lib_usdu.enlarge import prepared
 from lib_usdu.enlarge.precision import multiplies_bfloat16, upscaler_dtype
+from lib_usdu.enlarge.spandrel_model import SpandrelModel
 from lib_usdu.enlarge.upscalers import Source, Upscalers
 from lib_usdu.errors import OptionError
 from lib_usdu.run import estimates, memory, transfer
@@ -201,6 +202,22 @@ def test_an_upscaler_is_laid_out_channels_last_on_the_card(card):
     network = torch.nn.Sequential(torch.nn.Conv2d(3, 3, 3))
     prepared.prepared(network, CUDA)
     assert network[0].weight.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_an_upscaler_without_half_runs_in_bfloat16(card, photo):
+    """By autocast, and its last convolution in float32: white stays white."""
+    from lib_usdu.embedded import DEFAULT_UPSCALER
+
+    plain = SpandrelModel.load(DEFAULT_UPSCALER)
+    descriptor = SpandrelModel.load(DEFAULT_UPSCALER).descriptor
+    descriptor.supports_half = False
+    model = SpandrelModel("bfloat16", descriptor, CUDA)
+    assert model.dtype == torch.bfloat16 and model._autocast
+    model.device = torch.device("cpu")  # where its tensors are
+    precise = [module for module in model.descriptor.model.modules() if "forward" in vars(module)]
+    precise[-1].forward.keywords.update(kind="cpu")
+    error = plain(photo[None, :64, :64]).astype(float) - model(photo[None, :64, :64])
+    assert 0 < np.abs(error).max() < 24 and np.abs(error).mean() < 1
 
 
 def test_pictures_go_to_the_card_out_of_pinned_memory(card):

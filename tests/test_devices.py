@@ -11,12 +11,13 @@ ROOT = Path(__file__).parents[1]
 MODULES = {"cuda", "mps", "xpu", "backends", "accelerator", "mtia", "hip"}
 NAMES = re.compile(r"(cuda|mps|xpu|privateuseone|hip)(:\d+)?")
 CARD, WEBUI = "tests/test_card.py::", "tests/webui/test_on_a_card.py::"
-PIPELINE = "tests/test_diffusers_host.py::"
+PIPELINE, PLACED = "tests/test_diffusers_host.py::", "tests/test_placement.py::"
 
 COVERED = {
     "lib_usdu/cli/models.py:device_of": CARD + "test_the_command_line_takes_the_card",
     "lib_usdu/enlarge/precision.py:multiplies_bfloat16": CARD + "test_an_upscaler_runs_in_half_precision_where_it_may",
     "lib_usdu/enlarge/precision.py:upscaler_dtype": CARD + "test_an_upscaler_runs_in_half_precision_where_it_may",
+    "lib_usdu/enlarge/precision.py:end_in_float32": CARD + "test_an_upscaler_without_half_runs_in_bfloat16",
     "lib_usdu/enlarge/prepared.py:prepared": CARD + "test_the_embedded_upscaler_on_the_card",
     "lib_usdu/enlarge/spandrel_model.py:SpandrelModel.__init__": CARD + "test_the_embedded_upscaler_on_the_card",
     "lib_usdu/enlarge/spandrel_model.py:SpandrelModel._part": CARD + "test_the_embedded_upscaler_on_the_card",
@@ -31,12 +32,16 @@ COVERED = {
     "lib_usdu/standalone/checkpoints.py:best_device": CARD + "test_the_command_line_takes_the_card",
     "lib_usdu/standalone/checkpoints.py:load_checkpoint": PIPELINE + "test_a_pipeline_on_the_card",
     "lib_usdu/standalone/latents.py:Autoencoder._decode_into": PIPELINE + "test_a_pipeline_on_the_card",
+    "lib_usdu/standalone/placement.py:Placement.__init__": PLACED + "test_where_a_pipeline_lies_on_the_card",
+    "lib_usdu/standalone/placement.py:Placement.less": PLACED + "test_where_a_pipeline_lies_on_the_card",
+    "lib_usdu/standalone/refiner.py:DiffusersRefiner.__init__": PLACED + "test_where_a_pipeline_lies_on_the_card",
+    "lib_usdu/standalone/refiner.py:DiffusersRefiner.save_memory": PLACED + "test_where_a_pipeline_lies_on_the_card",
     "lib_usdu/standalone/refiner.py:DiffusersRefiner.works_apart": PIPELINE + "test_a_pipeline_on_the_card",
     "lib_usdu/webui/environment.py:own_generators": WEBUI + "test_the_cards_generator_is_put_back",
-    "lib_usdu/webui/host.py:WebuiHost.batch_limits": WEBUI + "test_the_host_upscales_on_the_card",
     "lib_usdu/webui/host.py:WebuiHost._enlarge": WEBUI + "test_the_host_upscales_on_the_card",
     "lib_usdu/webui/host.py:WebuiHost.works_apart": WEBUI + "test_the_host_upscales_on_the_card",
-    "lib_usdu/webui/panel_host.py:_batch_limits": WEBUI + "test_the_panels_line_counts_the_batches_of_the_card",
+    "lib_usdu/webui/limits.py:_away": WEBUI + "test_what_a_host_does_with_its_memory_counts",
+    "lib_usdu/webui/limits.py:batch_limits": WEBUI + "test_the_panels_line_counts_the_batches_of_the_card",
 }
 """File and function to the test that goes there with the fixture `card`."""
 

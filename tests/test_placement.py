@@ -10,10 +10,13 @@ from lib_usdu.enlarge.torchvision_operators import declare_missing_operators
 declare_missing_operators()
 
 import tiny_models  # noqa: E402
+from fake_card import GIB  # noqa: E402
 
 from lib_usdu.engine import upscale  # noqa: E402
 from lib_usdu.errors import ModelError, OptionError  # noqa: E402
 from lib_usdu.options import Options  # noqa: E402
+from lib_usdu.run import memory  # noqa: E402
+from lib_usdu.run.estimates import Needs  # noqa: E402
 from lib_usdu.standalone import placement  # noqa: E402
 from lib_usdu.standalone.host import LocalHost  # noqa: E402
 from lib_usdu.standalone.placement import Placement, fitting, weight_bytes  # noqa: E402
@@ -181,3 +184,24 @@ def _pretending(made, save, ways):
         return done
 
     return saved
+
+
+@pytest.mark.parametrize("taken, way", [(0, "off"), (7.7, "prompts"), (7.9, "sequential")])
+def test_where_a_pipeline_lies_on_the_card(pipeline, card, taken, way, monkeypatch):
+    """By the card's free memory, asked for with a device that has no index."""
+    monkeypatch.setattr(placement, "free_bytes", memory.free_bytes)
+    card.memory[1].others = int(taken * GIB)
+    sizes = {"unet": 0.2, "vae": 0.1, "text_encoder": 0.7}
+    names = {id(getattr(pipeline, name)): size for name, size in sizes.items()}
+    monkeypatch.setattr(placement, "weight_bytes", lambda network: int(names.get(id(network), 0) * GIB / 4))
+    monkeypatch.setattr(placement, "SD", Needs(0, 400))
+    monkeypatch.setattr(placement, "XL", Needs(0, 400 // 4))
+    asked = []
+    monkeypatch.setattr(type(pipeline), "enable_sequential_cpu_offload", lambda self, device: asked.append(device))
+    made = DiffusersRefiner(pipeline, SAMPLING, "tiny", device=torch.device("cuda"))
+    assert made.placement.way == way and made.works_apart
+    assert asked == ([torch.device("cuda")] if way == "sequential" else [])
+    if way == "prompts":
+        assert made.save_memory() and made.save_memory() and pipeline.vae.tile_sample_min_size == 256
+        monkeypatch.setattr(type(pipeline), "enable_model_cpu_offload", lambda self, device: asked.append(device))
+        assert made.save_memory() and made.placement.way == "model" and asked == [torch.device("cuda")]

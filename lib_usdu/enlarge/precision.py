@@ -61,10 +61,10 @@ def end_in_float32(descriptor: Any, device: Any) -> None:
     for hook in hooks:
         hook.remove()
     if called:
-        called[-1].forward = partial(_in_float32, called[-1].forward, torch.device(device).type)
+        called[-1].forward = partial(_in_float32, called[-1].forward, kind=torch.device(device).type)
 
 
-def _in_float32(forward: Callable[[Any], Any], kind: str, x: Any) -> Any:
+def _in_float32(forward: Callable[[Any], Any], x: Any, *, kind: str) -> Any:
     import torch
 
     with torch.autocast(kind, enabled=False):

@@ -1,19 +1,21 @@
 """The extension in a webui whose device is a CUDA card, named without an index as webuis name it."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from fake_card import GIB
-from modules import devices, standin
+from modules import devices, shared, standin
 from PIL import Image
 from test_extension import ask, extension  # noqa: F401
 
 from lib_usdu.batch_size import BatchLimits
+from lib_usdu.enlarge.spandrel_model import SpandrelModel
 from lib_usdu.options import LEGACY_ARGUMENTS, OWN_ARGUMENTS, Options
 from lib_usdu.panel.live_line import live_line
-from lib_usdu.webui import environment
+from lib_usdu.webui import environment, limits
 from lib_usdu.webui.host import WebuiHost
 from lib_usdu.webui.panel_host import PanelHost
 from lib_usdu.webui.upscaler_files import SESSION
@@ -84,3 +86,57 @@ def test_the_cards_generator_is_put_back(card, webui):
     with environment.own_generators():
         card.set_rng_state(torch.zeros(16, dtype=torch.uint8), CUDA)
     assert card.get_rng_state(CUDA).tolist() == [7] * 16
+
+
+def test_what_a_host_does_with_its_memory_counts(card, webui, monkeypatch):
+    """--medvram: the model's weights will come; Forge moves weights as it likes; larger models need more."""
+    model = torch.nn.Linear(1024, 1024 * 256)  # 1 GiB in single precision, on the processor
+    checkpoint = SimpleNamespace(model=model, is_sd1=True)
+    monkeypatch.setattr(limits, "loaded_model", lambda: checkpoint)
+    card.memory[1].others = 6 * GIB
+    assert limits.batch_limits(512, 512) == BatchLimits(4, 5)  # of 10, half of the memory is spoken for
+    monkeypatch.setattr(shared.cmd_opts, "lowvram", True, raising=False)
+    assert limits.batch_limits(512, 512) == BatchLimits(4, 10)
+    checkpoint.forge_objects = object()
+    assert limits.batch_limits(512, 512) == BatchLimits(1, 10)
+    checkpoint.latent_channels = 16
+    assert limits.batch_limits(512, 512) == BatchLimits(1, 6)
+
+
+@pytest.mark.parametrize("flag", ["no_half", "upcast_sampling"])
+def test_upscalers_honour_no_half_and_upcast_sampling(extension, webui, flag, monkeypatch, photo):  # noqa: F811
+    made, original = [], SpandrelModel.__init__
+
+    def noted(self, *given, **named):
+        original(self, *given, **named)
+        made.append(self)
+
+    monkeypatch.setattr(SpandrelModel, "__init__", noted)
+    monkeypatch.setattr(SESSION, "_network", None)
+    request, picture = [{"upscaler": "SPAN", "redraw_mode": "none", "resume": False}], Image.fromarray(photo[:64, :64])
+    ask(request, picture)
+    monkeypatch.setattr(shared.cmd_opts, flag, True, raising=False)
+    ask(request, picture)
+    assert [one.dtype for one in made] == [torch.float16, torch.float32]
+
+
+def test_a_tile_that_the_webui_gives_back_black_is_done_again(extension, webui, monkeypatch, photo):  # noqa: F811
+    """A decoder that broke down: all NaN, and the host's own test says nothing (Forge's, or --disable-nan-check)."""
+    from modules import processing
+
+    calls, original = [], processing.process_images
+
+    def black(p):
+        processed = original(p)
+        calls.append(p)
+        if len(calls) == 2:
+            processed.images = [Image.new("RGB", image.size) for image in processed.images]
+        return processed
+
+    monkeypatch.setattr(processing, "process_images", black)
+    request = [{"upscaler": "None", "tile_width": 64, "padding": 16, "tile_batch": 1, "resume": False}]
+    picture = Image.fromarray(photo[:72, 150:246])
+    done = ask(request, picture)
+    assert len(calls) == 10, "nine tiles, one of them twice"
+    monkeypatch.setattr(processing, "process_images", original)
+    assert np.array_equal(done.images[0], ask(request, picture).images[0])
