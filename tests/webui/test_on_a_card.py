@@ -28,7 +28,7 @@ def webui(card, monkeypatch):
     """The stand-in on the card: everything that devices.py gives out is "cuda"."""
     for name in ("device", "device_esrgan", "device_interrogate", "device_gfpgan", "device_codeformer"):
         monkeypatch.setattr(devices, name, CUDA)
-    monkeypatch.setattr(devices, "dtype", torch.float16)
+    monkeypatch.setattr(devices, "dtype_unet", torch.float16)
     monkeypatch.setattr(SESSION, "_sizes", {})  # nothing measured yet
     return card
 
@@ -67,7 +67,7 @@ def test_the_host_upscales_on_the_card(extension, card, webui, monkeypatch):  # 
     assert card.cache_emptied and host.works_apart and host.batch_limits(512, 512) == BatchLimits(1, 1)
     card.memory[1].others = 6 * GIB
     assert host.batch_limits(512, 512) == BatchLimits(4, 10)
-    monkeypatch.setattr(devices, "dtype", torch.float32)
+    monkeypatch.setattr(devices, "dtype_unet", torch.float32)
     assert host.batch_limits(512, 512) == BatchLimits(4, 5)
 
 
