@@ -6,6 +6,7 @@ import itertools
 import zipfile
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -47,25 +48,8 @@ class SpandrelModel:
     @classmethod
     def load(cls, path: str | Path, device: Any = "cpu", *, half: bool = True) -> SpandrelModel:
         """Raises ModelError when the file is missing, no known model, or not one for RGB pictures."""
-        from .torchvision_operators import declare_missing_operators
-
-        declare_missing_operators()
-        import spandrel
-
         path = Path(path)
-        if not path.is_file():
-            raise ModelError(f"upscaler: {path}: no such file")
-        try:
-            descriptor = _descriptor(path)
-        except Exception as error:  # spandrel passes on whatever torch, safetensors and zipfile raise
-            reason = next(iter(str(error).strip().splitlines()), "its architecture is unknown")
-            raise ModelError(f"upscaler: {path}: not a model that spandrel knows ({reason})") from error
-        if descriptor.purpose in _NO_UPSCALERS:
-            does = _NO_UPSCALERS[descriptor.purpose]
-            raise ModelError(f"upscaler: {path}: {descriptor.architecture.name} {does}, it does not enlarge")
-        if not isinstance(descriptor, spandrel.ImageModelDescriptor) or descriptor.input_channels not in (1, 3):
-            raise ModelError(f"upscaler: {path}: {descriptor.architecture.name} does not enlarge RGB pictures")
-        return cls(path.stem, descriptor, device, half=half)
+        return cls(path.stem, _upscaler(path), device, half=half)
 
     def __call__(self, windows: np.ndarray) -> np.ndarray:
         """uint8 (n, h, w, 3) to uint8 (n, h * scale, w * scale, 3)."""
@@ -176,6 +160,43 @@ class _Downloads:
     @property
     def blocks(self) -> list[np.ndarray | None]:
         return [None if piece is None else piece.numpy() for piece in self._pieces]
+
+
+@lru_cache(maxsize=256)
+def loads(path: Path, changed_ns: int) -> bool:
+    """Whether `SpandrelModel.load` would take this file. Reads it once, and keeps only the answer.
+
+    changed_ns: when the file was changed last; another answer is looked for when it is changed again.
+    """
+    import torch
+
+    with torch.random.fork_rng(devices=[]):  # networks begin with random weights
+        try:
+            return _upscaler(path) is not None
+        except ModelError:
+            return False
+
+
+def _upscaler(path: Path) -> Any:
+    """spandrel's descriptor of the network in a file. Raises ModelError as `SpandrelModel.load` does."""
+    from .torchvision_operators import declare_missing_operators
+
+    declare_missing_operators()
+    import spandrel
+
+    if not path.is_file():
+        raise ModelError(f"upscaler: {path}: no such file")
+    try:
+        descriptor = _descriptor(path)
+    except Exception as error:  # spandrel passes on whatever torch, safetensors and zipfile raise
+        reason = next(iter(str(error).strip().splitlines()), "its architecture is unknown")
+        raise ModelError(f"upscaler: {path}: not a model that spandrel knows ({reason})") from error
+    if descriptor.purpose in _NO_UPSCALERS:
+        does = _NO_UPSCALERS[descriptor.purpose]
+        raise ModelError(f"upscaler: {path}: {descriptor.architecture.name} {does}, it does not enlarge")
+    if not isinstance(descriptor, spandrel.ImageModelDescriptor) or descriptor.input_channels not in (1, 3):
+        raise ModelError(f"upscaler: {path}: {descriptor.architecture.name} does not enlarge RGB pictures")
+    return descriptor
 
 
 def _descriptor(path: Path) -> Any:

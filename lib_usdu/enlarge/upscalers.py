@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from ..run.estimates import short, upscaler_windows
 from ..run.memory import give_back
 from ..session import Session
 from .resize_mode import STRETCH, Enlarge, fit
-from .spandrel_model import MODEL_FILES, SpandrelModel
+from .spandrel_model import MODEL_FILES, SpandrelModel, loads
 from .windows import OVERLAP, RESAMPLERS, WINDOW, known_name, resize, run_network
 
 EMBEDDED_UPSCALER = "SPAN x4"
@@ -70,6 +70,11 @@ class Upscalers:
         known = self.name(name)
         file = None if known in RESAMPLERS else self._find(known).file
         return file if file is not None and file.is_file() else None
+
+    def loads(self, name: str) -> bool:
+        """Whether the network of this upscaler is in a file that we can load. Reads the file, and keeps nothing."""
+        file = self.file(name)
+        return file is not None and loads(file, file.stat().st_mtime_ns)
 
     def check(self, name: str, device: Any) -> None:
         """Raises OptionError for an unknown upscaler, ModelError for a file that is no model for RGB pictures."""
@@ -136,3 +141,21 @@ def model_path(name: str) -> Path | None:
     """A path as the name of an upscaler: that of a model file which exists; None for anything else."""
     path = Path(name).expanduser()
     return path if path.suffix.lower() in MODEL_FILES and path.is_file() else None
+
+
+_FOR_PHOTOGRAPHS = ("ultrasharp", "remacri", "nomos", "realwebphoto", "esrgan", "realesr")
+_FOR_DRAWINGS = ("anime", "manga", "cartoon", "comic", "illustration", "lineart", "pixel")
+"""In an upscaler's name, small letters."""
+
+
+def for_photographs(names: Sequence[str], loads: Callable[[str], bool]) -> str:
+    """The one to begin with: the first by name that a photograph gains most from and whose network can be loaded; else
+    the one that comes with the extension; else any that loads, else "None".
+
+    loads: asked as seldom as can be, since it reads the network's file.
+    """
+    photos = [name for name in names if not any(word in name.casefold() for word in _FOR_DRAWINGS)]
+    wished = [name for word in _FOR_PHOTOGRAPHS for name in photos if word in name.casefold()]
+    rest = [name for name in names if name not in RESAMPLERS]
+    candidates = dict.fromkeys([*wished, *[name for name in rest if name == EMBEDDED_UPSCALER], *rest])
+    return next((name for name in candidates if loads(name)), "None")

@@ -7,7 +7,7 @@ page.py (what runs in the browser).
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -38,7 +38,7 @@ from .live_line import LineSource, line, live_line, of_panel, read_page
 from .page import OPTION_CHANGED, READ_PAGE, bootstrap, set_denoise
 from .text import INTRODUCTION, NO_PICTURE, PREFIX, PRESETS_HINT, REFRESH, SECTIONS, SHOWN, STYLE, Part
 
-__all__ = ["Panel", "PanelSource", "build", "live_line", "preferred_upscaler", "read_page"]
+__all__ = ["Panel", "PanelSource", "build", "live_line", "read_page"]
 
 _TITLES = {f"{PREFIX}refresh_upscalers": REFRESH} | {
     f"{PREFIX}preset_{number}": preset.about for number, preset in enumerate(PRESETS)
@@ -49,7 +49,7 @@ class PanelSource(LineSource, Protocol):
     """What the panel asks of the webui."""
 
     def upscalers(self) -> list[str]: ...
-    def ready_upscalers(self) -> list[str]: ...  # that need no download
+    def preselected_upscaler(self) -> str: ...  # that the panel begins with; looked for anew at each call
     def refresh_upscalers(self) -> None: ...
 
 
@@ -81,13 +81,14 @@ def build(host: PanelSource, *, on: ModuleType = gradio, max_megapixels: float =
         page = on.Textbox("", label="Page", visible=False, elem_id=f"{PREFIX}page")
         update = on.Button("Update the plan", visible=False, elem_id=f"{PREFIX}update_plan")
     refresh, plan = others["refresh"], others["plan"]
-    for ours in (marker, page, update, refresh, *buttons):
-        ours.do_not_save_to_config = True  # ui-config.json keeps what people choose
+    for ours in (marker, page, update, refresh, made["upscaler"], *buttons):
+        # ui-config.json keeps what people choose; which upscaler they chose last the host remembers.
+        ours.do_not_save_to_config = True
 
     def refreshed(chosen: str) -> Any:
         host.refresh_upscalers()
         found = host.upscalers()
-        return on.update(choices=found, value=chosen if chosen in found else preferred_upscaler(host.ready_upscalers()))
+        return on.update(choices=found, value=chosen if chosen in found else host.preselected_upscaler())
 
     inputs = [made[name] for name in (*legacy, *OWN_ARGUMENTS)]
     for name in SHOWN:
@@ -107,13 +108,6 @@ def build(host: PanelSource, *, on: ModuleType = gradio, max_megapixels: float =
     return Panel(in_order, pasted, [INFOTEXT_PREFIX + name for name in OF_PICTURE])
 
 
-def preferred_upscaler(names: Sequence[str]) -> str:
-    """The one a photograph gains most from, by name."""
-    found = [name for wanted in ("ultrasharp", "esrgan") for name in names if wanted in name.casefold()]
-    found += [name for name in names if name not in ("None", "Lanczos", "Nearest")]
-    return found[0] if found else "None"
-
-
 def _lay(
     on: ModuleType, host: PanelSource, part: Part, made: dict[str, Any], others: dict[str, Any], *, titled: bool
 ) -> None:
@@ -131,7 +125,7 @@ def _lay(
 def _upscaler_row(on: ModuleType, host: PanelSource, made: dict[str, Any], others: dict[str, Any]) -> None:
     """The upscaler with a button that looks for new ones; the live line below it."""
     with on.Row():
-        names, chosen = host.upscalers(), preferred_upscaler(host.ready_upscalers())
+        names, chosen = host.upscalers(), host.preselected_upscaler()
         made["upscaler"] = _control(on, "upscaler", choices=names, value=chosen, elem_id=f"{PREFIX}upscaler_index")
         tool = dict(elem_id=f"{PREFIX}refresh_upscalers", elem_classes=["tool"], scale=0, min_width=44, size="sm")
         others["refresh"] = on.Button("\U0001f504", **tool)

@@ -16,7 +16,7 @@ from .fused_call import cannot_fuse
 from .limits import batch_limits
 from .model_kind import default_tile, loaded_model, one_picture_a_call
 from .other_extensions import finishes
-from .upscaler_files import ready_names, upscaler_names
+from .upscaler_files import preselected, upscaler_names
 
 
 class PanelHost:
@@ -25,9 +25,8 @@ class PanelHost:
     def upscalers(self) -> list[str]:
         return upscaler_names()
 
-    def ready_upscalers(self) -> list[str]:
-        """Those whose file is there: others would be downloaded first."""
-        return ready_names()
+    def preselected_upscaler(self) -> str:
+        return preselected()
 
     def refresh_upscalers(self) -> None:
         refresh_upscalers()

@@ -40,7 +40,7 @@ from .model_kind import load_chosen_model
 from .overrides import in_force
 from .progress_bar import JobCount
 from .request import Wanted, check, read, supplied, wanted
-from .upscaler_files import upscaler_names
+from .upscaler_files import remember, upscaler_names
 
 CLIENTS_WAIT = 30.0
 """Seconds that every API client is taken to wait for its answer: a run as short as that is simply done again."""
@@ -131,6 +131,8 @@ def _run(p: Any, script: Any, args: Sequence[Any]) -> Any:
             _deliver(delivery, p, fitting, host, source, result)
             if host.stop_requested() or host.changed:
                 break
+        if not getattr(p, "is_api", False):
+            remember(options.upscaler)
         return delivery.processed(p, host.infotext_p(result.parameters))
 
 

@@ -5,8 +5,9 @@ File:line references are to AUTOMATIC1111 v1.10.1.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,11 @@ import numpy as np
 from PIL import Image
 
 from ..embedded import DEFAULT_UPSCALER
-from ..enlarge.upscalers import EMBEDDED_UPSCALER, Source, Upscalers
-from ..enlarge.windows import resize
+from ..enlarge.upscalers import EMBEDDED_UPSCALER, Source, Upscalers, for_photographs
+from ..enlarge.windows import RESAMPLERS, resize
 from ..errors import ModelError, Stopped
 from ..session import Session
-from .environment import reports_heard, shared
+from .environment import journal_folder, reports_heard, shared
 from .progress_bar import leaves_upscaling
 
 
@@ -48,6 +49,30 @@ def _file(upscaler: Any) -> Path:
 SESSION = Session()
 """What the webui's process keeps between runs: the webui makes a `p` anew for each request."""
 UPSCALERS = Upscalers(upscaler_names, _source, SESSION)
+_CHOICE = "panel.json"
+
+
+def remember(name: str) -> None:
+    """Keeps what a person chose at the page, for the next start of the webui. Failing that is no harm."""
+    folder = journal_folder()
+    if folder is not None and name != _remembered():
+        with suppress(OSError):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            (folder / _CHOICE).write_text(json.dumps({"upscaler": name}), encoding="utf-8")
+
+
+def preselected() -> str:
+    """The upscaler the panel begins with: what the person chose last, where it is still there, else one that loads."""
+    last = _remembered()
+    if last in RESAMPLERS or last in ready_names():
+        return last
+    return for_photographs(ready_names(), UPSCALERS.loads)
+
+
+def _remembered() -> str | None:
+    with suppress(OSError, ValueError, TypeError, AttributeError):
+        return json.loads((journal_folder() / _CHOICE).read_bytes()[:10_000]).get("upscaler")
+    return None
 
 
 def _by_host(upscaler: Any, rgb: np.ndarray, width: int, height: int, reason: str) -> np.ndarray:

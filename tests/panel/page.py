@@ -17,6 +17,7 @@ import gradio as gr
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from lib_usdu.batch_size import BatchLimits  # noqa: E402
+from lib_usdu.enlarge.upscalers import for_photographs  # noqa: E402
 from lib_usdu.host import Abilities  # noqa: E402
 from lib_usdu.panel.build import build  # noqa: E402
 
@@ -34,8 +35,8 @@ class StandInHost:
     def upscalers(self) -> list[str]:
         return list(self.names)
 
-    def ready_upscalers(self) -> list[str]:
-        return [name for name in self.names if name != "R-ESRGAN 4x+"]
+    def preselected_upscaler(self) -> str:
+        return for_photographs([name for name in self.names if name != "R-ESRGAN 4x+"], lambda name: True)
 
     def refresh_upscalers(self) -> None:
         self.names.append(f"New model {len(self.names)}")

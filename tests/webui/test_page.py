@@ -4,9 +4,11 @@ import time
 
 from modules import processing, scripts, shared, standin
 from probes.harness import options
-from test_extension import ORIGINAL_NAMES, Model4x, batch, extension, folder, person  # noqa: F401
+from test_extension import ORIGINAL_NAMES, Model4x, ask, batch, extension, folder, person  # noqa: F401
 
 from lib_usdu.webui import script as webui
+from lib_usdu.webui.environment import journal_folder
+from lib_usdu.webui.panel_host import PanelHost
 
 TILES = {"tile_width": 64, "padding": 16}
 
@@ -62,3 +64,24 @@ def test_a_prompt_of_a_tile_that_a_smaller_picture_has_not_does_not_stop_the_fol
 def test_one_picture_alone_is_still_refused_a_tile_it_has_not(extension):  # noqa: F811
     done = webui.run(person(), extension, [{**TILES, "tile_prompts": "99: sky"}])
     assert done.images == [] and "99: sky" in done.comments and scripts.scripts_img2img is not None
+
+
+# --- the upscaler that stands in the panel ----------------------------------------------------------------------------
+
+
+def test_the_persons_choice_is_there_again_at_the_next_start(extension):  # noqa: F811
+    assert PanelHost().preselected_upscaler() == "SPAN x4"
+    webui.run(person(), extension, [{**TILES, "upscaler": "SPAN", "redraw_mode": "none"}])
+    assert PanelHost().preselected_upscaler() == "SPAN"
+    webui.run(person(), extension, [{**TILES, "upscaler": "Lanczos", "redraw_mode": "none"}])
+    assert PanelHost().preselected_upscaler() == "Lanczos"
+    ask([{"upscaler": "SPAN", "redraw_mode": "none"}])  # an API client chooses for itself
+    assert PanelHost().preselected_upscaler() == "Lanczos"
+
+
+def test_a_choice_that_is_gone_or_unreadable_is_forgotten(extension, monkeypatch):  # noqa: F811
+    webui.run(person(), extension, [{**TILES, "upscaler": "SPAN", "redraw_mode": "none"}])
+    monkeypatch.setattr(shared, "sd_upscalers", [x for x in shared.sd_upscalers if x.name != "SPAN"])
+    assert PanelHost().preselected_upscaler() == "SPAN x4"
+    (journal_folder() / "panel.json").write_bytes(b"\xff")
+    assert PanelHost().preselected_upscaler() == "SPAN x4"
