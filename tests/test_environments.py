@@ -22,6 +22,7 @@ LEFT_OUT = {
     "test_fused.py": {"diffusers", "transformers"},
     "test_gpu_bench.py": {"diffusers"},
     "test_latents.py": {"diffusers", "transformers"},
+    "test_placement.py": {"diffusers", "transformers", "accelerate"},
     "test_prompts.py": {"diffusers", "transformers", "peft"},
     "test_ray.py": {"ray"},
 }
