@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib_usdu.cli.flags import FLAGS, PAIRS, parser
-from lib_usdu.cli.given import options_of
+from lib_usdu.cli.flags import FLAGS, PAIRS, options_of, parser
 from lib_usdu.cli.say import message
 from lib_usdu.cli.size import Size
 from lib_usdu.errors import OptionError

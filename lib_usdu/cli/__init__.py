@@ -1,2 +1,4 @@
-"""The command line, `usdu`. `main` is the order of things; `flags` and `given` are what was typed, `jobs` which picture
-becomes which, `picture` the way of one of them, `models` the host, `bar`, `say`, `report` and `stop` the rest."""
+"""The command line, `usdu`. `main` is the order of things; `flags` is what was typed, `size` and `jobs` which picture
+becomes which, `targets` and `planning` what is refused, `models` the host, `batch` and `picture` the work, `say`,
+`printed`, `report` and `stop` the rest.
+"""

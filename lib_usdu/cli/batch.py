@@ -13,11 +13,10 @@ from typing import Any
 
 from ..errors import UsduError
 from ..pictures.imagefile import Picture
-from .bar import Bar
-from .given import STREAM
+from .flags import STREAM
 from .jobs import Job
 from .picture import read_picture, upscale_file
-from .say import message, say
+from .say import Bar, message, say
 
 
 class Batch:

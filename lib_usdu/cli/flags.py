@@ -1,16 +1,78 @@
-"""The command line's flags. Those of options are made from what the options declare."""
+"""The command line's flags, and what was typed as options. The flags of options are made from what those declare."""
 
 from __future__ import annotations
 
 import argparse
+import sys
+import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NoReturn
 
-from ..errors import UsduError
+from .. import __version__
+from ..errors import InputError, OptionError, UsduError
 from ..options import OPTION_NAMES, Choice, Flag, Number, Options, declared, names_of_group
 from ..options.declaration import GROUPS
 from ..standalone.versions import needed
-from .file_flags import EPILOG, add_files, add_run, add_size
+
+EPILOG = """\
+examples:
+  usdu photo.jpg                                   photo-2x.jpg, with the embedded models
+  usdu photos/ -o large/ --scale 4                 a folder; run it again and it goes on where it was
+  usdu photo.png --longest 3840 -c model.safetensors -p "a harbour at dusk" -d 0.3
+  usdu photo.png --size 1920x1080 --resize-mode crop --format webp --quality 90
+  usdu photo.png --dry-run                         sizes and tiles only
+  cat photo.png | usdu - > large.png
+
+exit codes:
+  0 done; 1 some pictures failed; 2 refused before any work; 130 stopped (143 by kill, 129 by a closed terminal)
+
+usdu journal lists and clears what stopped runs have kept. A file of that name: usdu ./journal"""
+
+
+def add_files(group: Any) -> None:
+    add = group.add_argument
+    add("input", nargs="*", metavar="INPUT", help="a picture, a folder of pictures, or - for standard input")
+    add(
+        "-o", "--output", metavar="FILE|FOLDER",
+        help="default: NAME-2x beside the picture, or the folder FOLDER-2x; - for standard output",
+    )  # fmt: skip
+    add("--overwrite", action="store_true", help="replace existing files")
+    add("--skip-existing", action="store_true", help="leave existing files, whoever made them")
+    add("-f", "--format", metavar="png|jpg|webp|tif|avif", help="format of the result (the picture's own, else png)")
+    add("--quality", type=int, default=95, metavar="1-100", help="of jpg, webp and avif (95)")
+    add("-r", "--recursive", action="store_true", help="inner folders too; the result has the same tree")
+    add("--strip", action="store_true", help="write no camera data, XMP or parameters; the colour profile stays")
+    add("--mask", type=Path, metavar="FILE", help="redraw only where this picture is white")
+
+
+def add_size(group: Any) -> None:
+    add = group.add_argument
+    add("--size", metavar="WxH|Wx|xH", help="exact size of the result in px, or of one side, instead of --scale")
+    add("--longest", metavar="PX", help="size by the longest side")
+    add("--shortest", metavar="PX", help="size by the shortest side")
+    add(
+        "--resize-mode", metavar="fit|crop|fill|stretch",
+        help="where --size has another shape than the picture; without it that is refused",
+    )  # fmt: skip
+
+
+def add_run(group: Any) -> None:
+    add = group.add_argument
+    add("--dry-run", action="store_true", help="print sizes, tiles and names; make nothing")
+    add(
+        "--journal", type=Path, metavar="FOLDER",
+        help="where finished tiles are kept until the picture is written",
+    )  # fmt: skip
+    add("--json", type=Path, metavar="FILE", help="write sizes, tiles, times and memory as JSON; - for standard output")
+    add("--allow-huge", action="store_true", help="allow results over 1 gigapixel")
+    add("-q", "--quiet", action="store_true", help="print errors only")
+    add("-v", "--verbose", action="count", default=0, help="print plans and times too")
+    add("--list", choices=("upscalers", "samplers"), help="print names and end")
+    add("--print-completion", choices=("bash", "zsh", "fish"), help="print a completion script and end")
+    add("--version", action="version", version=f"usdu {__version__}", help="print the version and end")
+    add("-h", "--help", action="help", help="print this and end")
+
 
 FLAGS: dict[str, str] = {name: flag.name for name in OPTION_NAMES if (flag := declared(name).flag)} | {
     name: f"--{name}" for name in ("checkpoint", "lora", "sampler", "steps", "cfg", "mask", "prompt")
@@ -101,3 +163,73 @@ def _add_model(group: Any) -> None:
         help="redraw tiles on several GPUs or machines through Ray; no address: on this machine; after INPUT",
     )  # fmt: skip
     add("--ray-workers", type=int, default=0, metavar="N", help="how many; 0: one for each GPU, or CPU (0)")
+
+
+STREAM = "-"
+"""Stands for standard input as INPUT, and for standard output as -o."""
+
+
+def options_of(args: argparse.Namespace) -> Options:
+    """The options that the flags ask for, but the size: that is each picture's own, see `size`.
+
+    Raises OptionError, and InputError for a file of prompts that cannot be read.
+    """
+    given = {name: value for name in OPTION_NAMES if (value := getattr(args, name, None)) is not None}
+    if "tile_width" in given:
+        given["tile_width"], given["tile_height"] = _pair(given["tile_width"], FLAGS["tile_width"])
+    if "tile_prompts" in given:
+        given["tile_prompts"] = _text(given["tile_prompts"])
+    # A file to write to means yes.
+    given = {name: True if isinstance(value, Path) else value for name, value in given.items()}
+    if args.allow_huge:
+        given["max_megapixels"] = 1e6
+    return Options(**given)
+
+
+def journal_folder(args: argparse.Namespace) -> Path:
+    """Where finished tiles are kept."""
+    from ..resume import journal
+
+    return args.journal or journal.default_folder()
+
+
+def max_pixels(args: argparse.Namespace) -> int:
+    return 10**12 if args.allow_huge else 10**9
+
+
+def _text(given: str) -> str:
+    """The text itself, or with an @ in front the file it is in."""
+    if not given.startswith("@"):
+        return given
+    try:
+        return Path(given[1:]).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{given[1:]}: cannot be read as text ({error})") from None
+
+
+def take_input(args: argparse.Namespace, left: ExitStack) -> None:
+    """Puts a picture from standard input into a file, `args.input_file`, that goes when `left` is closed.
+
+    Raises OptionError where it is given twice, InputError where nothing comes.
+    """
+    args.input_file = None
+    count = args.input.count(STREAM)
+    if count > 1:
+        raise OptionError("INPUT", STREAM, "once")
+    if count:
+        folder = left.enter_context(tempfile.TemporaryDirectory(prefix="usdu-"))
+        args.input_file = Path(folder) / "standard input"
+        content = sys.stdin.buffer.read()
+        if not content:
+            raise InputError("standard input: nothing came")
+        args.input_file.write_bytes(content)
+        if args.output is None:
+            args.output = STREAM
+
+
+def _pair(text: str, flag: str) -> tuple[int, int]:
+    """ "512" or "640x512"; a single number stands for both sides."""
+    parts = text.lower().split("x")
+    if len(parts) <= 2 and all(part.isdecimal() and len(part) < 10 for part in parts):
+        return int(parts[0]), int(parts[-1])
+    raise OptionError(flag, text, "a number of pixels, or WIDTHxHEIGHT")

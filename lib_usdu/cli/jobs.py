@@ -11,7 +11,7 @@ from ..errors import InputError, OptionError, OutputError, UsduError
 from ..options import Options
 from ..pictures import imagefile
 from ..pictures.formats import OUTPUT_FORMATS, kept_suffix, output_kind
-from .given import STREAM, max_pixels
+from .flags import STREAM, max_pixels
 from .size import Frame, Size
 
 

@@ -53,12 +53,12 @@ def _command(arguments: list[str], stopping: Stopping) -> int:
 
     args = parser().parse_args(arguments)
     if args.print_completion is not None:
-        from .completion import completion
+        from .printed import completion
 
         answer(completion(args.print_completion))
         return 0
     if args.list is not None:
-        from .listing import listing
+        from .printed import listing
 
         answer(listing(args.list))
         return 0
@@ -69,12 +69,11 @@ def _command(arguments: list[str], stopping: Stopping) -> int:
 
 def _run(args: argparse.Namespace, stopping: Stopping, left: ExitStack) -> int:
     from .batch import Batch
-    from .checks import check_targets
-    from .earlier import with_earlier
-    from .given import options_of, take_input
+    from .flags import options_of, take_input
     from .jobs import jobs_of
     from .models import check_model, redraws
     from .planning import checked, plan_lines
+    from .targets import check_targets, with_earlier
 
     take_input(args, left)
     options = options_of(args)

@@ -18,7 +18,7 @@ from ..standalone.loras import lora_folders, tagged_loras
 from ..standalone.prompts import lora_tags, without_loras
 from ..standalone.samplers import SAMPLERS
 from ..standalone.sources import EMBEDDED, check_checkpoint, default_tile, split_strength
-from .given import journal_folder
+from .flags import journal_folder
 from .say import say
 
 EMBEDDED_HINT = (

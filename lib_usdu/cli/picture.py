@@ -14,12 +14,11 @@ import numpy as np
 from ..errors import ModelError
 from ..pictures import imagefile
 from ..pictures.metadata import with_history
-from .bar import Bar
-from .earlier import our_parameters
-from .given import STREAM, max_pixels
+from .flags import STREAM, max_pixels
 from .jobs import Job
 from .report import plural, report_of
-from .say import say
+from .say import Bar, say
+from .targets import our_parameters
 
 
 def read_picture(job: Job, args: argparse.Namespace) -> imagefile.Picture:

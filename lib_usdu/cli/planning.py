@@ -10,7 +10,7 @@ from ..errors import InputError, OptionError
 from ..options import Options
 from ..pictures import imagefile
 from ..plan import Plan, batch_limits, check_options, count_batches, grouped, make_plan
-from .given import max_pixels
+from .flags import max_pixels
 from .jobs import Job
 from .models import abilities
 from .picture import read_mask

@@ -9,7 +9,7 @@ from typing import Any
 
 from .. import __version__
 from ..pictures.saving import write_whole
-from .given import STREAM
+from .flags import STREAM
 from .jobs import Job
 from .say import answer
 

@@ -1,4 +1,4 @@
-"""What the command line prints, and the words of its errors. Printing never fails a run: it is decoration."""
+"""What the command line prints: lines, the words of its errors, the progress bar. Printing never fails a run."""
 
 from __future__ import annotations
 
@@ -88,3 +88,34 @@ def close_streams() -> None:
             with suppress(OSError, ValueError, AttributeError):
                 nothing = os.open(os.devnull, os.O_WRONLY)
                 os.dup2(nothing, stream.fileno())
+
+
+class Bar:
+    """A tqdm bar over tiles; the upscale stage has one of its own. A stream that fails costs the bar, not the run."""
+
+    def __init__(self, name: str, *, quiet: bool):
+        self._name, self._quiet, self._bar, self._stage = shown(name), quiet, None, None
+
+    def __enter__(self) -> Bar:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def show(self, progress: Any) -> None:
+        """Told after each step, a `host.Progress`."""
+        if self._quiet:
+            return
+        from tqdm import tqdm
+
+        stage = "upscale" if progress.stage == "upscale" else "tiles"
+        if stage != self._stage:
+            self.__exit__()
+            unit = "window" if stage == "upscale" else "tile"
+            self._bar = tqdm(
+                total=progress.total, desc=f"{self._name}: {stage}", unit=unit, file=Steady(sys.stderr),
+                dynamic_ncols=True,
+            )  # fmt: skip
+            self._stage = stage
+        self._bar.update(progress.done - self._bar.n)

@@ -1,10 +1,23 @@
-"""Shell completion, made from the parser: flags, and the values of those that have a closed set."""
+"""What is printed instead of a run: names for --list, and completion scripts, made from the parser."""
 
 from __future__ import annotations
 
 import argparse
 
 from .flags import parser
+
+
+def listing(what: str) -> str:
+    """Names, one a line: of "upscalers" or "samplers"."""
+    if what == "samplers":
+        from ..standalone.samplers import SAMPLERS
+
+        return "\n".join(SAMPLERS)
+    from .models import upscaler_names
+
+    files = "FILE  (.pth, .safetensors, .pt or .ckpt of any architecture that spandrel knows)"
+    return "\n".join([*upscaler_names(), files])
+
 
 SHELLS = ("bash", "zsh", "fish")
 
