@@ -11,7 +11,7 @@ from ..errors import OptionError
 from ..options import SCRIPT_OPTIONS, declared, names_of_group
 from ..options.declaration import GROUPS
 
-PREFIX = "ultimateupscale_"
+PREFIX = "usdu_"
 INTRODUCTION = (
     "Enlarges the picture, then redraws it tile by tile. "
     "A denoising strength of 0.2 to 0.4 and a short or empty prompt suit most photographs."

@@ -25,7 +25,7 @@ FLAGS = [
     "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
     "--no-proxy-server", "--hide-scrollbars", "--window-size=720,2000",
 ]  # fmt: skip
-PREFIX = "#ultimateupscale_"
+PREFIX = "#usdu_"
 
 
 class Browser:

@@ -124,6 +124,22 @@ def what_the_webui_saves() -> None:
     assert sorted(keys) == sorted(x.label for x in controls) and len(set(keys)) == len(keys)
 
 
+def ids_of_our_own() -> None:
+    """The original extension calls its controls ultimateupscale_...: both may stand on one page."""
+    ids: list[str] = []
+
+    def walk(block: object) -> None:
+        ids.append(getattr(block, "elem_id", None) or "")
+        for child in getattr(block, "children", ()):
+            walk(child)
+
+    with gr.Blocks() as app:
+        panel.build(StandInHost())
+    walk(app)
+    found = [name for name in ids if name]
+    assert len(found) > 40 and len(set(found)) == len(found) and all(name.startswith("usdu_") for name in found), found
+
+
 def kinds() -> None:
     """A rule of a kind the panel does not know gets a text field, with as many lines as its control asks for."""
 
@@ -144,7 +160,7 @@ def kinds() -> None:
 
 if __name__ == "__main__":
     checks = [built_anywhere, saved_defaults, what_the_webui_saves, kinds, odd_pages, large_canvases]
-    checks.append(what_works_is_offered)
+    checks += [what_works_is_offered, ids_of_our_own]
     for check in (*checks, an_automatic_padding, untrusted_names):
         check()
         print(check.__name__)

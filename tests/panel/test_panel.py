@@ -310,7 +310,7 @@ def test_an_idle_page_costs_nothing(page: Browser, photo: Path, picture: bool):
 
 
 def test_warnings(page: Browser, photo: Path):
-    amber = ".ultimateupscale_warning"
+    amber = ".usdu_warning"
     page.drop(photo)
     page.until_line("15 tiles", without="Denoising")
     assert not page.shown(amber)
@@ -372,7 +372,7 @@ def test_pasted_parameters_restore_every_control(page: Browser):
 
 def test_everything_is_reached_by_the_keyboard(page: Browser):
     """In the order in which it is seen, and one always sees where one is."""
-    closest = "const e = document.activeElement.closest('[id^=ultimateupscale_]'); return e ? e.id : ''"
+    closest = "const e = document.activeElement.closest('[id^=usdu_]'); return e ? e.id : ''"
     outline = "const s = getComputedStyle(document.activeElement); return [s.outlineStyle, parseFloat(s.outlineWidth)]"
     page.js("document.querySelector('#img2img_denoising_strength input[type=range]').focus()")
     page.press(Keys.ARROW_RIGHT)  # in the webui, choosing the script is what the panel notices first
@@ -437,7 +437,7 @@ def test_a_preset_moves_the_live_line(page: Browser, photo: Path):
     page.until_line("15 tiles of 576x576")
     page.click(control("preset_2"))
     page.until_line("15 tiles of 768x768")
-    assert not page.shown(".ultimateupscale_warning")
+    assert not page.shown(".usdu_warning")
 
 
 CONTRAST = """
@@ -451,7 +451,7 @@ CONTRAST = """
         const own = parse(gradient ? gradient[0] : style.backgroundColor);
         return own[3] === 1 ? own : over(own, behind(node.parentElement));
     };
-    const walk = document.createTreeWalker(document.querySelector('#ultimateupscale_panel'), NodeFilter.SHOW_TEXT);
+    const walk = document.createTreeWalker(document.querySelector('#usdu_panel'), NodeFilter.SHOW_TEXT);
     const found = [];
     for (let node; (node = walk.nextNode());) {
         const at = node.parentElement, text = node.textContent.trim();
@@ -489,9 +489,9 @@ def test_hints_stand_below_the_box_they_explain(page: Browser):
 
 def test_translated_sentences_are_those_on_the_page(page: Browser):
     """The webui translates a text node that equals a key: each sentence must stand on the page as one."""
-    texts = """const walk = document.createTreeWalker(document.querySelector('#ultimateupscale_panel'), 4), found = [];
+    texts = """const walk = document.createTreeWalker(document.querySelector('#usdu_panel'), 4), found = [];
         for (let node; (node = walk.nextNode());) found.push(node.textContent.trim());
-        return [...found, ...[...document.querySelectorAll('#ultimateupscale_panel [title]')].map((x) => x.title)];"""
+        return [...found, ...[...document.querySelectorAll('#usdu_panel [title]')].map((x) => x.title)];"""
     page.slide(DENOISING, 0.31)  # as choosing the script does: buttons get their titles
     page.until(lambda: page.find(control("refresh_upscalers")).get_attribute("title"), "titles")
     open_all(page)
@@ -501,7 +501,7 @@ def test_translated_sentences_are_those_on_the_page(page: Browser):
     seen = set(page.js(texts))
     translated = set(json.loads((ROOT / "localizations" / "de_DE.json").read_text(encoding="utf-8")))
     labels = {text for text in seen if text in translated}
-    hinted = [x for x in page.driver.find_elements("css selector", "#ultimateupscale_panel [id^=ultimateupscale_]")]
+    hinted = [x for x in page.driver.find_elements("css selector", "#usdu_panel [id^=usdu_]")]
     assert hinted and len(labels) >= 50, sorted(seen - translated)
     assert {preset.about for preset in PRESETS} | {preset.name for preset in PRESETS} <= labels
 
@@ -511,7 +511,7 @@ def test_a_drag_asks_the_server_once(page: Browser, photo: Path):
     page.until_line("15 tiles")
     page.js("""const send = window.fetch; window.asked = 0;
         window.fetch = (...rest) => { if (rest[1]?.method === 'POST') window.asked++; return send(...rest); };""")
-    page.js("document.querySelector('#ultimateupscale_padding input[type=range]').focus()")
+    page.js("document.querySelector('#usdu_padding input[type=range]').focus()")
     page.press(*[Keys.ARROW_RIGHT] * 20)
     page.until_line("15 tiles of 640x640")
     time.sleep(0.7)

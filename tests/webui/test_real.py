@@ -353,7 +353,7 @@ def test_paste_restores_every_control(server, tab, small):
     tab.until(lambda: tab.value(script) == "Ultimate SD Upscale", "the Script dropdown")
     tab.until(lambda: tab.value("#img2img_seed") == 12345, "the seed")
     for name, value in DISTINCT.items():
-        control = "#ultimateupscale_" + ("upscaler_index" if name == "upscaler" else name)
+        control = "#usdu_" + ("upscaler_index" if name == "upscaler" else name)
         assert tab.value(control) == getattr(rule_of(name), "labels", {}).get(value, value), name
     assert tab.value("#img2img_prompt") == "photo" and tab.value("#img2img_sampling") == "DPM++ 2M"
     assert [tab.value(f"#img2img_{name}") for name in ("steps", "denoising_strength", "cfg_scale")] == [6, 0.45, 5]
@@ -383,12 +383,12 @@ def prepare(tab) -> None:
     """Script and settings by hand: nine tiles of 128 where the picture is 192x144."""
     tab.choose_script()
     for name, value in (("upscaler_index", "Lanczos"), ("redraw_mode", "Parallel")):
-        tab.choose(f"#ultimateupscale_{name}", value)
-    if not tab.shown("#ultimateupscale_tile_batch"):
-        tab.unfold("#ultimateupscale_advanced", "#ultimateupscale_tile_batch")
+        tab.choose(f"#usdu_{name}", value)
+    if not tab.shown("#usdu_tile_batch"):
+        tab.unfold("#usdu_advanced", "#usdu_tile_batch")
     tiles = {"tile_width": 128, "tile_height": 128, "padding": 32, "mask_blur": 0, "tile_batch": 1}
     for name, value in tiles.items():
-        tab.slide(f"#ultimateupscale_{name}", value)
+        tab.slide(f"#usdu_{name}", value)
     tab.settings(steps=20, denoising_strength=0.5)
     tab.type("#img2img_seed input", 7)
 
@@ -443,7 +443,7 @@ def test_stop_after_the_current_tile(server, tab, face, tmp_path, clicks):
 def test_a_bad_option_is_said_on_the_page(server, tab, face, tmp_path):
     face.save(tmp_path / "face.png")
     prepare(tab)
-    tab.slide("#ultimateupscale_padding", 512)
+    tab.slide("#usdu_padding", 512)
     tab.drop(tmp_path / "face.png")
     tab.generate()
     tab.finished()
