@@ -1,4 +1,4 @@
-"""`python -m lib_usdu journal`: what can be resumed, and an end to it."""
+"""`usdu journal`: what stopped runs have kept, and an end to it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ import time
 from pathlib import Path
 
 from ..resume import journal
+from .report import plural
+from .say import answer
 
 
 def main(arguments: list[str]) -> int:
+    """Lists or clears what is kept; returns the exit code."""
     parser = argparse.ArgumentParser(
         prog="usdu journal", description="Lists or clears the finished tiles kept of runs that did not end."
     )
@@ -17,18 +20,18 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--journal", type=Path, default=journal.default_folder(), metavar="FOLDER")
     args = parser.parse_args(arguments)
     found = journal.kept_runs(args.journal)
-    total = sum(job.bytes for job in found)
+    size = f"{sum(run.bytes for run in found) / 1e6:.1f} MB"
     if args.action == "clear":
-        for job in found:
-            job.remove()
-        print(f"{len(found)} jobs removed, {total / 1e6:.1f} MB")
+        for run in found:
+            run.remove()
+        answer(f"{plural(len(found), 'run')} removed, {size}")
         return 0
-    print(f"{args.journal}: {len(found)} jobs, {total / 1e6:.1f} MB")
-    for job in found:
-        used = time.strftime("%Y-%m-%d %H:%M", time.localtime(job.used))
-        about = {name: job.about.get(name, "?") for name in ("source", "result", "tiles", "seed")}
-        print(
-            f"  {used}  {about['source']} -> {about['result']}, {job.entries} entries kept of {about['tiles']} tiles, "
-            f"seed {about['seed']}, {job.bytes / 1e6:.1f} MB"
+    answer(f"{args.journal}: {plural(len(found), 'run')}, {size}")
+    for run in found:
+        used = time.strftime("%Y-%m-%d %H:%M", time.localtime(run.used))
+        about = {name: run.about.get(name, "?") for name in ("source", "result", "tiles", "seed")}
+        answer(
+            f"  {used}  {about['source']} -> {about['result']}, {plural(run.entries, 'part')} kept, "
+            f"tiles: {about['tiles']}, seed {about['seed']}, {run.bytes / 1e6:.1f} MB"
         )
     return 0

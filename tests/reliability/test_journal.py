@@ -231,7 +231,8 @@ def test_the_command_lists_and_clears_only_its_own(picture, folder, capsys):
     (folder / "holiday.jpg").write_bytes(b"mine")
     (job / "notes.txt").write_bytes(b"mine")
     assert main(["journal", "--journal", str(folder)]) == 0
-    assert "192x192 -> 192x192, 8 entries kept of 9 tiles, seed 7" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert f"{folder}: 1 run, " in said and "192x192 -> 192x192, 8 parts kept, tiles: 9, seed 7" in said
     assert main(["journal", "clear", "--journal", str(folder)]) == 0
     assert sorted(path.name for path in folder.rglob("*") if path.is_file()) == ["holiday.jpg", "notes.txt"]
 
