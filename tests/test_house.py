@@ -36,6 +36,12 @@ def test_no_module_is_long():
     assert not long
 
 
+def test_no_folder_is_crowded():
+    folders = [path.parent for path in MODULES if path.name != "__init__.py"]
+    crowded = {folder.name: folders.count(folder) for folder in set(folders)}
+    assert not {name: count for name, count in crowded.items() if count > (20 if name == "webui" else 15)}
+
+
 def test_every_folder_says_what_lives_there():
     for folder in {path.parent for path in MODULES}:
         assert ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8"))), folder
