@@ -157,3 +157,21 @@ def test_where_it_cannot_be():
         upscale(np.zeros((64, 64, 3), np.uint8), FUSED, Plain(NoisyRefiner()))
     with pytest.raises(OptionError, match="noise.*tile.*canvas"):
         upscale(np.zeros((64, 64, 3), np.uint8), FUSED.with_(noise="tile"), LocalHost(NoisyRefiner()))
+
+
+def test_indices_go_to_the_device_once_not_for_each_window_and_step(folder, photo, monkeypatch):
+    moved, original = [], torch.Tensor.to
+
+    def noted(self, *given, **named):
+        moved.append(self.dtype)
+        return original(self, *given, **named)
+
+    monkeypatch.setattr(torch.Tensor, "to", noted)
+    made = refiner(folder)
+    upscale(small(photo), FUSED, LocalHost(made))
+    few = moved.count(torch.int64)
+    made.sampling = Sampling("a cat", steps=20, cfg_scale=3)
+    moved.clear()
+    upscale(small(photo), FUSED, LocalHost(made))
+    steps = 3  # more of them: each may move what the scheduler has, and no window's rows and columns
+    assert moved.count(torch.int64) <= few + 3 * steps

@@ -1,7 +1,9 @@
+import argparse
 import json
 import os
 import signal
 from collections import Counter
+from contextlib import contextmanager
 
 import hosts
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 import ray
 from PIL import Image
 
+from lib_usdu.batch_size import BatchLimits
 from lib_usdu.cli import main as cli
 from lib_usdu.cli import models
 from lib_usdu.engine import upscale
@@ -102,3 +105,54 @@ def test_a_folder_of_small_pictures_keeps_all_workers_busy(cluster, photo, tmp_p
         assert np.array_equal(*pixels) and not np.array_equal(pixels[0], photo[:64, number * 64 : number * 64 + 64])
     report = json.loads((tmp_path / "j.json").read_text())
     assert len(report["pictures"]) == 6 and len(report["failed"]) == 1
+
+
+class Weak(hosts.NoisyRefiner):
+    """Its memory is short until it saves some, and tile 4 breaks down in half precision."""
+
+    def __init__(self):
+        super().__init__()
+        self.saved = self.precise = False
+
+    def batch_limits(self, width, height):
+        return BatchLimits(2, 2)
+
+    def save_memory(self):
+        first, self.saved = not self.saved, True
+        return first
+
+    def remarks(self):
+        return ("the autoencoder works in pieces",) if self.saved else ()
+
+    @contextmanager
+    def more_precise(self):
+        self.precise = True
+        yield
+        self.precise = False
+
+    def refine(self, batch, stop):
+        if not self.saved:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        found = super().refine(batch, stop)
+        for i, tile in enumerate(batch.tiles):
+            if tile.index == 4 and not self.precise:
+                found[i] = np.nan
+        return found
+
+
+def test_workers_save_memory_and_calculate_more_precisely(cluster, photo):
+    picture = photo[:192, :192]
+    refiner = RayRefiner(Weak, workers=2)
+    assert refiner.batch_limits(96, 96) == BatchLimits(8, 8)
+    result = upscale(picture, OPTIONS, LocalHost(refiner))
+    assert np.array_equal(result.image, upscale(picture, OPTIONS, LocalHost(hosts.NoisyRefiner())).image)
+    assert result.stats.tiles_done == 9 and "the autoencoder works in pieces" in result.notes
+    assert not [note for note in result.notes if "stays as upscaled" in note] and not refiner.save_memory()
+    for worker in refiner.workers:
+        ray.kill(worker)
+
+
+@pytest.mark.parametrize("given, seen", [("cuda:1", "cuda"), ("cuda", "cuda"), ("auto", "auto"), ("cpu", "cpu")])
+def test_a_worker_that_sees_one_card_asks_for_that_one(given, seen):
+    args = models._of_a_worker(argparse.Namespace(device=given, prompt="a"))
+    assert (args.device, args.prompt) == (seen, "a")

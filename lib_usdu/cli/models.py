@@ -78,7 +78,7 @@ def host_of(args: argparse.Namespace, options: Options) -> Any:
     device = "cpu" if plain and not drawn and args.device == "auto" else device_of(args.device)
     files = {EMBEDDED_UPSCALER: DEFAULT_UPSCALER}
     LocalHost(IdentityRefiner(), files, device).check_upscaler(options.upscaler)
-    load = partial(_refiner, args, options.seed) if drawn else IdentityRefiner
+    load = partial(_refiner, _of_a_worker(args) if args.ray else args, options.seed) if drawn else IdentityRefiner
     if args.ray:
         from ..standalone.ray import RayRefiner
 
@@ -86,6 +86,11 @@ def host_of(args: argparse.Namespace, options: Options) -> Any:
     else:
         refiner = load()
     return LocalHost(refiner, files, device, journal_folder=journal_folder(args))
+
+
+def _of_a_worker(args: argparse.Namespace) -> argparse.Namespace:
+    """Ray shows each worker one card only, which is the first there whatever its number is here."""
+    return argparse.Namespace(**{**vars(args), "device": args.device.partition(":")[0]})
 
 
 def _refiner(args: argparse.Namespace, seed: int) -> Any:

@@ -6,7 +6,8 @@ from __future__ import annotations
 import itertools
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -47,8 +48,15 @@ class Worker:
     def identity(self) -> Any:
         return self.refiner.identity()
 
-    def refine(self, batch: Batch) -> np.ndarray:
-        return self.refiner.refine(batch, lambda: False)
+    def refine(self, batch: Batch, precisely: bool = False) -> np.ndarray:
+        with self.refiner.more_precise() if precisely else nullcontext():
+            return self.refiner.refine(batch, lambda: False)
+
+    def save_memory(self) -> bool:
+        return self.refiner.save_memory()
+
+    def remarks(self) -> tuple[str, ...]:
+        return tuple(self.refiner.remarks())
 
     def process(self) -> int:
         """The number of the process it runs in."""
@@ -79,6 +87,7 @@ class RayRefiner(Refiner):
         count = workers or most
         actor = ray.remote(Worker).options(num_cpus=1, num_gpus=1 if gpus else 0, max_restarts=-1, max_task_retries=-1)
         self._turns = itertools.count()
+        self._precisely = False
         self.workers = [actor.remote(load) for _ in range(count)]
         self.alignment, self.latent_scale, self.default_tile = self._ask("about")
 
@@ -90,9 +99,28 @@ class RayRefiner(Refiner):
         return len(self.workers)
 
     def batch_limits(self, width: int, height: int) -> BatchLimits:
-        """A worker's, for all of them; it does not grow, since a larger batch here means more rounds."""
-        count = self._ask("batch_limits", width, height).first * len(self.workers) * ROUNDS
+        """The smallest worker's, for all of them; it does not grow, since a larger batch here means more rounds.
+
+        A worker counts what others have of its card, the upscaler of this process among them.
+        """
+        least = min(limits.first for limits in self._ask_all("batch_limits", width, height))
+        count = least * len(self.workers) * ROUNDS
         return BatchLimits(count, count)
+
+    def save_memory(self) -> bool:
+        """Every worker's; False where none has anything left to save."""
+        return any(self._ask_all("save_memory"))
+
+    def remarks(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(said for found in self._ask_all("remarks") for said in found))
+
+    @contextmanager
+    def more_precise(self) -> Iterator[None]:
+        self._precisely = True
+        try:
+            yield
+        finally:
+            self._precisely = False
 
     def refine(self, batch: Batch, stop: Callable[[], bool]) -> np.ndarray:
         """The windows after the model, refined in parts, in their order. A stop waits for the whole batch."""
@@ -104,7 +132,10 @@ class RayRefiner(Refiner):
         turn = next(self._turns) % len(self.workers)  # a batch for few of them goes to others than the one before
         workers = self.workers[turn:] + self.workers[:turn]
         with _plain_errors(self._ray):
-            return np.concatenate(list(ActorPool(workers).map(lambda worker, part: worker.refine.remote(part), parts)))
+            return np.concatenate(list(ActorPool(workers).map(self._part, parts)))
+
+    def _part(self, worker: Any, part: Batch) -> Any:
+        return worker.refine.remote(part, self._precisely)
 
     def infotext(self, parameters: dict[str, str]) -> str:
         return self._ask("infotext", parameters)
@@ -112,6 +143,11 @@ class RayRefiner(Refiner):
     def identity(self) -> Any:
         """The workers', so that a run can be resumed, by one machine or many."""
         return self._ask("identity")
+
+    def _ask_all(self, method: str, *arguments: Any) -> list[Any]:
+        """Every worker, at once."""
+        with _plain_errors(self._ray):
+            return self._ray.get([getattr(worker, method).remote(*arguments) for worker in self.workers])
 
     def _ask(self, method: str, *arguments: Any) -> Any:
         with _plain_errors(self._ray):
