@@ -333,6 +333,7 @@ def test_a_second_signal_ends_at_once_without_a_traceback(large, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["large.png"]
 
 
+@pytest.mark.needs("diffusers")
 @POSIX
 @pytest.mark.parametrize("delay", [0.05, 0.15, 0.3, 0.6, 1.0])
 def test_ctrl_c_at_the_start_has_no_traceback(delay, large, tmp_path):
