@@ -143,7 +143,7 @@ def test_a_changed_checkpoint_lora_or_style_never_finds_an_old_tile(extension, m
     with monkeypatch.context() as patch:
         patch.setattr(shared.prompt_styles, "apply_styles_to_prompt", lambda text, styles: f"{text}, sharp")
         assert calls() == 9
-        patch.setattr(shared.sd_model.sd_checkpoint_info, "name", "another")
+        patch.setattr(shared.sd_model.sd_checkpoint_info, "filename", "another.safetensors")
         patch.setattr(shared.prompt_styles, "apply_styles_to_prompt", lambda text, styles: text)
         assert calls() == 9
     assert calls() == 4  # none of that in the way: the five are found

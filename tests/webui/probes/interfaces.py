@@ -16,7 +16,8 @@ OPTIONS = """
     live_previews_image_format show_progress_every_n_steps show_progress_type no_dpmpp_sde_batch_determinism
     s_churn s_tmin s_tmax s_noise s_min_uncond add_model_name_to_info add_model_hash_to_info
     add_version_to_infotext interrupt_after_current sd_vae token_merging_ratio img2img_batch_show_results_limit
-    img2img_batch_use_original_name save_init_img
+    img2img_batch_use_original_name save_init_img s_min_uncond_all skip_early_cond batch_cond_uncond eta_ancestral
+    use_old_scheduling
 """.split()  # noqa: SIM905
 SIGNATURES = """
     processing.process_images processing.process_images_inner processing.create_infotext
@@ -27,10 +28,16 @@ SIGNATURES = """
     scripts.ScriptRunner.setup_scrips rng.ImageRNG.__init__ rng.ImageRNG.first rng.ImageRNG.next
     rng.create_generator upscaler.Upscaler.upscale upscaler.Upscaler.do_upscale upscaler.UpscalerData.__init__
     sd_samplers_common.Sampler.create_noise_sampler sd_samplers_common.Sampler.sample_img2img
-    sd_samplers_common.Sampler.initialize sd_samplers.create_sampler sd_samplers_common.store_latent
+    sd_samplers_common.Sampler.initialize sd_samplers_common.Sampler.launch_sampling sd_samplers.create_sampler
+    processing.StableDiffusionProcessing.setup_conds processing.StableDiffusionProcessing.get_conds
+    processing.StableDiffusionProcessing.cached_params processing.StableDiffusionProcessing.get_conds_with_caching
+    prompt_parser.get_learned_conditioning prompt_parser.get_multicond_learned_conditioning
+    prompt_parser.reconstruct_cond_batch prompt_parser.reconstruct_multicond_batch
+    sd_samplers_common.store_latent
     sd_samplers_common.images_tensor_to_samples devices.torch_gc call_queue.wrap_queued_call
     call_queue.wrap_gradio_gpu_call script_callbacks.on_ui_settings script_callbacks.on_before_image_saved
-    script_callbacks.on_extra_noise script_callbacks.on_script_unloaded script_callbacks.on_infotext_pasted
+    script_callbacks.on_extra_noise script_callbacks.on_cfg_denoiser script_callbacks.on_cfg_denoised
+    script_callbacks.on_script_unloaded script_callbacks.on_infotext_pasted
 """.split()  # noqa: SIM905
 
 

@@ -129,7 +129,9 @@ class Processed:
         return json.dumps({**values, **{name: getattr(self, name) for name in self._IN_JS}}, default=lambda value: None)
 
     def infotext(self, p, index):
-        return create_infotext(
+        from . import processing  # its names are the ones that are patched
+
+        return processing.create_infotext(
             p,
             self.all_prompts,
             self.all_seeds,

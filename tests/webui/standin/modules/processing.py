@@ -7,12 +7,13 @@ refiner.
 from __future__ import annotations
 
 import random
+from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
 
-from . import devices, images, rng, scripts, sd_models, sd_samplers, shared, standin
+from . import devices, images, paths, rng, scripts, sd_models, sd_samplers, shared, standin
 from .processed import DecodedSamples, Processed, create_infotext, decode_latent_batch, get_model_names, program_version  # noqa: F401
 from .processing_base import StableDiffusionProcessing  # noqa: F401
 from .processing_img2img import StableDiffusionProcessingImg2Img  # noqa: F401
@@ -69,10 +70,15 @@ def process_images(p):
         p.scripts.before_process(p)
     stored = {k: opts.data[k] for k in p.override_settings if k in opts.data}
     try:
-        if p.override_settings.get("sd_model_checkpoint") != shared.sd_model.sd_checkpoint_info.name:
+        known = getattr(shared.sd_model, "sd_checkpoint_info", None)
+        if known is None or p.override_settings.get("sd_model_checkpoint") != known.name:
             p.override_settings.pop("sd_model_checkpoint", None)
+        if standin.knobs.neo:  # Neo processing.py:892
+            p.override_settings.pop("sd_vae", None)
         for key, value in p.override_settings.items():
             opts.set(key, value, is_api=True, run_callbacks=False)
+        if standin.knobs.forge:  # Forge processing.py:801: loaded here, not before
+            p.sd_model, _ = sd_models.forge_model_reload()
         sd_samplers.fix_p_invalid_sampler_and_scheduler(p)
         return process_images_inner(p)
     finally:
@@ -132,7 +138,11 @@ def process_images_inner(p):
 
 def _one_batch(p, n, results, texts):
     """:941-1110; False where there is nothing left to do."""
-    sd_models.reload_model_weights()
+    if standin.knobs.forge:  # Forge processing.py:937: what a call changes of the model's objects ends with it
+        sd_models.forge_model_reload()
+        p.sd_model.forge_objects = p.sd_model.forge_objects_original.shallow_copy()
+    else:
+        sd_models.reload_model_weights()
     part = slice(n * p.batch_size, (n + 1) * p.batch_size)
     p.prompts, p.negative_prompts = p.all_prompts[part], p.all_negative_prompts[part]
     p.seeds, p.subseeds = p.all_seeds[part], p.all_subseeds[part]
@@ -155,6 +165,9 @@ def _one_batch(p, n, results, texts):
             p.scripts.after_extra_networks_activate(p, **batch, extra_network_data=p.extra_network_data)
         p.scripts.process_batch(p, **batch)
     p.setup_conds()
+    if n == 0 and not shared.cmd_opts.no_prompt_history and not standin.knobs.neo:  # :973
+        Path(paths.data_path).mkdir(parents=True, exist_ok=True)
+        (Path(paths.data_path) / "params.txt").write_text(Processed(p, []).infotext(p, 0), encoding="utf8")
     if p.n_iter > 1:
         state.job = f"Batch {n + 1} out of {p.n_iter}"
     first = standin.knobs.fail_on

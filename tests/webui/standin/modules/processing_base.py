@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import shared, standin
+from . import prompt_parser, sd_samplers, shared, standin
 from .shared import opts, state
 
 
@@ -91,6 +91,8 @@ class StableDiffusionProcessing:
     sd_vae_hash: str = unset()
     is_api: bool = unset(False)
 
+    cached_c = [None, None]  # noqa: RUF012  of the class, as there (:188)
+    cached_uc = [None, None]  # noqa: RUF012
     token_merging_ratio = 0
     token_merging_ratio_hr = 0
 
@@ -117,7 +119,7 @@ class StableDiffusionProcessing:
 
     @sd_model.setter
     def sd_model(self, value):
-        pass
+        """What is loaded is set elsewhere."""
 
     @property
     def scripts(self):
@@ -190,9 +192,45 @@ class StableDiffusionProcessing:
         ]
         self.main_prompt, self.main_negative_prompt = self.all_prompts[0], self.all_negative_prompts[0]
 
+    def cached_params(self, required_prompts, steps, extra_network_data, hires_steps=None, use_old_scheduling=False):
+        """:440: what the conditionings depend on."""
+        return (
+            required_prompts, steps, hires_steps, use_old_scheduling, opts.CLIP_stop_at_last_layers,
+            shared.sd_model.sd_checkpoint_info, extra_network_data, self.width, self.height,
+            self.init_latent.numpy().tobytes() if standin.knobs.neo else None,  # Neo processing.py:429
+        )  # fmt: skip
+
+    def get_conds_with_caching(self, function, required_prompts, steps, caches, extra_network_data, hires_steps=None):
+        """:461: the last conditionings are kept, by the class, until another prompt, size or model comes."""
+        params = self.cached_params(required_prompts, steps, extra_network_data, hires_steps, opts.use_old_scheduling)
+        for cache in caches:
+            if cache[0] is not None and params == cache[0]:
+                return cache[1]
+        caches[0][1] = function(shared.sd_model, required_prompts, steps, hires_steps, opts.use_old_scheduling)
+        caches[0][0] = params
+        return caches[0][1]
+
     def setup_conds(self):
-        """:493; the conditionings are the prompts themselves."""
-        self.c, self.uc = list(self.prompts), list(self.negative_prompts)
+        """:493: schedules of the negative prompts; parts of the prompts with theirs."""
+        prompts = prompt_parser.SdConditioning(self.prompts, width=self.width, height=self.height)
+        negatives = prompt_parser.SdConditioning(
+            self.negative_prompts, width=self.width, height=self.height, is_negative_prompt=True
+        )
+        config = sd_samplers.find_sampler_config(self.sampler_name)
+        steps = config.total_steps(self.steps) if config else self.steps
+        self.step_multiplier, self.firstpass_steps = steps // self.steps, steps
+        if standin.knobs.forge and self.cfg_scale == 1:  # Forge processing.py:499
+            self.uc = None
+        else:
+            self.uc = self.get_conds_with_caching(
+                prompt_parser.get_learned_conditioning, negatives, steps, [self.cached_uc], self.extra_network_data
+            )
+        self.c = self.get_conds_with_caching(
+            prompt_parser.get_multicond_learned_conditioning, prompts, steps, [self.cached_c], self.extra_network_data
+        )
+
+    def get_conds(self):
+        return self.c, self.uc
 
     def parse_extra_network_prompts(self):
         """:507; nothing is taken out of a prompt here."""

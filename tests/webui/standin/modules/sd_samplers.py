@@ -1,24 +1,8 @@
 """The list of samplers (sd_samplers.py)."""
 
-from dataclasses import dataclass, field
+from . import sd_samplers_kdiffusion
 
-from .sd_samplers_common import Sampler
-
-
-@dataclass
-class SamplerData:
-    name: str
-    noise: str  # who draws at the steps: "every step" (thrown away, yet drawn), "ancestral", "brownian" or "none"
-    aliases: list = field(default_factory=list)
-    options: dict = field(default_factory=dict)
-
-
-all_samplers = [
-    SamplerData("DPM++ 2M", "none"),
-    SamplerData("DPM++ SDE", "brownian", options={"brownian_noise": True}),
-    SamplerData("Euler a", "ancestral"),
-    SamplerData("Euler", "every step"),
-]
+all_samplers = sd_samplers_kdiffusion.samplers_data_k_diffusion
 all_samplers_map = {x.name: x for x in all_samplers}
 samplers = samplers_for_img2img = all_samplers
 
@@ -28,16 +12,23 @@ def find_sampler_config(name):
 
 
 def create_sampler(name, model):
-    """sd_samplers.py:33"""
+    """:33"""
     config = find_sampler_config(name)
     if config is None:
         raise AssertionError(f"bad sampler name: {name}")
-    sampler = Sampler(config.name)
+    if model.is_sdxl and config.options.get("no_sdxl", False):
+        raise Exception(f"Sampler {config.name} is not supported for SDXL")
+    sampler = config.constructor(model)
     sampler.config = config
     return sampler
 
 
+def get_sampler_and_scheduler(sampler_name, scheduler_name, *, convert_automatic=True):
+    """:91: an unknown sampler becomes the first of the list. Names of schedulers are not checked here."""
+    config = all_samplers_map.get(sampler_name or samplers[0].name, samplers[0])
+    return config.name, scheduler_name or "Automatic"
+
+
 def fix_p_invalid_sampler_and_scheduler(p):
-    """sd_samplers.py:125"""
-    if hasattr(p, "scheduler") and not p.scheduler:
-        p.scheduler = "Automatic"
+    """:125"""
+    p.sampler_name, p.scheduler = get_sampler_and_scheduler(p.sampler_name, p.scheduler, convert_automatic=False)

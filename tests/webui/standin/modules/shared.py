@@ -1,6 +1,7 @@
 """The webui's globals: options, state, model, upscalers, command line."""
 
 import os
+import sys
 import tempfile
 import types
 from pathlib import Path
@@ -17,7 +18,7 @@ cmd_opts = types.SimpleNamespace(
     no_half=False,
     api=True,
     upcast_sampling=False,
-    no_prompt_history=True,
+    no_prompt_history=False,
     lowvram=False,
     medvram=False,
     embeddings_dir=data_path,
@@ -79,6 +80,11 @@ _DEFAULTS = {
     "s_tmax": 0.0,
     "s_noise": 1.0,
     "s_min_uncond": 0.0,
+    "s_min_uncond_all": False,
+    "skip_early_cond": 0.0,
+    "batch_cond_uncond": True,
+    "eta_ancestral": 1.0,
+    "use_old_scheduling": False,
     "add_model_name_to_info": True,
     "add_model_hash_to_info": True,
     "add_version_to_infotext": True,
@@ -103,11 +109,25 @@ _DEFAULTS = {
 
 opts = options.Options(_DEFAULTS)
 state = shared_state.State()
-sd_model = sd_models.Model()
 sd_upscalers = []  # filled by upscaler.py
 prompt_styles = types.SimpleNamespace(
     apply_styles_to_prompt=lambda text, styles: text, apply_negative_styles_to_prompt=lambda text, styles: text
 )
+
+
+class _Shared(types.ModuleType):
+    """shared_items.py:163: `shared.sd_model` is what sd_models has loaded, loaded when it is first asked for."""
+
+    @property
+    def sd_model(self):
+        return sd_models.model_data.get_sd_model()
+
+    @sd_model.setter
+    def sd_model(self, value):
+        sd_models.model_data.set_sd_model(value)
+
+
+sys.modules[__name__].__class__ = _Shared
 
 
 class _TotalTqdm:

@@ -14,9 +14,14 @@ class Knobs:
     noise_gain: float = (
         8.0  # levels a pixel moves for one unit of its starting noise, at denoising strength 1; 0: identity
     )
-    step_gain: float = 0.0  # the same for the mean of the noise drawn at the steps (ancestral and SDE samplers)
+    step_gain: float = 0.0  # the same for the noise that the sampler added since (ancestral and SDE samplers, churn)
     seed_gain: float = 0.0  # levels a picture is lifted for each of seed % 8
-    forge: bool = False  # shaped like Forge: see `become`
+    prompt_gain: float = 0.0  # levels a picture is lifted by a prompt's meaning (-1..1), before guidance
+    size_gain: float = 0.0  # levels for each 1024 px of the size that SDXL's conditioning names
+    window_gain: float = 0.0  # levels by which what the model sees in one piece tilts from its left to its right
+    forge: bool = False  # shaped like Forge and Forge Neo: see `become`
+    neo: bool = False  # shaped like Forge Neo, on top of that
+    checkpoint: str = "sd1.safetensors"  # what Forge and Neo load where the settings name none
     fail_on: int = -1  # the n-th call of process_images (from 0) raises RuntimeError in sampling
     fail_times: int = 1  # and so many calls from there on
     error: type = RuntimeError  # what is raised instead
@@ -40,6 +45,9 @@ class Call:
 @dataclass
 class Log:
     calls: list = field(default_factory=list)
+    encoded: list = field(default_factory=list)  # texts that went through the text encoder
+    loads: list = field(default_factory=list)  # names of checkpoints that were loaded (Forge and Neo)
+    asked: list = field(default_factory=list)  # of each call of the model: rows, and (height, width) in latents
     process_images: int = 0  # calls of process_images
     saved: list = field(default_factory=list)  # full file names
     reports: list = field(default_factory=list)  # messages of errors.report, which a webui only prints
@@ -49,30 +57,70 @@ knobs, log = Knobs(), Log()
 
 
 def reset():
-    """Knobs, log, options and state as after a start."""
-    from . import script_callbacks, shared
+    """Knobs, log, options, state and model as after a start, in the present shape."""
+    from . import processing, script_callbacks, shared
 
-    for target, fresh in ((knobs, Knobs()), (log, Log())):
+    shape = {"forge": knobs.forge, "neo": knobs.neo}
+    for target, fresh in ((knobs, Knobs(**shape)), (log, Log())):
         vars(target).update(vars(fresh))
     shared.opts.data.clear()
     shared.state.__init__()
     script_callbacks.clear_callbacks()
+    load("sd1")
+    for cache in (processing.StableDiffusionProcessing.cached_c, processing.StableDiffusionProcessing.cached_uc):
+        cache[:] = [None, None]
+
+
+def load(kind):
+    """A checkpoint of this kind, "sd1" or "sdxl", is chosen and loaded; None: none is loaded yet.
+
+    The Forge family then has a stand-in for a model and loads `knobs.checkpoint` in the first call.
+    """
+    from . import forge_backend, sd_models
+
+    if knobs.forge:
+        knobs.checkpoint = f"{kind}.safetensors" if kind else knobs.checkpoint
+        sd_models.model_data = forge_backend.ForgeModelData()
+        forge_backend.refresh_model_loading_parameters()
+        if kind:
+            forge_backend.forge_model_reload()
+            log.loads.clear()
+        return
+    sd_models.model_data = sd_models.SdModelData()
+    if kind:
+        sd_models.model_data.set_sd_model(sd_models.Model(kind))
 
 
 def become(shape):
-    """A fresh start as a host of this shape: "a1111" or "forge".
+    """A fresh start as a host of this shape: "a1111", "forge" or "neo".
 
     Forge's: lists that leak on a reused p, inference mode, `modified_noise`, an index in PostprocessImageArgs, extra
-    images in a Processed, the Batch tab's names only by an option. Parameters that Forge adds are not declared.
+    images in a Processed, the Batch tab's names only by an option, the model behind `forge_objects`, asked through a
+    patcher and loaded in the first call, no negative prompt at guidance 1. Neo's on top of that: conditionings that
+    are made anew for other latents, NaN that becomes zero, no `--no-half`. Parameters that Forge adds are not
+    declared.
     """
-    from . import options, shared
+    from . import forge_backend, options, sd_models, sd_samplers_kdiffusion, shared
 
-    reset()
-    knobs.forge = shape == "forge"
-    if knobs.forge:  # Forge shared_options.py:234
+    knobs.forge, knobs.neo = shape in ("forge", "neo"), shape == "neo"
+    forge_backend.show(knobs.forge)
+    sd_samplers_kdiffusion.denoiser = (
+        forge_backend.ForgeDenoiser if knobs.forge else sd_samplers_kdiffusion.CFGDenoiserKDiffusion
+    )
+    if knobs.forge:
+        sd_models.forge_model_reload = forge_backend.forge_model_reload
+        sd_models.__dict__.pop("reload_model_weights", None)
+        # Forge shared_options.py:234
         shared.opts.data_labels["img2img_batch_use_original_name"] = options.OptionInfo(False)
     else:
+        sd_models.__dict__.pop("forge_model_reload", None)
+        sd_models.reload_model_weights = sd_models.reload_weights
         shared.opts.data_labels.pop("img2img_batch_use_original_name", None)
+    if knobs.neo:
+        vars(shared.cmd_opts).pop("no_half", None)
+    else:
+        shared.cmd_opts.no_half = False
+    reset()
 
 
 @contextlib.contextmanager
