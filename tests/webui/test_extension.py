@@ -2,9 +2,9 @@
 
 import base64
 import copy
-import types
 from pathlib import Path
 
+import client
 import numpy as np
 import pytest
 import torch
@@ -84,17 +84,17 @@ def photo(width=96, height=72, mode="RGB"):
 
 
 def ask(args, image=None, **values):
-    """POST /sdapi/v1/img2img."""
+    """POST /sdapi/v1/img2img, as JSON text."""
     request = {
         "init_images": [image or photo()], "prompt": "a", "sampler_name": "Euler", "width": 64, "height": 64,
         "steps": 4, "seed": 3, "denoising_strength": 0.5, "script_name": "ultimate sd upscale", "script_args": args,
         "alwayson_scripts": {},
     }  # fmt: skip
-    return Api().img2imgapi(types.SimpleNamespace(**{**request, **values}))
+    return client.img2img(**{**request, **values})
 
 
 def refused(args, **values):
-    with pytest.raises(Exception) as caught:
+    with pytest.raises(client.Refused) as caught:
         ask(args, **values)
     return caught.value
 
@@ -186,6 +186,10 @@ def test_a_wrong_option_is_a_422_that_names_it(extension, args, message, monkeyp
     assert standin.log.calls == [] and standin.log.reports == []
 
 
+ONE_HOST = pytest.mark.parametrize("host", ["a1111"], indirect=True)  # no host is asked about what is tested
+
+
+@ONE_HOST
 @pytest.mark.parametrize(
     "scale, size", [(2, (2560, 1440)), (1.5, (1920, 1080)), (2.5, (3200, 1800)), (10, (12800, 7200))]
 )
@@ -193,6 +197,7 @@ def test_exact_sizes_of_a_hd_picture(extension, scale, size):
     assert ask([{"custom_scale": scale, "redraw_mode": "none"}], photo(1280, 720)).images[0].size == size
 
 
+@ONE_HOST
 @pytest.mark.parametrize("scale, size", [(2, (2002, 1334)), (1.5, (1502, 1000)), (2.5, (2502, 1668))])
 def test_exact_sizes_of_an_odd_picture(extension, scale, size):
     assert ask([{"custom_scale": scale}], photo(1001, 667)).images[0].size == size
@@ -214,8 +219,8 @@ def test_the_tabs_size_and_resize_mode(extension, mode, size):
         assert picture[60, 0, 0] > 10
 
 
-def test_nothing_is_saved_unless_asked(extension, tmp_path):
-    ask([{"tile_width": 64}], outpath_samples=str(tmp_path))
+def test_nothing_is_saved_unless_asked(extension):
+    ask([{"tile_width": 64}])
     assert standin.log.saved == []
     ask([{"tile_width": 64}], save_images=True)
     assert len(standin.log.saved) == 1
@@ -578,12 +583,20 @@ def test_a_stop_before_tile_1_and_while_upscaling(extension, flag):
     assert standin.log.calls == []
 
 
-def test_skip_leaves_the_tile_as_upscaled(extension, monkeypatch):
+@pytest.mark.parametrize("tile_batch", [1, 3])
+def test_skip_leaves_the_tile_as_upscaled(extension, monkeypatch, tile_batch):
+    given = {"tile_width": 64, "padding": 16, "mask_blur": 0, "tone_lock": 0, "tile_batch": tile_batch}
+    whole = np.asarray(webui.run(person(), extension, [given]).images[0])
     stop_at(monkeypatch, 2, "skipped")
-    original = standin.log.calls
     shared.state.begin(job="t")
-    done = webui.run(person(), extension, [{"tile_width": 64, "padding": 16, "mask_blur": 0, "tone_lock": 0}])
-    assert shared.state.skipped is False and "unfinished" not in done.infotexts[0] and len(original) >= 8
+    done = webui.run(person(), extension, [given])
+    assert shared.state.skipped is False and "unfinished" not in done.infotexts[0]
+    assert f"Ultimate SD upscale skipped: {tile_batch} tiles" in done.infotexts[0]
+    expected = whole.copy()  # the second call's tiles: the second of the first row, or all three of the second
+    tiles = np.s_[:48, 64:128] if tile_batch == 1 else np.s_[48:96, :]
+    expected[tiles] = np.asarray(photo().resize((192, 144), Image.Resampling.LANCZOS))[tiles]
+    assert np.array_equal(np.asarray(done.images[0]), expected)
+    assert not np.array_equal(whole[tiles], expected[tiles])
 
 
 # --- progress and folders ---------------------------------------------------------------------------------------------

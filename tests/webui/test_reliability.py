@@ -313,7 +313,6 @@ def fuzzed():
 @given(args=script_args())
 def test_fuzz_script_args(extension, fuzzed, args):  # noqa: F811
     """A picture or one clear error; p, settings and state as before."""
-    shared.sd_model.forge_objects = None  # the stand-in's samplers have no denoiser to fuse: refused, as there
     p = person(init_images=[photo(48, 40)])
     p.is_api = True
     before, opts = snapshot(p), dict(shared.opts.data)
@@ -326,7 +325,7 @@ def test_fuzz_script_args(extension, fuzzed, args):  # noqa: F811
         assert getattr(error, "status_code", None) == 422, repr(error)
         assert "\n" not in error.detail and len(error.detail) < 2000
     finally:
-        del shared.cmd_opts.usdu_max_megapixels, shared.sd_model.forge_objects
+        del shared.cmd_opts.usdu_max_megapixels
     after = snapshot(p)
     assert before.keys() == after.keys() and all(after[k] == v or after[k] is v for k, v in before.items())
     assert shared.opts.data == opts and standin.log.reports == []

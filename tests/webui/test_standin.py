@@ -5,13 +5,12 @@ facts.json: A1111 v1.10.1. facts-forge.json: Forge dfdcbab, whose shape the stan
 
 import json
 import sys
-import types
 from pathlib import Path
 
+import client
 import probes
 import pytest
 from modules import errors, images, processing, scripts, shared, standin
-from modules.api.api import Api
 from probes.harness import make, photo, plain, run, runner_of
 
 RECORDED = {
@@ -180,7 +179,7 @@ def test_the_api_from_request_to_result():
 
         def run(self, p, *args):
             done = processing.process_images(p)
-            done.info = plain(args)
+            done.infotexts = [json.dumps(plain(args))]
             return done
 
     scripts.scripts_data.append(scripts.ScriptClassData(Mine, "/x/s.py", "/x", None))
@@ -189,21 +188,13 @@ def test_the_api_from_request_to_result():
         runner.initialize_scripts(True)
         with __import__("gradio").Blocks():
             runner.setup_ui()
-        request = types.SimpleNamespace(
-            init_images=[photo()],
-            prompt="",
-            sampler_name="Euler",
-            width=64,
-            height=64,
-            steps=4,
-            script_name="MINE",
+        done = client.img2img(
+            init_images=[photo()], prompt="", sampler_name="Euler", width=64, height=64, steps=4, script_name="MINE",
             script_args=[False, "y"],
-            alwayson_scripts={},
-        )
-        done = Api().img2imgapi(request)
+        )  # fmt: skip
     finally:
         scripts.scripts_data.clear()
         scripts.scripts_img2img = None
-    assert done.info == [False, "y"]
+    assert done.info == '[false, "y"]' and done.images[0].size == (64, 64)
     assert shared.state.job_count == 0
     assert standin.log.saved == []

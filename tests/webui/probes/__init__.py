@@ -5,12 +5,12 @@ questions to the stand-in and compares. Nothing here knows which host it runs in
 None. Every answer is JSON.
 """
 
-from . import calls, guidance, interfaces, noise, outputs, panel
+from . import api, calls, guidance, interfaces, noise, outputs, panel
 
 
 def questions():
     """Every probe by name; calling one gives its answer."""
-    found = (vars(m).items() for m in (interfaces, calls, guidance, noise, outputs, panel))
+    found = (vars(m).items() for m in (interfaces, calls, guidance, noise, outputs, panel, api))
     return {
         name.removeprefix("probe_"): function
         for items in found

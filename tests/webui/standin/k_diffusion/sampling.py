@@ -1,4 +1,4 @@
-"""Samplers as functions of a denoiser: Karras et al. 2022 (Euler, Heun), ancestral Euler, DPM-Solver++ (Lu et al. 2022).
+"""Samplers as functions of a denoiser: Euler and Heun (Karras et al. 2022), ancestral Euler, DPM-Solver++ (Lu et al.).
 
 Our own writing. Names, parameters and the draws of each are the library's: a webui looks at the signatures, and
 takes the noise of those without a `noise_sampler` by replacing this module's `torch` (sd_samplers_common.py:294).

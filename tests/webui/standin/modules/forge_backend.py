@@ -1,7 +1,7 @@
 """What Forge and Forge Neo have in place of A1111's model: objects behind a model, and loading in the first call.
 
-Their packages are `backend` and `modules_forge`; here in one module. `become` shows `modules_forge.main_entry`. File:line:
-Forge dfdcbab.
+Their packages are `backend` and `modules_forge`; here in one module. `become` shows `modules_forge.main_entry`.
+File:line: Forge dfdcbab.
 """
 
 import copy

@@ -92,6 +92,7 @@ def process_images_inner(p):
     if not isinstance(p.prompt, str) and not p.prompt:
         raise AssertionError
     devices.torch_gc()
+    shared.sd_model.begin()
     seed, subseed = get_fixed_seed(p.seed), get_fixed_seed(p.subseed)
     p.restore_faces = opts.face_restoration if p.restore_faces is None else p.restore_faces
     p.tiling = opts.tiling if p.tiling is None else p.tiling
@@ -136,13 +137,26 @@ def process_images_inner(p):
     return done
 
 
-def _one_batch(p, n, results, texts):
-    """:941-1110; False where there is nothing left to do."""
-    if standin.knobs.forge:  # Forge processing.py:937: what a call changes of the model's objects ends with it
+def _the_model(p):
+    """:941; Forge processing.py:937: what a call changes of the model's objects ends with it."""
+    if standin.knobs.forge:
         sd_models.forge_model_reload()
         p.sd_model.forge_objects = p.sd_model.forge_objects_original.shallow_copy()
     else:
         sd_models.reload_model_weights()
+
+
+def _write_params(p):
+    """:973: the person's last settings, from a p whose call has just begun; Neo has no such file."""
+    if shared.cmd_opts.no_prompt_history or standin.knobs.neo:
+        return
+    Path(paths.data_path).mkdir(parents=True, exist_ok=True)
+    (Path(paths.data_path) / "params.txt").write_text(Processed(p, []).infotext(p, 0), encoding="utf8")
+
+
+def _one_batch(p, n, results, texts):
+    """:941-1110; False where there is nothing left to do."""
+    _the_model(p)
     part = slice(n * p.batch_size, (n + 1) * p.batch_size)
     p.prompts, p.negative_prompts = p.all_prompts[part], p.all_negative_prompts[part]
     p.seeds, p.subseeds = p.all_seeds[part], p.all_subseeds[part]
@@ -165,14 +179,11 @@ def _one_batch(p, n, results, texts):
             p.scripts.after_extra_networks_activate(p, **batch, extra_network_data=p.extra_network_data)
         p.scripts.process_batch(p, **batch)
     p.setup_conds()
-    if n == 0 and not shared.cmd_opts.no_prompt_history and not standin.knobs.neo:  # :973
-        Path(paths.data_path).mkdir(parents=True, exist_ok=True)
-        (Path(paths.data_path) / "params.txt").write_text(Processed(p, []).infotext(p, 0), encoding="utf8")
+    if n == 0:
+        _write_params(p)
     if p.n_iter > 1:
         state.job = f"Batch {n + 1} out of {p.n_iter}"
-    first = standin.knobs.fail_on
-    if 0 <= first < standin.log.process_images <= first + standin.knobs.fail_times:
-        raise standin.knobs.error("the stand-in was told to fail here")
+    standin.fail_if_told()
     # :988: by keywords, and through the instance: an attribute set on p is called
     samples = p.sample(
         conditioning=p.c,

@@ -73,8 +73,8 @@ def get_learned_conditioning(model, prompts, steps, hires_steps=None, use_old_sc
     for prompt, schedule in zip(prompts, schedules):
         if prompt not in known:
             conds = model.get_learned_conditioning(SdConditioning([text for _, text in schedule], copy_from=prompts))
-            one = (lambda i: {k: v[i] for k, v in conds.items()}) if isinstance(conds, dict) else conds.__getitem__
-            known[prompt] = [ScheduledPromptConditioning(end, one(i)) for i, (end, _) in enumerate(schedule)]
+            rows = [dict(zip(conds, of_one)) for of_one in zip(*conds.values())] if isinstance(conds, dict) else conds
+            known[prompt] = [ScheduledPromptConditioning(end, row) for (end, _), row in zip(schedule, rows)]
     return [known[prompt] for prompt in prompts]
 
 

@@ -25,7 +25,9 @@ class ExtraNoiseParams:
 class CFGDenoiserParams:
     """script_callbacks.py:45"""
 
-    def __init__(self, x, image_cond, sigma, sampling_step, total_sampling_steps, text_cond, text_uncond, denoiser=None):
+    def __init__(
+        self, x, image_cond, sigma, sampling_step, total_sampling_steps, text_cond, text_uncond, denoiser=None
+    ):
         self.x, self.image_cond, self.sigma = x, image_cond, sigma
         self.sampling_step, self.total_sampling_steps = sampling_step, total_sampling_steps
         self.text_cond, self.text_uncond, self.denoiser = text_cond, text_uncond, denoiser
@@ -54,14 +56,13 @@ class ScriptCallback:
 
 
 # What was registered, by kind, for everyone to see (script_callbacks.py:219).
-callback_map = {
-    f"callbacks_{kind}": []
-    for kind in (
-        "app_started model_loaded ui_tabs ui_train_tabs ui_settings before_image_saved image_saved extra_noise"
-        " cfg_denoiser cfg_denoised cfg_after_cfg before_component after_component image_grid infotext_pasted"
-        " script_unloaded before_ui on_reload list_optimizers list_unets before_token_counter"
-    ).split()
-}
+_KINDS = (
+    "app_started", "model_loaded", "ui_tabs", "ui_train_tabs", "ui_settings", "before_image_saved", "image_saved",
+    "extra_noise", "cfg_denoiser", "cfg_denoised", "cfg_after_cfg", "before_component", "after_component", "image_grid",
+    "infotext_pasted", "script_unloaded", "before_ui", "on_reload", "list_optimizers", "list_unets",
+    "before_token_counter",
+)  # fmt: skip
+callback_map = {f"callbacks_{kind}": [] for kind in _KINDS}
 
 
 def _pair(kind):

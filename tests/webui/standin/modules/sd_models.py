@@ -29,7 +29,7 @@ class Model:
         )
         self.model = types.SimpleNamespace(conditioning_key="crossattn")
         self.painting = None
-        self._encoded, self._current = [], []  # since the last batch was sampled, and of the one being sampled
+        self._encoded, self._current, self._decoded = [], [], 0  # in this call, for the batch sampled, and back
 
     # --- the VAE ------------------------------------------------------------------------------------------------------
 
@@ -41,33 +41,36 @@ class Model:
         images = images[..., :height, :width]
         colour = F.avg_pool2d(images.float(), 8) * 2 - 1
         latents = torch.cat([colour, torch.zeros_like(colour[:, :1])], 1)
-        self._encoded += zip(images, images - self._enlarge(colour), latents)
+        self._encoded += zip(images, images - self._enlarge(colour))
         return latents
 
+    def begin(self):
+        """A call of process_images begins."""
+        self._encoded = []
+
     def paint(self, p, clean, noise):
-        """A batch is about to be sampled: what was encoded since the last one belongs to it."""
-        self._current, self._encoded = self._encoded or self._current, []
+        """A batch is about to be sampled: what was encoded for it comes back from decode in the same order."""
+        self._current, self._encoded, self._decoded = self._encoded or self._current, [], 0
         self.painting = Painting(p, clean, noise)
 
     def decode(self, latents):
-        """Latents -> (B, 3, H, W) of -1..1, with the detail of the pictures that were encoded for this batch (none
-        where the sizes differ). Where more were encoded than are decoded now, each has that of the nearest latents.
+        """Latents -> (B, 3, H, W) of -1..1, with the detail of the next pictures of the batch (none where the sizes
+        differ).
         """
-        images, known = self._enlarge(latents[:, :3].float()), self._encoded or self._current
-        if len(known) > len(images):
-            near = [[one for one in known if one[2].shape == row.shape] for row in latents]
-            known = [
-                min(ones, key=lambda one: float((one[2] - row).abs().mean()))  # noqa: B023  called at once
-                for ones, row in zip(near, latents)
-                if ones
-            ]
-        if len(known) == len(images) and all(detail.shape == images.shape[1:] for _, detail, _ in known):
-            images = images + torch.stack([detail for _, detail, _ in known])
+        images = self._enlarge(latents[:, :3].float())
+        known = [one[1] for one in self._current[self._decoded :][: len(images)]]
+        self._decoded += len(images)
+        if len(known) == len(images) and all(detail.shape == images.shape[1:] for detail in known):
+            images = images + torch.stack(known)
         return (images + _BIAS / 255) * 2 - 1
+
+    def preview(self, latents):
+        """(B, 3, H, W) of -1..1, without the detail."""
+        return self._enlarge(latents[:, :3].float()) * 2 - 1
 
     def encoded(self):
         """The pictures of the batch being sampled, (n, 3, H, W) of 0..1; None where they differ in size."""
-        found = [picture for picture, _, _ in self._current]
+        found = [picture for picture, _ in self._current]
         return torch.stack(found) if found and len({picture.shape for picture in found}) == 1 else None
 
     @staticmethod

@@ -38,7 +38,7 @@ def decode_first_stage(model, x):
 
 
 def sample_to_image(samples, index=0, approximation=None):
-    pixels = (shared.sd_model.decode(samples[index : index + 1])[0].clamp(-1, 1) + 1) / 2 * 255
+    pixels = (shared.sd_model.preview(samples[index : index + 1])[0].clamp(-1, 1) + 1) / 2 * 255
     return Image.fromarray(pixels.movedim(0, 2).byte().numpy())
 
 

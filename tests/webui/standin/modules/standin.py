@@ -49,11 +49,17 @@ class Log:
     loads: list = field(default_factory=list)  # names of checkpoints that were loaded (Forge and Neo)
     asked: list = field(default_factory=list)  # of each call of the model: rows, and (height, width) in latents
     process_images: int = 0  # calls of process_images
+    processed: list = field(default_factory=list)  # what the API's requests came to
     saved: list = field(default_factory=list)  # full file names
     reports: list = field(default_factory=list)  # messages of errors.report, which a webui only prints
 
 
 knobs, log = Knobs(), Log()
+
+
+def fail_if_told():
+    if 0 <= knobs.fail_on < log.process_images <= knobs.fail_on + knobs.fail_times:
+        raise knobs.error("the stand-in was told to fail here")
 
 
 def reset():

@@ -1,1 +1,1 @@
-"""The webui's HTTP API, without HTTP."""
+"""The webui's API, from JSON text to JSON text."""

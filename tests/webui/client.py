@@ -1,0 +1,57 @@
+"""An API client of the stand-in: from JSON text to JSON text, pictures as base64."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from PIL import Image
+
+
+class Refused(Exception):
+    """Another status than 200, and what the body says of it."""
+
+    def __init__(self, status_code: int, detail: Any):
+        super().__init__(f"{status_code}: {detail}")
+        self.status_code, self.detail = status_code, detail
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a client gets: pictures, their infotexts, and `info`, the first of these. `comments` are the webui's own,
+    which it shows in the page and keeps from API clients."""
+
+    images: tuple[Image.Image, ...]
+    infotexts: tuple[str, ...]
+    all_seeds: tuple[int, ...]
+    comments: str
+
+    info = property(lambda self: self.infotexts[0])
+
+
+def as_base64(picture: Image.Image) -> str:
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG", compress_level=1)
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def img2img(**request: Any) -> Answer:
+    """POST /sdapi/v1/img2img. Pictures among the values go as base64. Raises Refused."""
+    from modules import standin
+    from modules.api import api
+
+    def plain(value: Any) -> Any:
+        return as_base64(value) if isinstance(value, Image.Image) else value
+
+    request = {name: [plain(x) for x in value] if isinstance(value, list) else plain(value)
+               for name, value in request.items()}  # fmt: skip
+    status, body = api.post("/sdapi/v1/img2img", json.dumps(request))
+    answer = json.loads(body)
+    if status != 200:
+        raise Refused(status, answer["detail"])
+    info = json.loads(answer["info"])
+    pictures = tuple(Image.open(io.BytesIO(base64.b64decode(image))) for image in answer["images"])
+    return Answer(pictures, tuple(info["infotexts"]), tuple(info["all_seeds"]), standin.log.processed[-1].comments)

@@ -1,0 +1,236 @@
+"""What reaches the model in the stand-in webui: windows of a canvas in one step, prompts with parts and schedules,
+guidance that is left out, noise of churn, SDXL's conditionings."""
+
+import numpy as np
+import pytest
+from modules import processing, script_callbacks, shared, standin
+from probes.harness import options
+from test_extension import ask, extension, person, photo  # noqa: F401
+
+from lib_usdu.noise import TileNoise
+from lib_usdu.webui import environment
+from lib_usdu.webui import script as webui
+from lib_usdu.webui.panel_host import PanelHost
+
+FUSED = {"custom_scale": 1, "tile_width": 64, "padding": 16, "redraw_mode": "fused", "tone_lock": 0}
+TILES = {**FUSED, "redraw_mode": "parallel"}
+
+
+ONLY_A1111 = pytest.mark.parametrize("host", ["a1111"], indirect=True)  # elsewhere the model is asked in another way
+
+
+def pixels(done):
+    return np.asarray(done.images[0]).astype(int)
+
+
+def untiled(picture, **values):
+    """Plain img2img of the whole picture, with the source of noise that tiles have."""
+    with options(randn_source="NV"):
+        return pixels(ask([], picture, script_name=None, width=picture.width, height=picture.height, **values))
+
+
+# --- Fused ------------------------------------------------------------------------------------------------------------
+
+
+@ONLY_A1111
+@pytest.mark.parametrize("seamless", [False, True])
+def test_fused_changes_nothing_where_the_model_does_not(extension, seamless):  # noqa: F811
+    standin.knobs.noise_gain = 0
+    picture = photo(192, 144)
+    done = ask([{**FUSED, "seamless": seamless}], picture)
+    assert np.array_equal(pixels(done), np.asarray(picture).astype(int))
+
+
+@ONLY_A1111
+@pytest.mark.parametrize("values", [
+    {}, {"sampler_name": "DPM++ 2M"}, {"sampler_name": "Heun"}, {"prompt": "a AND b:0.5", "negative_prompt": "c"},
+    {"prompt": "[a:b:2] c", "cfg_scale": 3}, {"prompt": " ".join(["word"] * 90)},
+], ids=str)  # fmt: skip
+@pytest.mark.parametrize("batch", [1, 4])
+def test_fused_is_one_pass_over_the_canvas(extension, values, batch):  # noqa: F811
+    """A model that sees only pixels says the same of a window as of the whole, so that the result is that of one pass
+    without tiles; 1 level for the rounding."""
+    standin.knobs.prompt_gain, picture = 6, photo(192, 144)
+    whole = untiled(picture, **values)
+    sizes = {size for _, size in standin.log.asked}
+    assert sizes == {(18, 24)}
+    standin.log.asked.clear()
+    fused = pixels(ask([{**FUSED, "tile_batch": batch}], picture, **values))
+    assert {size for _, size in standin.log.asked} == {(16, 16)}  # never the canvas
+    assert np.abs(fused - whole).max() <= 1 and np.abs(fused - np.asarray(picture)).max() > 5
+
+
+@ONLY_A1111
+def test_fused_asks_for_as_many_windows_as_allowed(extension):  # noqa: F811
+    ask([{**FUSED, "tile_batch": 4}], photo(192, 144), negative_prompt="b")
+    steps = 3  # of 4 at 0.5
+    assert [rows for rows, _ in standin.log.asked] == [8, 8, 2] * steps  # 9 windows, with and without the prompt
+
+
+@ONLY_A1111
+def test_fused_windows_are_averaged_where_they_overlap(extension):  # noqa: F811
+    """Each window's answer tilts from left to right by 2 x 40 levels: where only one window counts it is all there,
+    and between two there is no step."""
+    standin.knobs.noise_gain, grey = 0, photo(192, 64).point(lambda value: 128)
+    flat = pixels(ask([FUSED], grey))
+    standin.knobs.window_gain = 40
+    tilted = pixels(ask([FUSED], grey)) - flat
+    row = tilted[32, ::8, 0]  # one value a latent
+    assert row[0] == pytest.approx(-40, abs=1) and row[-1] == pytest.approx(40, abs=1)
+    assert np.abs(np.diff(row)).max() < 20  # the windows themselves differ by up to 80 where they meet
+    assert (tilted == tilted[:1]).all()
+
+
+@ONLY_A1111
+@pytest.mark.parametrize("flag, left", [("interrupted", "unfinished"), ("skipped", "skipped")])
+def test_fused_is_left_between_two_steps(extension, flag, left):  # noqa: F811
+    seen = []
+
+    def at_step_2(params):
+        seen.append(1)
+        if len(seen) == 2:
+            setattr(shared.state, flag, True)
+
+    picture = photo(192, 144)
+    script_callbacks.on_cfg_after_cfg(at_step_2)
+    shared.state.begin(job="t")
+    done = webui.run(person(init_images=[picture]), extension, [FUSED])
+    assert len(seen) == 2 and left in done.infotexts[0]
+    assert np.array_equal(pixels(done), np.asarray(picture))
+    assert shared.state.skipped is False
+
+
+def test_fused_is_refused_where_the_model_is_asked_in_another_way(extension):  # noqa: F811
+    if not standin.knobs.forge:
+        shared.sd_model.model.conditioning_key = "hybrid"  # an inpainting checkpoint
+    done = webui.run(person(), extension, [FUSED])
+    assert done.images == [] and "'fused' is not allowed" in done.comments and standin.log.calls == []
+
+
+# --- guidance left out ------------------------------------------------------------------------------------------------
+
+
+def rows(**values):
+    standin.log.asked.clear()
+    done = ask([TILES], photo(128, 128), **values)
+    assert "NGMS" not in done.infotexts[0]
+    return {count for count, _ in standin.log.asked}, pixels(done)
+
+
+@ONLY_A1111
+def test_guidance_that_cancels_out_is_left_out_and_nothing_changes(extension):  # noqa: F811
+    standin.knobs.prompt_gain = 6
+    alone, without = rows(prompt="", negative_prompt="")
+    assert alone == {1}
+    watched = []
+    script_callbacks.on_cfg_denoised(lambda params: watched.append(len(params.x)))  # it must see both answers
+    both, with_guidance = rows(prompt="", negative_prompt="")
+    assert both == {2} and set(watched) == {2} and np.array_equal(without, with_guidance)
+    assert not shared.opts.data.get("s_min_uncond_all")
+
+
+@ONLY_A1111
+@pytest.mark.parametrize("values", [
+    {"prompt": "a"}, {"prompt": "", "negative_prompt": "a"}, {"prompt": "a AND a", "negative_prompt": "a"},
+    {"prompt": "[a:b:2]", "negative_prompt": "a"}, {"prompt": "a:0.5", "negative_prompt": "a"},
+], ids=str)  # fmt: skip
+def test_guidance_that_matters_is_kept(extension, values):  # noqa: F811
+    assert max(rows(**values)[0]) > 1
+
+
+@ONLY_A1111
+def test_guidance_is_left_out_with_the_same_schedules_too(extension):  # noqa: F811
+    assert rows(prompt="[a:b:2]", negative_prompt="[a:b:2]")[0] == {1}
+
+
+@ONLY_A1111
+def test_guidance_shows_in_the_picture(extension):  # noqa: F811
+    """The stand-in's model hears prompts: else the tests above would say nothing."""
+    standin.knobs.prompt_gain = 6
+    assert not np.array_equal(rows(prompt="a")[1], rows(prompt="b")[1])
+    assert not np.array_equal(rows(prompt="a")[1], rows(prompt="a", cfg_scale=2)[1])
+    assert not np.array_equal(rows(prompt="a AND b")[1], rows(prompt="a AND b:0.5")[1])
+
+
+# --- the samplers' own noise ------------------------------------------------------------------------------------------
+
+
+@ONLY_A1111
+@pytest.mark.parametrize("redraw", ["parallel", "fused"])
+@pytest.mark.parametrize("sampler, churn", [("Euler", 4.0), ("Heun", 4.0), ("Euler", 0.0), ("Euler a", 0.0)])
+def test_noise_of_the_steps_is_that_of_one_pass(extension, sampler, churn, redraw):  # noqa: F811
+    standin.knobs.step_gain, picture = 30, photo(128, 128)
+    with options(s_churn=churn):
+        whole = untiled(picture, sampler_name=sampler, steps=8)
+        tiles = pixels(ask([{**FUSED, "redraw_mode": redraw}], picture, sampler_name=sampler, steps=8))
+    standin.knobs.step_gain = 0
+    quiet = untiled(picture, sampler_name=sampler, steps=8)
+    assert np.abs(tiles - whole).max() <= 1
+    added = np.abs(whole - quiet).max()
+    assert added > 5 if churn or sampler == "Euler a" else added == 0
+
+
+@pytest.mark.parametrize("sampler, churn, draws", [("Euler", 0.0, 1), ("Euler", 4.0, 6), ("DPM++ 2M", 0.0, 1)])
+def test_noise_that_nobody_uses_is_not_drawn(extension, monkeypatch, sampler, churn, draws):  # noqa: F811
+    drawn, draw = [], TileNoise.draw
+    monkeypatch.setattr(TileNoise, "draw", lambda self, *args: drawn.append(1) or draw(self, *args))
+    with options(s_churn=churn):
+        ask([{**TILES, "tile_width": 128}], photo(128, 128), sampler_name=sampler, steps=8)
+    assert len(standin.log.calls) == 1 and len(drawn) == draws
+
+
+@pytest.mark.parametrize("eta", [0.0, 0.5])
+def test_eta_reaches_the_sampler(extension, eta):  # noqa: F811
+    standin.knobs.step_gain, picture = 30, photo(128, 128)
+    full = pixels(ask([TILES], picture, sampler_name="Euler a", steps=8))
+    less = ask([TILES], picture, sampler_name="Euler a", steps=8, eta=eta)
+    assert not np.array_equal(pixels(less), full) and f"Eta: {eta}" in less.infotexts[0]
+
+
+# --- SDXL -------------------------------------------------------------------------------------------------------------
+
+
+def test_the_tile_of_sdxl(extension):  # noqa: F811
+    assert environment.default_tile() == 512 and not PanelHost().is_xl()
+    standin.load("sdxl")
+    assert environment.default_tile() == 1024 and PanelHost().is_xl()
+
+
+@ONLY_A1111
+def test_sdxls_conditionings_in_every_mode(extension):  # noqa: F811
+    standin.load("sdxl")
+    standin.knobs.prompt_gain, picture = 6, photo(192, 144)
+    whole = untiled(picture, prompt="a AND b")
+    for redraw in ("parallel", "fused"):
+        done = ask([{**FUSED, "redraw_mode": redraw}], picture, prompt="a AND b")
+        assert np.abs(pixels(done) - whole).max() <= 1
+    standin.log.asked.clear()
+    ask([FUSED], picture, prompt="", negative_prompt="")
+    assert {count for count, _ in standin.log.asked} == {1}  # dicts of tensors are compared, too
+
+
+def test_sdxl_is_told_the_size_of_the_window(extension):  # noqa: F811
+    standin.load("sdxl")
+    encode, told = shared.sd_model.get_learned_conditioning, []
+    shared.sd_model.get_learned_conditioning = lambda texts: told.append((texts.width, texts.height)) or encode(texts)
+    ask([{**TILES, "tile_width": 64, "tile_height": 96}], photo(192, 144), prompt="told once")
+    assert set(told) == {call.size for call in standin.log.calls} == {(128, 128)}
+
+
+# --- prompts ----------------------------------------------------------------------------------------------------------
+
+
+@ONLY_A1111
+def test_prompts_are_encoded_once_for_a_run_of_equal_tiles(extension):  # noqa: F811
+    ask([TILES], photo(192, 144), prompt="never said before", negative_prompt="nor this")
+    assert sorted(standin.log.encoded) == ["never said before", "nor this"] and len(standin.log.calls) == 9
+
+
+def test_each_tiles_own_prompt_reaches_its_row(extension):  # noqa: F811
+    standin.knobs.prompt_gain, standin.knobs.noise_gain = 6, 0
+    picture = photo(128, 64).point(lambda value: 128)
+    given = {**TILES, "padding": 0, "mask_blur": 0, "tile_batch": 2, "tile_prompts": "2: cat"}
+    plain = pixels(ask([{**given, "tile_prompts": ""}], picture))
+    cat = pixels(ask([given], picture)) - plain
+    assert (cat[:, :48] == 0).all() and (cat[:, 80:] != 0).all()
+    assert processing.StableDiffusionProcessing.cached_c[0] is not None
