@@ -1,4 +1,5 @@
 import os
+import sys
 
 # More threads than cores make torch crawl; said before torch is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "2")
@@ -27,13 +28,15 @@ def own_cache(monkeypatch, tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def a_plain_processor(monkeypatch):
-    """The same machine everywhere: it refines tiles one at a time, in float32. What others do has tests of its own."""
-    import torch
+    """The same machine everywhere: it refines tiles one at a time, in float32. What others do has tests of its own.
 
+    Torch takes seconds to import, and is left to the test files that need it: they do so before their tests run.
+    """
     from lib_usdu.run import memory
 
     monkeypatch.setattr(memory, "free_bytes", lambda device: None)
-    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False, raising=False)
+    if "torch" in sys.modules:
+        monkeypatch.setattr(sys.modules["torch"].cpu, "_is_amx_tile_supported", lambda: False, raising=False)
 
 
 @pytest.fixture(params=[(2, 1), (2, 5)], ids=["torch 2.1", "torch 2.5"])

@@ -12,9 +12,9 @@ if importlib.util.find_spec("gradio") is None:
     sys.path.insert(0, str(HERE / "fake_gradio"))
 
 
-@pytest.fixture(params=["a1111", "forge"])
+@pytest.fixture(params=["a1111", "forge", "neo"])
 def host(request):
-    """The stand-in's knobs and log, as after a start, once in the shape of each family of hosts."""
+    """The stand-in's knobs and log, as after a start, once in the shape of each host."""
     from modules import standin
 
     standin.become(request.param)

@@ -1,6 +1,6 @@
 """Records facts.json from a webui: run by that webui's own Python.
 
-    python record_facts.py --webui DIR --out facts.json [-- WEBUI_FLAGS...]
+    python record_facts.py --webui DIR --out facts.json [--version TEXT] [-- WEBUI_FLAGS...]
 
 DIR is a checkout of a webui with at least one Stable Diffusion 1 checkpoint. Nothing is served and nothing is saved
 outside temporary folders.
@@ -43,7 +43,7 @@ def start(folder, flags):
     return shared.sd_model
 
 
-def host(folder):
+def host(folder, version):
     import gradio
     import torch
 
@@ -51,7 +51,7 @@ def host(folder):
         ["git", "-C", folder, "describe", "--tags", "--always"], check=False, capture_output=True, text=True
     )
     return {
-        "webui": commit.stdout.strip(),
+        "webui": version or commit.stdout.strip(),
         "python": platform.python_version(),
         "torch": torch.__version__,
         "gradio": gradio.__version__,
@@ -76,6 +76,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--webui", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--version", help="of a webui that is no git checkout")
     parser.add_argument("flags", nargs="*", default=[])
     args = parser.parse_args()
     out, folder = args.out.resolve(), args.webui.resolve()
@@ -94,7 +95,7 @@ def main():
             "--disable-all-extensions",
         ],
     )
-    facts = {"host": host(folder), **{name: ask() for name, ask in probes.questions().items()}}
+    facts = {"host": host(folder, args.version), **{name: ask() for name, ask in probes.questions().items()}}
     out.write_text(text(facts), encoding="utf-8")
     print(f"{len(facts)} answers in {out}")
 

@@ -364,6 +364,5 @@ def probe_model_data():
         "conditioning_key": getattr(getattr(model, "model", None), "conditioning_key", None),
         "info": sorted({"filename", "name", "name_for_extra", "title"} & set(vars(model.sd_checkpoint_info))),
         "property": isinstance(getattr(type(shared), "sd_model", None), property),
-        "nothing loaded": type(type(data)().sd_model).__name__,
         "fields": sorted({"sd_model", "loaded_sd_models", "was_loaded_at_least_once"} & set(vars(data))),
     }

@@ -6,9 +6,17 @@ takes the noise of those without a `noise_sampler` by replacing this module's `t
 
 import torch
 
+draws_in_vain = True
+"""Euler and Heun draw in every step, whether they use it or not; Neo's draw where they do."""
+
 
 def _gamma(sigma, steps, s_churn, s_tmin, s_tmax):
     return min(s_churn / steps, 2**0.5 - 1) if s_tmin <= sigma <= s_tmax else 0.0
+
+
+def _churned(x, sigma, sigma_hat, s_noise):
+    eps = torch.randn_like(x) * s_noise if draws_in_vain or sigma_hat > sigma else 0
+    return x + eps * (sigma_hat**2 - sigma**2) ** 0.5 if sigma_hat > sigma else x
 
 
 def _ancestral(sigma, sigma_next, eta):
@@ -39,10 +47,8 @@ def sample_euler(model, x, sigmas, extra_args=None, callback=None, disable=None,
     steps = _Steps(model, x, sigmas, extra_args, callback)
     for i, (sigma, sigma_next) in steps:
         gamma = _gamma(sigma, len(sigmas) - 1, s_churn, s_tmin, s_tmax)
-        eps = torch.randn_like(x) * s_noise  # drawn whether it is used or not
         sigma_hat = sigma * (gamma + 1)
-        if gamma > 0:
-            x = x + eps * (sigma_hat**2 - sigma**2) ** 0.5
+        x = _churned(x, sigma, sigma_hat, s_noise)
         denoised = steps.ask(x, sigma_hat, i)
         x = x + (x - denoised) / sigma_hat * (sigma_next - sigma_hat)
     return x
@@ -53,10 +59,8 @@ def sample_heun(model, x, sigmas, extra_args=None, callback=None, disable=None, 
     steps = _Steps(model, x, sigmas, extra_args, callback)
     for i, (sigma, sigma_next) in steps:
         gamma = _gamma(sigma, len(sigmas) - 1, s_churn, s_tmin, s_tmax)
-        eps = torch.randn_like(x) * s_noise
         sigma_hat = sigma * (gamma + 1)
-        if gamma > 0:
-            x = x + eps * (sigma_hat**2 - sigma**2) ** 0.5
+        x = _churned(x, sigma, sigma_hat, s_noise)
         slope = (x - steps.ask(x, sigma_hat, i)) / sigma_hat
         ahead = x + slope * (sigma_next - sigma_hat)
         if sigma_next == 0:

@@ -151,6 +151,11 @@ class ForgeDenoiser(sd_samplers_cfg_denoiser.CFGDenoiser):
         return after.x
 
 
+class NeoDenoiser(ForgeDenoiser):
+    def forward(self, x, sigma, uncond, cond, cond_scale, s_min_uncond, image_cond, **kwargs):
+        return super().forward(x, sigma, uncond, cond, cond_scale, s_min_uncond, image_cond)
+
+
 def _rows(cond, which):
     return {key: value[which] for key, value in cond.items()} if isinstance(cond, dict) else cond[which]
 

@@ -63,8 +63,12 @@ def resize_image(resize_mode, im, width, height, upscaler_name=None):
 
 
 def image_grid(imgs, batch_size=1, rows=None):
-    """images.py:36, with the default settings of grids: nearly square, every picture in the middle of its cell."""
+    """images.py:36, with the default settings of grids: nearly square (Neo: and without empty places), every picture in
+    the middle of its cell.
+    """
     rows = min(rows or round(math.sqrt(len(imgs))), len(imgs))
+    while standin.knobs.neo and len(imgs) % rows:
+        rows -= 1
     columns = math.ceil(len(imgs) / rows)
     width, height = (max(sizes) for sizes in zip(*(image.size for image in imgs), strict=True))
     grid = Image.new("RGB", (columns * width, rows * height), "white")

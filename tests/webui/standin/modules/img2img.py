@@ -40,6 +40,8 @@ def process_batch(
             continue
         if to_scale:
             p.width, p.height = int(image.width * scale_by), int(image.height * scale_by)
+        if standin.knobs.neo:  # Neo img2img.py:81: to whole steps of its "Resolution Step", before a script sees it
+            image = images.resize_image(1, image, *(max(64, round(side / 64) * 64) for side in image.size))
         p.init_images = [image] * p.batch_size
         if masks:
             p.image_mask = images.read(masks[0])

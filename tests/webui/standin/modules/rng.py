@@ -2,7 +2,7 @@
 
 import torch
 
-from . import devices, rng_philox, shared
+from . import devices, rng_philox, shared, standin
 
 
 def create_generator(seed):
@@ -19,7 +19,15 @@ def randn_without_seed(shape, generator):
 
 
 def slerp(amount, low, high):
-    """rng.py:85, for one image: along the great circle of two noises, per row of the first axis's norms."""
+    """rng.py:85, for one image: along the great circle of two noises, per row of the first axis's norms. Neo's goes
+    along one angle for a channel.
+    """
+    if standin.knobs.neo:
+        return _slerp(amount, low.flatten(1), high.flatten(1)).reshape_as(low)
+    return _slerp(amount, low, high)
+
+
+def _slerp(amount, low, high):
     angle = torch.acos((low / low.norm(dim=1, keepdim=True) * (high / high.norm(dim=1, keepdim=True))).sum(1))
     sin = torch.sin(angle)
     return (torch.sin((1 - amount) * angle) / sin).unsqueeze(1) * low + (torch.sin(amount * angle) / sin).unsqueeze(

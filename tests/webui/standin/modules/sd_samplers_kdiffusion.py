@@ -5,11 +5,14 @@ import inspect
 import k_diffusion.sampling
 import torch
 
-from . import script_callbacks, sd_models, sd_samplers_common, shared
+from . import script_callbacks, sd_models, sd_samplers_common, shared, standin
 from .sd_samplers_cfg_denoiser import CFGDenoiser
 
 _CHURN = ["s_churn", "s_tmin", "s_tmax", "s_noise"]
 sampler_extra_params = {"sample_euler": _CHURN, "sample_heun": _CHURN, "sample_dpmpp_sde": ["s_noise"]}
+_NEO_EXTRA_PARAMS = {
+    **sampler_extra_params, "sample_dpmpp_sde": ["eta", "s_noise", "r"], "sample_euler_ancestral": ["eta", "s_noise"],
+}  # fmt: skip
 
 
 class CFGDenoiserKDiffusion(CFGDenoiser):
@@ -27,7 +30,8 @@ denoiser = CFGDenoiserKDiffusion  # the host's kind of it: see standin.become
 class KDiffusionSampler(sd_samplers_common.Sampler):
     def __init__(self, funcname, sd_model, options=None):
         super().__init__(funcname)
-        self.extra_params, self.options = sampler_extra_params.get(funcname, []), options or {}
+        extra = _NEO_EXTRA_PARAMS if standin.knobs.neo else sampler_extra_params
+        self.extra_params, self.options = extra.get(funcname, []), options or {}
         self.func = funcname if callable(funcname) else getattr(k_diffusion.sampling, funcname)
         self.model_wrap_cfg = denoiser(self)
         self.model_wrap = self.model_wrap_cfg.inner_model

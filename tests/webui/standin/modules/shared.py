@@ -31,7 +31,7 @@ cmd_opts = types.SimpleNamespace(
 )
 
 # Defaults of v1.10.1 (shared_options.py); outdir_* as shared_options.py:80-90, in a temporary folder.
-_DEFAULTS = {
+DEFAULTS = {
     "samples_save": True,
     "samples_format": "png",
     "samples_filename_pattern": "",
@@ -107,7 +107,15 @@ _DEFAULTS = {
     },
 }
 
-opts = options.Options(_DEFAULTS)
+# Where Neo's differ (2.26).
+NEO_DEFAULTS = {
+    "CLIP_stop_at_last_layers": 2, "ESRGAN_tile": 256, "ESRGAN_tile_overlap": 16, "grid_format": "jpg",
+    "img2img_background_color": "#808080", "interrupt_after_current": False, "jpeg_quality": 85,
+    "live_previews_image_format": "jpeg", "randn_source": "CPU", "save_images_replace_action": "Override",
+    "show_progress_every_n_steps": 1, "show_progress_type": "RGB",
+}  # fmt: skip
+
+opts = options.Options(DEFAULTS)
 state = shared_state.State()
 sd_upscalers = []  # filled by upscaler.py
 prompt_styles = types.SimpleNamespace(

@@ -103,16 +103,18 @@ def become(shape):
     Forge's: lists that leak on a reused p, inference mode, `modified_noise`, an index in PostprocessImageArgs, extra
     images in a Processed, the Batch tab's names only by an option, the model behind `forge_objects`, asked through a
     patcher and loaded in the first call, no negative prompt at guidance 1. Neo's on top of that: conditionings that
-    are made anew for other latents, NaN that becomes zero, no `--no-half`. Parameters that Forge adds are not
-    declared.
+    are made anew for other latents, NaN that becomes zero, no `--no-half`, other defaults, no params.txt. Parameters
+    that these hosts add are not declared.
     """
+    import k_diffusion.sampling
+
     from . import forge_backend, options, sd_models, sd_samplers_kdiffusion, shared
 
     knobs.forge, knobs.neo = shape in ("forge", "neo"), shape == "neo"
     forge_backend.show(knobs.forge)
-    sd_samplers_kdiffusion.denoiser = (
-        forge_backend.ForgeDenoiser if knobs.forge else sd_samplers_kdiffusion.CFGDenoiserKDiffusion
-    )
+    sd_samplers_kdiffusion.denoiser = {
+        "forge": forge_backend.ForgeDenoiser, "neo": forge_backend.NeoDenoiser
+    }.get(shape, sd_samplers_kdiffusion.CFGDenoiserKDiffusion)  # fmt: skip
     if knobs.forge:
         sd_models.forge_model_reload = forge_backend.forge_model_reload
         sd_models.__dict__.pop("reload_model_weights", None)
@@ -126,6 +128,9 @@ def become(shape):
         vars(shared.cmd_opts).pop("no_half", None)
     else:
         shared.cmd_opts.no_half = False
+    for name, default in shared.DEFAULTS.items():
+        shared.opts.data_labels[name].default = shared.NEO_DEFAULTS.get(name, default) if knobs.neo else default
+    k_diffusion.sampling.draws_in_vain = not knobs.neo
     reset()
 
 

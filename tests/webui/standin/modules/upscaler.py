@@ -4,7 +4,7 @@ import os
 
 from PIL import Image
 
-from . import shared
+from . import shared, standin
 
 LANCZOS, NEAREST = Image.Resampling.LANCZOS, Image.Resampling.NEAREST
 
@@ -15,7 +15,7 @@ class Upscaler:
 
     def __init__(self, create_dirs=False):
         self.tile_size, self.tile_pad = shared.opts.ESRGAN_tile, shared.opts.ESRGAN_tile_overlap
-        self.device, self.half, self.scale = shared.device, not shared.cmd_opts.no_half, 1
+        self.device, self.half, self.scale = shared.device, not getattr(shared.cmd_opts, "no_half", False), 1
         if self.model_path is None and self.name:
             self.model_path = os.path.join(shared.models_path, self.name)
 
@@ -28,6 +28,8 @@ class Upscaler:
         """
         self.scale = scale
         width, height = (int(x * scale // 8 * 8) for x in img.size)
+        if standin.knobs.neo:
+            return self._neos(img, scale, width, height, selected_model)
         for run in range(3):
             enough = img.width >= width and img.height >= height
             if (enough and (run > 0 or scale != 1)) or shared.state.interrupted:
@@ -35,6 +37,16 @@ class Upscaler:
             before = img.size
             img = self.do_upscale(img, selected_model)
             if img.size == before:
+                break
+        return img if img.size == (width, height) else img.resize((width, height), LANCZOS)
+
+    def _neos(self, img, scale, width, height, selected_model):
+        """Neo upscaler.py:49: up to four runs, one at least, and on where a run changed nothing."""
+        for _ in range(4):
+            if shared.state.interrupted:
+                break
+            img = self.do_upscale(img, selected_model)
+            if (img.width >= width and img.height >= height) or int(scale) == 1:
                 break
         return img if img.size == (width, height) else img.resize((width, height), LANCZOS)
 
