@@ -395,9 +395,7 @@ class ADetailer(scripts.Script):
         pp.image.paste((255, 0, 0), (90, 70, 100, 80))
 
 
-@pytest.mark.parametrize("forge", [False, True])
-def test_adetailer_runs_once_on_the_final_picture(make_runner, forge):
-    standin.knobs.forge = forge
+def test_adetailer_runs_once_on_the_final_picture(make_runner):
     runner = make_runner(ADetailer)
     p = person(runner, prompt="face")
     done = run(runner, p, finish="adetailer")
