@@ -10,6 +10,7 @@ import pytest
 import torch
 from modules import img2img, paths, processing, script_callbacks, scripts, shared, standin, upscaler
 from modules.api.api import Api
+from panel_values import from_the_panel
 from PIL import Image
 from probes.harness import make, options
 
@@ -619,6 +620,10 @@ def test_progress_counts_batches_of_tiles(extension):
 ORIGINAL_NAMES = {"img2img_batch_use_original_name": True}
 
 
+# Neo crops the pictures of a folder to steps of 64 px before a script sees them.
+WHOLE_PICTURES = pytest.mark.parametrize("host", ["a1111", "forge"], indirect=True)
+
+
 @pytest.fixture
 def folder(tmp_path):
     place = tmp_path / "in"
@@ -634,23 +639,22 @@ def folder(tmp_path):
     return place
 
 
-def batch(extension, folder, out, args, **values):
-    p = person(outpath_samples="", **values)
+def batch(extension, folder, out, **values):
+    p = person(outpath_samples="")
     p.scripts = scripts.scripts_img2img
-    vector = [0] * max(script.args_to for script in p.scripts.scripts)
-    vector[extension.args_from : extension.args_to] = args + [None] * (
-        extension.args_to - extension.args_from - len(args)
-    )
+    vector = Api().init_default_script_args(p.scripts)
+    vector[extension.args_from : extension.args_to] = from_the_panel(**values)
     vector[0] = scripts.scripts_img2img.selectable_scripts.index(extension) + 1
     p.script_args = vector
     shared.state.begin(job="batch")
     return img2img.process_batch(p, str(folder), str(out), "", vector)
 
 
+@WHOLE_PICTURES
 def test_a_folder_keeps_its_names_and_settings(extension, folder, tmp_path):
     out = tmp_path / "out"
     with options(save_images_add_number=False, **ORIGINAL_NAMES):
-        done = batch(extension, folder, out, [{"tile_width": 64}])
+        done = batch(extension, folder, out, tile_width=64)
     assert sorted(p.name for p in out.iterdir()) == ["a.png", "c.png", "d_alpha.png", "e_grey.png", "f_turned.png"]
     sizes = {p.name: Image.open(p).size for p in out.iterdir()}
     assert sizes["a.png"] == (192, 144) and sizes["c.png"] == (120, 160) and sizes["f_turned.png"] == (80, 200)
@@ -663,13 +667,14 @@ def test_a_folder_keeps_its_names_and_settings(extension, folder, tmp_path):
 def test_a_picture_that_fails_does_not_lose_the_others(extension, folder, tmp_path, monkeypatch):
     standin.knobs.fail_on, standin.knobs.fail_times = 2, 2  # the third picture's tile, and its second try
     with options(save_images_add_number=False, **ORIGINAL_NAMES):
-        batch(extension, folder, tmp_path / "out", [{"tile_width": 512}])
+        batch(extension, folder, tmp_path / "out", tile_width=512)
     assert len(list((tmp_path / "out").iterdir())) == 4
     assert any("told to fail" in report for report in standin.log.reports)
 
 
+@WHOLE_PICTURES
 def test_progress_in_a_folder_is_picture_k_of_m(extension, folder, tmp_path):
-    batch(extension, folder, tmp_path / "out", [{"tile_width": 64, "padding": 16}])
+    batch(extension, folder, tmp_path / "out", tile_width=64, padding=16)
     assert shared.state.job_count == 6 and shared.state.job_no == 5
     assert standin.log.calls[0].job_no == 0
     first = [call.job_no for call in standin.log.calls[:9]]
