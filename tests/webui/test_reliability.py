@@ -99,7 +99,7 @@ def test_the_same_request_goes_on_after_a_crash(extension, monkeypatch, fix):  #
 
 def test_the_folder_is_inside_the_webuis_data(extension, monkeypatch, tmp_path):  # noqa: F811
     killed_at(3, monkeypatch)
-    found = [path for path in tmp_path.rglob("*") if path.is_file()]
+    found = [path for path in tmp_path.rglob("*") if path.is_file() and path.name != "params.txt"]  # the host's own
     assert found and all((tmp_path / "data" / "cache" / "ultimate-sd-upscale") in path.parents for path in found)
 
 

@@ -148,7 +148,7 @@ def _the_model(p):
 
 def _write_params(p):
     """:973: the person's last settings, from a p whose call has just begun; Neo has no such file."""
-    if shared.cmd_opts.no_prompt_history or standin.knobs.neo:
+    if shared.cmd_opts.no_prompt_history or standin.knobs.neo or not hasattr(paths, "data_path"):
         return
     Path(paths.data_path).mkdir(parents=True, exist_ok=True)
     (Path(paths.data_path) / "params.txt").write_text(Processed(p, []).infotext(p, 0), encoding="utf8")
