@@ -26,15 +26,20 @@ class Answer:
 
     images: tuple[Image.Image, ...]
     infotexts: tuple[str, ...]
-    all_seeds: tuple[int, ...]
+    all_seeds: list[int]
+    all_subseeds: list[int]
     comments: str
 
     info = property(lambda self: self.infotexts[0])
+    subseed = property(lambda self: self.all_subseeds[0])
 
 
 def as_base64(picture: Image.Image) -> str:
     buffer = io.BytesIO()
-    picture.save(buffer, "PNG", compress_level=1)
+    if picture.mode in ("I", "F"):  # more than a PNG holds
+        picture.save(buffer, "TIFF")
+    else:
+        picture.save(buffer, "PNG", compress_level=1)
     return base64.b64encode(buffer.getvalue()).decode()
 
 
@@ -54,4 +59,5 @@ def img2img(**request: Any) -> Answer:
         raise Refused(status, answer["detail"])
     info = json.loads(answer["info"])
     pictures = tuple(Image.open(io.BytesIO(base64.b64decode(image))) for image in answer["images"])
-    return Answer(pictures, tuple(info["infotexts"]), tuple(info["all_seeds"]), standin.log.processed[-1].comments)
+    comments = standin.log.processed[-1].comments
+    return Answer(pictures, tuple(info["infotexts"]), info["all_seeds"], info["all_subseeds"], comments)

@@ -639,8 +639,9 @@ def folder(tmp_path):
     return place
 
 
-def batch(extension, folder, out, **values):
-    p = person(outpath_samples="")
+def batch(extension, folder, out, persons=None, **values):
+    """The Batch tab: `persons` are values of its p, `values` the panel's."""
+    p = person(outpath_samples="", **(persons or {}))
     p.scripts = scripts.scripts_img2img
     vector = Api().init_default_script_args(p.scripts)
     vector[extension.args_from : extension.args_to] = from_the_panel(**values)

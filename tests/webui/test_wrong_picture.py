@@ -163,17 +163,17 @@ def at_call(monkeypatch, number, work, *, inside=True):
 
 
 def test_a_setting_changed_by_another_client_changes_nothing_in_the_run_and_stays(extension, monkeypatch):  # noqa: F811
-    seen = []
+    seen, before = [], shared.opts.CLIP_stop_at_last_layers
     undisturbed = ask([TILES])
 
     def change():
-        in_another_thread(lambda: shared.opts.set("CLIP_stop_at_last_layers", 2))
+        in_another_thread(lambda: shared.opts.set("CLIP_stop_at_last_layers", 4))
         seen.append(shared.opts.CLIP_stop_at_last_layers)
 
     at_call(monkeypatch, 3, change)
     done = ask([TILES])
     assert np.array_equal(pixels(done), pixels(undisturbed)) and done.infotexts == undisturbed.infotexts
-    assert seen == [1] and shared.opts.CLIP_stop_at_last_layers == 2
+    assert seen == [before] and shared.opts.CLIP_stop_at_last_layers == 4
 
 
 @pytest.mark.parametrize("change", [{"save_init_img": True}, {"save_init_img": False}, {"jpeg_quality": 33}], ids=str)
@@ -216,7 +216,7 @@ def test_a_checkpoint_changed_during_a_run_ends_it_there(extension, monkeypatch,
         monkeypatch, at, lambda: setattr(shared.sd_model, "sd_checkpoint_info", other_checkpoint()), inside=inside
     )  # fmt: skip
     done = ask([{**TILES, "mask_blur": 0, "tone_lock": 0}], n_iter=2)
-    assert "checkpoint was changed during the run, from standin to other" in done.comments
+    assert "checkpoint was changed during the run, from sd1.safetensors to other" in done.comments
     assert f"unfinished: {kept} of 9 tiles" in done.infotexts[0] and len(done.images) == 1
     assert not np.array_equal(pixels(done), undisturbed)
     monkeypatch.undo()
@@ -240,10 +240,10 @@ def test_a_setting_changed_in_the_runs_own_thread_ends_it(extension, monkeypatch
     assert "unfinished: 4 of 9 tiles" in done.infotexts[0]
 
 
+@pytest.mark.parametrize("host", ["forge", "neo"], indirect=True)
 def test_forges_choice_of_another_model_ends_the_run(extension, monkeypatch):  # noqa: F811
-    data = types.SimpleNamespace(forge_loading_parameters={"checkpoint_info": other_checkpoint()}, sd_model=None)
-    monkeypatch.setattr(sd_models, "model_data", data, raising=False)
-    at_call(monkeypatch, 0, lambda: data.forge_loading_parameters.update(additional_modules=["x"]))
+    chosen = sd_models.model_data.forge_loading_parameters
+    at_call(monkeypatch, 0, lambda: chosen.update(additional_modules=["x"]))
     done = ask([TILES])
     assert "choice of models" in done.comments and "unfinished: 0 of 9 tiles" in done.infotexts[0]
 
@@ -259,8 +259,10 @@ def lists(monkeypatch):
     vae.reload_vae_weights = lambda: loads.append(shared.opts.sd_vae)
     monkeypatch.setitem(sys.modules, "modules.sd_vae", vae)
     monkeypatch.setattr(sys.modules["modules"], "sd_vae", vae, raising=False)
-    monkeypatch.setattr(sd_models, "checkpoint_aliases", {"standin": 1, "other.safetensors": 2}, raising=False)
-    monkeypatch.setattr(sd_models, "reload_model_weights", lambda *_: loads.append(shared.opts.sd_model_checkpoint))
+    known = {"standin": 1, "sd1.safetensors": 1, "other.safetensors": 2}
+    monkeypatch.setattr(sd_models, "checkpoint_aliases", known, raising=False)
+    if not standin.knobs.forge:
+        monkeypatch.setattr(sd_models, "reload_model_weights", lambda *_: loads.append(shared.opts.sd_model_checkpoint))
     return loads
 
 
@@ -279,11 +281,19 @@ def test_unknown_names_in_override_settings_are_422(extension, lists, override):
     assert standin.log.calls == [] and shared.opts.data == before and lists == []
 
 
+@pytest.mark.parametrize("host", ["a1111"], indirect=True)
 def test_known_names_are_loaded_once_around_the_run(extension, lists):  # noqa: F811
     override = {"sd_model_checkpoint": "other.safetensors", "sd_vae": "good.vae.pt"}
     assert ask([TILES], override_settings=override).images
     assert lists[:2] == ["other.safetensors", "good.vae.pt"] and lists[-2:] == [None, "Automatic"]
     assert set(lists[2:-2]) == {"other.safetensors"}  # the host asks for it in every call
+
+
+@pytest.mark.parametrize("host", ["forge", "neo"], indirect=True)
+def test_forge_loads_a_known_name_once_for_the_run(extension, lists):  # noqa: F811
+    assert ask([TILES], override_settings={"sd_model_checkpoint": "other.safetensors"}).images
+    assert standin.log.loads == ["other.safetensors"]
+    assert ask([TILES]).images and standin.log.loads == ["other.safetensors", "sd1.safetensors"]
 
 
 # --- pictures of every kind -------------------------------------------------------------------------------------------
@@ -398,7 +408,7 @@ def test_generation_number_leaves_a_file_for_each_result(extension, tmp_path):  
 @pytest.mark.parametrize("values", [{"n_iter": 3}, {"batch_size": 3}], ids=str)
 def test_a_folder_with_three_results_each_leaves_three_files_each(extension, folder, tmp_path, values):  # noqa: F811
     with options(save_images_add_number=False, **ORIGINAL_NAMES):
-        batch(extension, folder, tmp_path / "out", [{"tile_width": 512}], **values)
+        batch(extension, folder, tmp_path / "out", values, tile_width=512)
     names = sorted(path.stem for path in (tmp_path / "out").iterdir())
     assert names == sorted(f"{stem}-{n}" for stem in ("a", "c", "d_alpha", "e_grey", "f_turned") for n in (1, 2, 3))
 
@@ -411,7 +421,7 @@ def test_a_folder_with_three_results_each_leaves_three_files_each(extension, fol
     [
         {"steps": 0}, {"steps": None}, {"steps": 2.5}, {"batch_size": 0}, {"n_iter": 0}, {"n_iter": None},
         {"prompt": None}, {"negative_prompt": 3}, {"denoising_strength": None}, {"denoising_strength": 1.5},
-        {"cfg_scale": None}, {"init_images": []}, {"init_images": [None]},
+        {"cfg_scale": None}, {"init_images": []},
     ],
     ids=str,
 )  # fmt: skip

@@ -198,16 +198,30 @@ def _sampling_function(params, cond_scale, parts):
     return unconditioned + (conditioned - unconditioned) * cond_scale * strength
 
 
-_PACKAGES = ("modules_forge", "modules_forge.main_entry")
+def set_config(req, is_api=False, run_callbacks=True, save_config=True):
+    """sysinfo.py:209: a checkpoint that changes is chosen, and loaded by the next call."""
+    for name, value in req.items():
+        if value == shared.opts.data.get(name):
+            continue
+        if name == "sd_model_checkpoint" and value is not None and value not in sd_models.checkpoint_aliases:
+            raise RuntimeError(f"Model {value!r} not found...")
+        shared.opts.set(name, value, is_api=is_api, run_callbacks=run_callbacks)
+        if name == "sd_model_checkpoint":
+            refresh_model_loading_parameters()
 
 
 def show(there):
-    """The packages that only this family has, under their names."""
-    for name in _PACKAGES:
+    """The modules that only this family has, under their names."""
+    package = sys.modules[__package__]
+    for name in ("modules_forge", "modules_forge.main_entry", f"{__package__}.sysinfo"):
         sys.modules.pop(name, None)
-    if there:
-        main_entry = types.ModuleType("modules_forge.main_entry")
-        main_entry.refresh_model_loading_parameters = refresh_model_loading_parameters
-        package = types.ModuleType("modules_forge")
-        package.main_entry = main_entry
-        sys.modules.update({"modules_forge": package, "modules_forge.main_entry": main_entry})
+    vars(package).pop("sysinfo", None)
+    if not there:
+        return
+    forge, main_entry, sysinfo = map(types.ModuleType, ("modules_forge", "modules_forge.main_entry", "sysinfo"))
+    main_entry.refresh_model_loading_parameters, sysinfo.set_config = refresh_model_loading_parameters, set_config
+    forge.main_entry = main_entry
+    package.sysinfo = sysinfo
+    sys.modules.update({
+        "modules_forge": forge, "modules_forge.main_entry": main_entry, f"{__package__}.sysinfo": sysinfo
+    })  # fmt: skip

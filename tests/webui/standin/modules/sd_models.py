@@ -204,6 +204,7 @@ class SdModelData:
 
 
 model_data = SdModelData()
+checkpoint_aliases = dict.fromkeys(("standin", "standin.safetensors", "sd1.safetensors", "sdxl.safetensors"))
 
 
 def reload_weights(sd_model=None, info=None, forced_reload=False):
