@@ -528,7 +528,8 @@ def test_an_upscaler_is_loaded_once_for_a_folder(extension, monkeypatch):
     loads = []
     original = spandrel_model.SpandrelModel.load
     SESSION.forget_network()
-    monkeypatch.setattr(spandrel_model.SpandrelModel, "load", lambda *args: loads.append(1) or original(*args))
+    load = lambda *args, **given: loads.append(1) or original(*args, **given)  # noqa: E731
+    monkeypatch.setattr(spandrel_model.SpandrelModel, "load", load)
     for _ in range(3):
         ask([{"upscaler": "SPAN", "redraw_mode": "none"}])
     assert len(loads) == 1

@@ -8,7 +8,7 @@ from probes.harness import options
 from test_extension import ask, extension, person, photo  # noqa: F401
 
 from lib_usdu.noise import TileNoise
-from lib_usdu.webui import environment
+from lib_usdu.webui import model_kind
 from lib_usdu.webui import script as webui
 from lib_usdu.webui.panel_host import PanelHost
 
@@ -191,9 +191,9 @@ def test_eta_reaches_the_sampler(extension, eta):  # noqa: F811
 
 
 def test_the_tile_of_sdxl(extension):  # noqa: F811
-    assert environment.default_tile() == 512 and not PanelHost().is_xl()
+    assert model_kind.default_tile() == 512 and not PanelHost().is_xl()
     standin.load("sdxl")
-    assert environment.default_tile() == 1024 and PanelHost().is_xl()
+    assert model_kind.default_tile() == 1024 and PanelHost().is_xl()
 
 
 @ONLY_A1111
