@@ -3,7 +3,7 @@ guidance that is left out, noise of churn, SDXL's conditionings."""
 
 import numpy as np
 import pytest
-from modules import processing, script_callbacks, shared, standin
+from modules import forge_backend, processing, script_callbacks, shared, standin
 from probes.harness import options
 from test_extension import ask, extension, person, photo  # noqa: F401
 
@@ -194,6 +194,18 @@ def test_the_tile_of_sdxl(extension):  # noqa: F811
     assert model_kind.default_tile() == 512 and not PanelHost().is_xl()
     standin.load("sdxl")
     assert model_kind.default_tile() == 1024 and PanelHost().is_xl()
+
+
+@pytest.mark.parametrize("host", ["forge", "neo"], indirect=True)
+def test_the_first_run_after_another_checkpoint_was_chosen_has_its_tile(extension):  # noqa: F811
+    """Forge loads in the first call: what is in memory before says nothing of it. 640 px are two tiles of at most 512,
+    with 32 px around each, or one of at most 1024."""
+    for chosen, windows in (("sd1", {(384, 384)}), ("sdxl", {(640, 640)}), ("sd1", {(384, 384)})):
+        standin.knobs.checkpoint = f"{chosen}.safetensors"
+        forge_backend.refresh_model_loading_parameters()
+        standin.log.calls.clear()
+        ask([{"custom_scale": 1, "tile_width": 0, "tile_height": 0, "padding": 32}], photo(640, 640))
+        assert {call.size for call in standin.log.calls} == windows
 
 
 @ONLY_A1111

@@ -112,6 +112,13 @@ def forge_model_reload():
     return data.sd_model, True
 
 
+def manage_model_and_prompt_cache(p):
+    """processing.py:801; there under that name, which A1111 has not."""
+    p.sd_model, just_reloaded = forge_model_reload()
+    if just_reloaded:
+        p.cached_c[:] = p.cached_uc[:] = [None, None]
+
+
 class ForgeDenoiser(sd_samplers_cfg_denoiser.CFGDenoiser):
     """sd_samplers_cfg_denoiser.py:155 with backend/sampling/sampling_function.py: without a negative prompt where
     guidance is 1, and the model asked through the patcher."""

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from . import devices, images, paths, rng, scripts, sd_models, sd_samplers, shared, standin
+from . import devices, forge_backend, images, paths, rng, scripts, sd_models, sd_samplers, shared, standin
 from .processed import DecodedSamples, Processed, create_infotext, decode_latent_batch, get_model_names, program_version  # noqa: F401
 from .processing_base import StableDiffusionProcessing  # noqa: F401
 from .processing_img2img import StableDiffusionProcessingImg2Img  # noqa: F401
@@ -77,8 +77,8 @@ def process_images(p):
             p.override_settings.pop("sd_vae", None)
         for key, value in p.override_settings.items():
             opts.set(key, value, is_api=True, run_callbacks=False)
-        if standin.knobs.forge:  # Forge processing.py:801: loaded here, not before
-            p.sd_model, _ = sd_models.forge_model_reload()
+        if standin.knobs.forge:  # loaded here, not before
+            forge_backend.manage_model_and_prompt_cache(p)
         sd_samplers.fix_p_invalid_sampler_and_scheduler(p)
         return process_images_inner(p)
     finally:

@@ -108,14 +108,16 @@ def become(shape):
     """
     import k_diffusion.sampling
 
-    from . import forge_backend, options, sd_models, sd_samplers_kdiffusion, shared
+    from . import forge_backend, options, processing, sd_models, sd_samplers_kdiffusion, shared
 
     knobs.forge, knobs.neo = shape in ("forge", "neo"), shape == "neo"
     forge_backend.show(knobs.forge)
     sd_samplers_kdiffusion.denoiser = {
         "forge": forge_backend.ForgeDenoiser, "neo": forge_backend.NeoDenoiser
     }.get(shape, sd_samplers_kdiffusion.CFGDenoiserKDiffusion)  # fmt: skip
+    processing.__dict__.pop("manage_model_and_prompt_cache", None)
     if knobs.forge:
+        processing.manage_model_and_prompt_cache = forge_backend.manage_model_and_prompt_cache
         sd_models.forge_model_reload = forge_backend.forge_model_reload
         sd_models.__dict__.pop("reload_model_weights", None)
         # Forge shared_options.py:234
