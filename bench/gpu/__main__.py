@@ -66,7 +66,8 @@ def main() -> int:
     from .report import Report
     from .setting import Setting
 
-    setting = Setting(Card("cpu" if args.tiny else args.device, tiny=args.tiny), Report(args.out), began + args.seconds)
+    card = Card("cpu" if args.tiny else args.device, tiny=args.tiny)
+    setting = Setting(card, Report(args.out), float("inf") if args.tiny else began + args.seconds)
     report, chosen = setting.report, args.only.split(",") if args.only else None
     for name, least, section in sections(setting):
         if chosen and name not in chosen:
