@@ -40,8 +40,8 @@ COVERED = {
     "lib_usdu/webui/environment.py:own_generators": WEBUI + "test_the_cards_generator_is_put_back",
     "lib_usdu/webui/host.py:WebuiHost._enlarge": WEBUI + "test_the_host_upscales_on_the_card",
     "lib_usdu/webui/host.py:WebuiHost.works_apart": WEBUI + "test_the_host_upscales_on_the_card",
-    "lib_usdu/webui/limits.py:_away": WEBUI + "test_what_a_host_does_with_its_memory_counts",
-    "lib_usdu/webui/limits.py:batch_limits": WEBUI + "test_the_panels_line_counts_the_batches_of_the_card",
+    "lib_usdu/webui/model_kind.py:_away": WEBUI + "test_what_a_host_does_with_its_memory_counts",
+    "lib_usdu/webui/model_kind.py:batch_limits": WEBUI + "test_the_panels_line_counts_the_batches_of_the_card",
 }
 """File and function to the test that goes there with the fixture `card`."""
 

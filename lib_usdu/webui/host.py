@@ -24,7 +24,7 @@ from ..host import Batch, Fusion, Host, Progress
 from ..options import INFOTEXT_PREFIX, Options
 from ..options.tile_prompts import has_extra_networks
 from ..pictures.infotext import in_webui
-from . import environment, limits, model_kind, other_extensions
+from . import environment, model_kind, other_extensions
 from .controlnet import ControlNetUnits
 from .environment import devices, errors, processing, shared
 from .fingerprint import ModelWatch, stamp, webui_identity
@@ -133,7 +133,7 @@ class WebuiHost(Host):
         return SESSION.batch_sizes(checkpoint)
 
     def batch_limits(self, width: int, height: int) -> BatchLimits:
-        return limits.batch_limits(width, height)
+        return model_kind.batch_limits(width, height)
 
     def refine(self, batch: Batch) -> np.ndarray:
         self._check_unchanged()

@@ -10,6 +10,8 @@ import copy
 from contextlib import suppress
 from typing import Any
 
+from ..batch_size import BatchLimits
+from ..run.estimates import SD, SIXTEEN, XL, Needs, windows_that_fit
 from .environment import devices, model_data, processing, shared
 
 LARGE_TILE, SMALL_TILE = 1024, 512
@@ -94,3 +96,29 @@ def _guess() -> int:
         return LARGE_TILE
     name = str(getattr(shared.opts, "sd_model_checkpoint", None) or "").casefold()
     return LARGE_TILE if any(word in name for word in ("xl", "flux", "pony", "illustrious", "z-image")) else SMALL_TILE
+
+
+def batch_limits(width: int, height: int) -> BatchLimits:
+    """For windows of this size; of the loaded checkpoint, or of a plain one where none is loaded yet."""
+    model = loaded_model()
+    return windows_that_fit(
+        devices.device, width, height,
+        half=in_half_precision(), needs=_needs(model), away=_away(model), managed=hasattr(model, "forge_objects"),
+    )  # fmt: skip
+
+
+def _needs(model: Any) -> Needs:
+    if model is not None and latent_channels(model) >= 16:
+        return SIXTEEN
+    return XL if default_tile() > 512 else SD
+
+
+def _away(model: Any) -> int:
+    """Bytes of weights that are in the processor's memory and will come to the card whole (--medvram). With --lowvram
+    they come layer by layer."""
+    if getattr(shared.cmd_opts, "lowvram", False) or getattr(devices.device, "type", "cpu") == "cpu":
+        return 0
+    with suppress(Exception):  # a fork's own kind of model
+        weights = model.model.parameters()
+        return sum(one.numel() * one.element_size() for one in weights if one.device.type == "cpu")
+    return 0

@@ -13,8 +13,7 @@ from .environment import (
     refresh_upscalers,
 )
 from .fused_call import cannot_fuse
-from .limits import batch_limits
-from .model_kind import default_tile, loaded_model, one_picture_a_call
+from .model_kind import batch_limits, default_tile, loaded_model, one_picture_a_call
 from .other_extensions import finishes
 from .upscaler_files import preselected, upscaler_names
 

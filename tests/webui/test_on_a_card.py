@@ -15,7 +15,7 @@ from lib_usdu.batch_size import BatchLimits
 from lib_usdu.enlarge.spandrel_model import SpandrelModel
 from lib_usdu.options import LEGACY_ARGUMENTS, OWN_ARGUMENTS, Options
 from lib_usdu.panel.live_line import live_line
-from lib_usdu.webui import environment, limits
+from lib_usdu.webui import environment, model_kind
 from lib_usdu.webui.host import WebuiHost
 from lib_usdu.webui.panel_host import PanelHost
 from lib_usdu.webui.upscaler_files import SESSION
@@ -92,15 +92,15 @@ def test_what_a_host_does_with_its_memory_counts(card, webui, monkeypatch):
     """--medvram: the model's weights will come; Forge moves weights as it likes; larger models need more."""
     model = torch.nn.Linear(1024, 1024 * 256)  # 1 GiB in single precision, on the processor
     checkpoint = SimpleNamespace(model=model, is_sd1=True)
-    monkeypatch.setattr(limits, "loaded_model", lambda: checkpoint)
+    monkeypatch.setattr(model_kind, "loaded_model", lambda: checkpoint)
     card.memory[1].others = 6 * GIB
-    assert limits.batch_limits(512, 512) == BatchLimits(4, 5)  # of 10, half of the memory is spoken for
+    assert model_kind.batch_limits(512, 512) == BatchLimits(4, 5)  # of 10, half of the memory is spoken for
     monkeypatch.setattr(shared.cmd_opts, "lowvram", True, raising=False)
-    assert limits.batch_limits(512, 512) == BatchLimits(4, 10)
+    assert model_kind.batch_limits(512, 512) == BatchLimits(4, 10)
     checkpoint.forge_objects = object()
-    assert limits.batch_limits(512, 512) == BatchLimits(1, 10)
+    assert model_kind.batch_limits(512, 512) == BatchLimits(1, 10)
     checkpoint.latent_channels = 16
-    assert limits.batch_limits(512, 512) == BatchLimits(1, 6)
+    assert model_kind.batch_limits(512, 512) == BatchLimits(1, 6)
 
 
 @pytest.mark.parametrize("flag", ["no_half", "upcast_sampling"])
