@@ -12,24 +12,30 @@ TORCH21 ?= -r tests/webui/requirements-torch21.txt
 PY := .venv/bin/python
 PIP := .venv/bin/pip --disable-pip-version-check
 
-.PHONY: gpu demo test environments no-webui-python bench quality embedded reliability fuzz lint clean browser
+.PHONY: gpu demo test test-current test-webui environments no-webui-python bench quality embedded reliability fuzz lint clean browser
 
 demo: .venv/ready
 	@mkdir -p out
 	$(PY) -m lib_usdu tests/photos/demo.png -o out/demo.png --scale 4 --compare out/demo-before-after.png --overwrite
 	@echo "The picture: out/demo.png    before and after: out/demo-before-after.png"
 
-# Everything in .venv with the panel on both gradios, then what a webui runs under a webui's own versions.
+# Everything in .venv with the panel on both gradios, and what a webui runs under a webui's own versions: side by side,
+# one core each. What each says is printed when it is done.
 ENVIRONMENTS := .venv/ready .venv-gradio4/ready $(if $(WEBUI_PYTHON),.venv-webui/ready)
 ifneq ($(WEBUI_PYTHON),)
 test: environments browser lint
-	OMP_NUM_THREADS=2 $(PY) -m pytest
-	OMP_NUM_THREADS=2 .venv-webui/bin/python -m pytest --webui-versions
+	+@$(MAKE) --no-print-directory -j2 --output-sync=target test-current test-webui
 else
 test: no-webui-python environments browser lint
 	OMP_NUM_THREADS=2 $(PY) -m pytest --without-gradio3
 	@echo "Not run: the tests under a webui's own versions (torch 2.1.2, gradio 3.41.2), for want of Python 3.10 or 3.11; WEBUI_PYTHON=PATH names one."
 endif
+
+test-current:
+	OMP_NUM_THREADS=1 $(PY) -m pytest
+
+test-webui:
+	OMP_NUM_THREADS=1 .venv-webui/bin/python -m pytest -p no:cacheprovider --webui-versions
 
 # At once: each waits for its downloads most of the time.
 environments:

@@ -1,5 +1,6 @@
 """Which tests run under a webui's own versions, that these are its versions, and what `make test` says without them."""
 
+import os
 import re
 import subprocess
 import sys
@@ -72,12 +73,16 @@ def test_the_lowest_versions_are_the_ones_tested():
 
 
 def make(*arguments: str) -> subprocess.CompletedProcess:
-    return subprocess.run(["make", *arguments], check=False, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    """Not as a part of the make that may run these tests."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    command = ["make", *arguments]
+    return subprocess.run(command, check=False, cwd=ROOT, env=own, capture_output=True, text=True, timeout=60)
 
 
 def test_make_test_runs_both_or_says_what_it_left_out():
     both = make("-n", "test", "WEBUI_PYTHON=python3.11").stdout
-    assert ".venv-webui/bin/python -m pytest --webui-versions" in both and "Not run" not in both
+    assert ".venv-webui/bin/python -m pytest -p no:cacheprovider --webui-versions" in both and "Not run" not in both
+    assert " .venv/bin/python -m pytest\n" in both
     one = make("-n", "test", "WEBUI_PYTHON=").stdout.splitlines()
     assert not [line for line in one if "--webui-versions" in line or ".venv-webui" in line]
     assert [line for line in one if line.endswith(".venv/bin/python -m pytest --without-gradio3")]
