@@ -19,12 +19,13 @@ demo: .venv/ready
 	$(PY) -m lib_usdu tests/photos/demo.png -o out/demo.png --scale 4 --compare out/demo-before-after.png --overwrite
 	@echo "The picture: out/demo.png    before and after: out/demo-before-after.png"
 
-# Everything in .venv with the panel on both gradios, and what a webui runs under a webui's own versions: side by side,
-# one core each. What each says is printed when it is done.
+# Everything in .venv with the panel on both gradios, then what a webui runs under a webui's own versions. Both at once,
+# on an idle machine: OMP_NUM_THREADS=1 make -j2 --output-sync=target test-current test-webui
 ENVIRONMENTS := .venv/ready .venv-gradio4/ready $(if $(WEBUI_PYTHON),.venv-webui/ready)
 ifneq ($(WEBUI_PYTHON),)
 test: environments browser lint
-	+@$(MAKE) --no-print-directory -j2 --output-sync=target test-current test-webui
+	@$(MAKE) --no-print-directory test-current
+	@$(MAKE) --no-print-directory test-webui
 else
 test: no-webui-python environments browser lint
 	OMP_NUM_THREADS=2 $(PY) -m pytest --without-gradio3
@@ -32,10 +33,10 @@ test: no-webui-python environments browser lint
 endif
 
 test-current:
-	OMP_NUM_THREADS=1 $(PY) -m pytest
+	$(PY) -m pytest
 
 test-webui:
-	OMP_NUM_THREADS=1 .venv-webui/bin/python -m pytest -p no:cacheprovider --webui-versions
+	.venv-webui/bin/python -m pytest -p no:cacheprovider --webui-versions
 
 # At once: each waits for its downloads most of the time.
 environments:

@@ -82,7 +82,7 @@ def make(*arguments: str) -> subprocess.CompletedProcess:
 def test_make_test_runs_both_or_says_what_it_left_out():
     both = make("-n", "test", "WEBUI_PYTHON=python3.11").stdout
     assert ".venv-webui/bin/python -m pytest -p no:cacheprovider --webui-versions" in both and "Not run" not in both
-    assert " .venv/bin/python -m pytest\n" in both
+    assert ".venv/bin/python -m pytest\n" in both
     one = make("-n", "test", "WEBUI_PYTHON=").stdout.splitlines()
     assert not [line for line in one if "--webui-versions" in line or ".venv-webui" in line]
     assert [line for line in one if line.endswith(".venv/bin/python -m pytest --without-gradio3")]
