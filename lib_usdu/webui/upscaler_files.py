@@ -49,16 +49,15 @@ def _file(upscaler: Any) -> Path:
 SESSION = Session()
 """What the webui's process keeps between runs: the webui makes a `p` anew for each request."""
 UPSCALERS = Upscalers(upscaler_names, _source, SESSION)
-_CHOICE = "panel.json"
 
 
 def remember(name: str) -> None:
     """Keeps what a person chose at the page, for the next start of the webui. Failing that is no harm."""
-    folder = journal_folder()
-    if folder is not None and name != _remembered():
+    file = _choice_file()
+    if file is not None and name != _remembered():
         with suppress(OSError):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            (folder / _CHOICE).write_text(json.dumps({"upscaler": name}), encoding="utf-8")
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(json.dumps({"upscaler": name}), encoding="utf-8")
 
 
 def preselected() -> str:
@@ -71,8 +70,14 @@ def preselected() -> str:
 
 def _remembered() -> str | None:
     with suppress(OSError, ValueError, TypeError, AttributeError):
-        return json.loads((journal_folder() / _CHOICE).read_bytes()[:10_000]).get("upscaler")
+        return json.loads(_choice_file().read_bytes()[:10_000]).get("upscaler")
     return None
+
+
+def _choice_file() -> Path | None:
+    """Beside the journal's folder."""
+    folder = journal_folder()
+    return None if folder is None else folder.with_suffix(".json")
 
 
 def _by_host(upscaler: Any, rgb: np.ndarray, width: int, height: int, reason: str) -> np.ndarray:

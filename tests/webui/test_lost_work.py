@@ -57,7 +57,7 @@ def test_a_folder_goes_on_where_one_picture_cannot_be_saved(extension, folder, t
 
     monkeypatch.setattr(images, "save_image", third_fails)
     with options(save_images_add_number=False, **ORIGINAL_NAMES):
-        done = batch(extension, folder, tmp_path / "out", [{"tile_width": 512}])
+        done = batch(extension, folder, tmp_path / "out", tile_width=512)
     assert len(done.images) == 5 and len(list((tmp_path / "out").iterdir())) == 4
 
 
