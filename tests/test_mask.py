@@ -90,3 +90,17 @@ def test_a_soft_edge_keeps_what_was_painted_and_fades_outwards(blur, edge):
     assert (soft[: edge - 1] >= 250).all() and (np.diff(soft) <= 0).all()
     assert edge == 100 or soft[min(edge + 3 * blur, 99) :].max() == 0 or edge + 3 * blur > 99
     assert np.array_equal(soften(mask, 0, 0), mask)
+
+
+def test_a_soft_mask_mixes_the_two_pictures_in_proportion():
+    """Against the sum in floating point, whatever the mask's values; rounded once."""
+    draw = np.random.default_rng(3)
+    inside, outside = draw.integers(0, 256, (2, 300, 40, 3), dtype=np.uint8)
+    mask = draw.integers(0, 256, (300, 40), dtype=np.uint8)
+    mask[:3], mask[:, :2], mask[50], mask[60] = 0, 0, 255, 0
+    share = mask[:, :, None] / 255
+    expected = share * inside + (1 - share) * outside
+    mixed = through(mask, inside, outside)
+    assert np.abs(mixed - expected).max() <= 0.5 + 1e-9
+    assert np.array_equal(mixed[mask == 0], outside[mask == 0])
+    assert np.array_equal(mixed[mask == 255], inside[mask == 255])

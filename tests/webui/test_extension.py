@@ -313,14 +313,22 @@ def test_what_the_host_draws_besides_repeats(extension, monkeypatch):
     assert drawn[0] == drawn[1] and torch.equal(before, torch.get_rng_state())
 
 
-def test_per_tile_extras_are_off(extension):
-    mask = Image.new("L", (96, 72), 255)
+def test_per_tile_extras_are_off(extension, monkeypatch):
+    mask, seen, original = Image.new("L", (96, 72), 255), set(), processing.process_images
+
+    def watched(p):
+        settings = shared.opts.img2img_color_correction, shared.opts.save_init_img, shared.opts.return_mask
+        seen.add((p.tiling, p.restore_faces, p.image_mask, p.do_not_save_samples, *settings))
+        return original(p)
+
+    monkeypatch.setattr(processing, "process_images", watched)
     with options(
         img2img_color_correction=True, save_init_img=True, return_mask=True, face_restoration=True, tiling=True
     ):
         done = ask([{"tile_width": 64}], save_images=True, mask=mask, mask_blur=4, tiling=True, restore_faces=True)
         assert shared.opts.data["img2img_color_correction"] and shared.opts.data["save_init_img"]
     assert len(done.images) == 1 and len(standin.log.saved) == 1
+    assert seen == {(False, False, None, True, False, False, False)}
 
 
 def test_overrides_hold_for_the_run_and_are_put_back(extension, monkeypatch):
