@@ -2,6 +2,7 @@
 
 import ast
 import re
+import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -92,3 +93,14 @@ def test_the_architecture_names_every_folder_and_module_at_the_top():
     assert {name for name in names if f"`{name}`" not in page} == set()
     for path in re.findall(r"`((?:\w+/)*\w+\.py)`", page):
         assert (ROOT / "lib_usdu" / path).is_file(), path
+
+
+def test_no_file_names_a_place_on_somebodys_machine():
+    tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout
+    places = re.compile(rb"(?<![\w.])/(?:work|root|home/\w+)/|[A-Z]:\\\\?Users\\", re.ASCII)
+    named = {}
+    for name in filter(None, tracked.decode().split("\0")):
+        content = (ROOT / name).read_bytes() if (ROOT / name).is_file() else b""
+        if b"\0" not in content[:8000] and name != "tests/test_house.py" and (found := places.search(content)):
+            named[name] = found[0].decode()
+    assert not named
