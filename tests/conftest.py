@@ -1,4 +1,5 @@
 import os
+import signal
 import sys
 
 # More threads than cores make torch crawl; said before torch is imported.
@@ -18,6 +19,11 @@ from lib_usdu.run.memory import free_bytes as REAL_FREE_BYTES  # noqa: E402
 hypothesis.settings.register_profile("any machine", deadline=None)  # a slow one is no fault
 hypothesis.settings.load_profile("any machine")
 PHOTOS = Path(__file__).parent / "photos"
+
+# A runner in the background ignores these, and every command that a test starts and stops would inherit that.
+for _name in ("SIGINT", "SIGTERM", "SIGHUP"):
+    if signal.getsignal(_number := getattr(signal, _name, signal.SIGINT)) == signal.SIG_IGN:
+        signal.signal(_number, signal.default_int_handler if _name == "SIGINT" else signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True)
