@@ -71,6 +71,13 @@ def test_lora_tags_are_no_words(words):
     assert "lora" not in text_of(chunks(prompt, words)[0], words)
 
 
+def begun(*given):
+    """As the refiner has them once it has begun."""
+    made = Conditions(*given)
+    made.begin(leave=False)
+    return made
+
+
 @pytest.fixture(scope="module", params=["sd1", "sdxl"])
 def pipeline(request, tmp_path_factory):
     return {"sd1": sd1, "sdxl": sdxl}[request.param](tmp_path_factory.mktemp("model"))
@@ -80,7 +87,7 @@ def test_a_short_plain_prompt_is_what_diffusers_makes_of_it(pipeline):
     theirs = pipeline.encode_prompt("a cat", "cpu", 1, True, negative_prompt="dog") if not hasattr(
         pipeline, "text_encoder_2"
     ) else pipeline.encode_prompt("a cat", device="cpu", do_classifier_free_guidance=True, negative_prompt="dog")
-    ours = Conditions(pipeline, "a cat", "dog", 7.0, torch.device("cpu"))._plain
+    ours = begun(pipeline, "a cat", "dog", 7.0, torch.device("cpu"))._plain
     for name, value in zip(("prompt_embeds", "negative_prompt_embeds", "pooled_prompt_embeds"), theirs):
         assert torch.allclose(ours[name], value, atol=1e-6), name
 
@@ -105,7 +112,7 @@ def test_emphasis_changes_the_embedding_and_keeps_its_mean(pipeline):
 
 def test_prompts_of_different_lengths_stand_in_one_batch_and_change_nothing(pipeline):
     """Keys that all stand there equally often: attention over them is the same."""
-    conditions = Conditions(pipeline, "a cat", "", 7.0, torch.device("cpu"))
+    conditions = begun(pipeline, "a cat", "", 7.0, torch.device("cpu"))
     rows, guided = conditions.of(["", "x" * 100], 2)
     assert guided and rows["prompt_embeds"].shape[1] == rows["negative_prompt_embeds"].shape[1] == 154
     plain, _ = conditions.of(["", ""], 2)
