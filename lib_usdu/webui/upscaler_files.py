@@ -25,8 +25,10 @@ from .progress_bar import leaves_upscaling
 
 
 def upscaler_names() -> list[str]:
-    """As the host lists them (`upscaler_index` counts in this list), then the one that comes with the extension."""
-    return [*(known.name for known in shared.sd_upscalers), EMBEDDED_UPSCALER]
+    """As the host lists them (`upscaler_index` counts in this list), then the one that comes with the extension, and
+    plain resampling where the host does not list it."""
+    names = [*(known.name for known in shared.sd_upscalers), EMBEDDED_UPSCALER]
+    return [*names, *(name for name in RESAMPLERS if name not in names)]
 
 
 def ready_names() -> list[str]:

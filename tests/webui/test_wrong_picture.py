@@ -430,3 +430,10 @@ def test_a_sentence_instead_of_pythons_words(extension, values):  # noqa: F811
     name = next(iter(values))
     assert error.status_code == 422 and (name in error.detail or name == "init_images")
     assert "Error" not in error.detail and standin.log.calls == [] and standin.log.reports == []
+
+
+def test_plain_resampling_works_where_the_host_does_not_list_it(extension, monkeypatch, photo):  # noqa: F811
+    monkeypatch.setattr(shared, "sd_upscalers", [one for one in shared.sd_upscalers if one.name == "None"])
+    asked = [{"upscaler": "Lanczos", "redraw_mode": "none", "resume": False}]
+    done = ask(asked, Image.fromarray(photo[:64, :64]))
+    assert done.images[0].size == (128, 128)
