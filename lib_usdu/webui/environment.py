@@ -168,9 +168,7 @@ def model_in_use() -> dict[str, str]:
 
         used["VAE"] = str(sd_vae.loaded_vae_file)
     with suppress(Exception):  # Forge loads by these at the next call (sd_models.py:473)
-        from modules import sd_models
-
-        chosen = sd_models.model_data.forge_loading_parameters
+        chosen = model_data().forge_loading_parameters
         names = {name: getattr(value, "filename", value) for name, value in chosen.items()}
         used["choice of models"] = str(names)
     return used

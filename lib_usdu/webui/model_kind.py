@@ -59,11 +59,6 @@ def default_tile() -> int:
     return LARGE_TILE if latent_channels(model) >= 16 else SMALL_TILE
 
 
-def is_known() -> bool:
-    """Whether the kind of the next call's checkpoint is known, and not guessed."""
-    return loaded_model() is not None
-
-
 def one_picture_a_call() -> bool:
     """Whether a call of this checkpoint holds one picture only: edit models with references, video models."""
     model = loaded_model()
