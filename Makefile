@@ -75,6 +75,7 @@ fuzz: .venv/ready
 
 lint: .venv/ready
 	.venv/bin/ruff check .
+	.venv/bin/basedpyright
 
 clean:
 	rm -rf .venv .venv-webui .venv-gradio4 out build *.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -8,7 +8,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .api import Upscaler, upscale
+    from .errors import UsduError
 
 __version__ = "0.1.0"
 __all__ = ["Upscaler", "UsduError", "upscale"]

@@ -39,16 +39,16 @@ def plan_passes(options: Options, canvas: Canvas, align: int) -> tuple[Pass, ...
     """All passes over a canvas, in order; none where nothing is redrawn. align: windows are multiples of it, px."""
     passes = []
     if options.redraw_mode != "none":
-        passes.append(_redraw(options, canvas, align))
+        passes.append(_redraw(options, options.redraw_mode, canvas, align))
     passes += _seams_fix(options, canvas, align)
     return tuple(replace(work, number=number) for number, work in enumerate(work for work in passes if work.tiles))
 
 
-def _redraw(options: Options, canvas: Canvas, align: int) -> Pass:
+def _redraw(options: Options, context: Context, canvas: Canvas, align: int) -> Pass:
     tiles = canvas.divide(options.tile_width, options.tile_height, options.padding, align=align)
     wanted = round(BLUR_REACH * options.mask_blur)
     reach = reach_of(tiles, canvas, (wanted, wanted))
-    return Pass("redraw", tiles, options.redraw_mode, options.denoise, options.blend, reach, canvas)
+    return Pass("redraw", tiles, context, options.denoise, options.blend, reach, canvas)
 
 
 def _seams_fix(options: Options, canvas: Canvas, align: int) -> list[Pass]:
@@ -72,7 +72,8 @@ def _seams_fix(options: Options, canvas: Canvas, align: int) -> list[Pass]:
     lists = [(across_x, rows, fade_x, blur), (columns, across_y, blur, fade_y)]
     if options.seams_fix_type == "half+intersections":
         lists.append((across_x, across_y, fade_x, fade_y))
-    context = PARALLEL if options.redraw_mode in ("none", FUSED) else options.redraw_mode
+    redraw = options.redraw_mode
+    context: Context = PARALLEL if redraw in ("none", FUSED) else redraw
     passes = []
     for cores_x, cores_y, reach_x, reach_y in lists:
         # The window holds what is seen of a tile and the padding around it.

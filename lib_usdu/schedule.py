@@ -18,8 +18,8 @@ parallel: the upscaled canvas only; no tile depends on another.
 fused: the upscaled canvas, and all tiles take each sampler step together.
 """
 
-PARALLEL: Context = "parallel"
-FUSED: Context = "fused"
+PARALLEL: Literal["parallel"] = "parallel"
+FUSED: Literal["fused"] = "fused"
 INDEPENDENT: tuple[Context, ...] = (PARALLEL, FUSED)
 """Contexts in which no tile reads what another wrote."""
 

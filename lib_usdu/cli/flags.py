@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 from .. import __version__
 from ..errors import InputError, OptionError, UsduError
 from ..options import OPTION_NAMES, Choice, Flag, Number, Options, declared, names_of_group
-from ..options.declaration import GROUPS
+from ..options.declaration import GROUPS, CommandFlag
 from ..standalone.versions import needed
 
 EPILOG = """\
@@ -113,12 +113,12 @@ def _add_options(group: Any, name: str) -> None:
     for option in names_of_group(name):
         flag = declared(option).flag
         if flag and option not in PAIRS.values() and option != "custom_width":  # its flag is a size's, see `add_size`
-            group.add_argument(*filter(None, (flag.short, flag.name)), dest=option, **_argument(option))
+            group.add_argument(*filter(None, (flag.short, flag.name)), dest=option, **_argument(option, flag))
 
 
-def _argument(option: str) -> dict[str, Any]:
+def _argument(option: str, flag: CommandFlag) -> dict[str, Any]:
     """What argparse is told of an option. Numbers stay text: the rule reads them, and its errors are better."""
-    rule, flag, default = declared(option).rule, declared(option).flag, getattr(Options, option)
+    rule, default = declared(option).rule, getattr(Options, option)
     told = flag.help or declared(option).about
     if isinstance(rule, Flag):
         if flag.form:
@@ -174,16 +174,18 @@ def options_of(args: argparse.Namespace) -> Options:
 
     Raises OptionError, and InputError for a file of prompts that cannot be read.
     """
-    given = {name: value for name in OPTION_NAMES if (value := getattr(args, name, None)) is not None}
-    if "tile_width" in given:
-        given["tile_width"], given["tile_height"] = _pair(given["tile_width"], FLAGS["tile_width"])
-    if "tile_prompts" in given:
-        given["tile_prompts"] = _text(given["tile_prompts"])
+    values: dict[str, Any] = {
+        name: value for name in OPTION_NAMES if (value := getattr(args, name, None)) is not None
+    }  # fmt: skip
+    if "tile_width" in values:
+        values["tile_width"], values["tile_height"] = _pair(values["tile_width"], FLAGS["tile_width"])
+    if "tile_prompts" in values:
+        values["tile_prompts"] = _text(values["tile_prompts"])
     # A file to write to means yes.
-    given = {name: True if isinstance(value, Path) else value for name, value in given.items()}
+    values = {name: True if isinstance(value, Path) else value for name, value in values.items()}
     if args.allow_huge:
-        given["max_megapixels"] = 1e6
-    return Options(**given)
+        values["max_megapixels"] = 1e6
+    return Options(**values)
 
 
 def journal_folder(args: argparse.Namespace) -> Path:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..errors import InputError, OptionError
+from ..host import Abilities
 from ..options import Options
 from ..pictures import imagefile
 from ..plan import Plan, batch_limits, check_options, count_batches, grouped, make_plan
@@ -53,7 +54,7 @@ def plan_lines(args: argparse.Namespace, jobs: Sequence[Job], plans: Sequence[Pl
         )
 
 
-def _tiles(plan: Plan, able: object) -> str:
+def _tiles(plan: Plan, able: Abilities) -> str:
     """ ", redraw: 6 tiles of 512x512 in 6 batches"."""
     text = ""
     for work in plan.passes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from .. import __version__
 from ..pictures.saving import write_whole
@@ -35,7 +35,11 @@ def write_report(path: str | Path, content: dict[str, Any]) -> None:
     if str(path) == STREAM:
         answer(text.rstrip())
         return
-    write_whole(Path(path), lambda file: file.write(text.encode()) and None)
+
+    def save(file: BinaryIO) -> None:
+        file.write(text.encode())
+
+    write_whole(Path(path), save)
 
 
 def plural(count: int, what: str) -> str:

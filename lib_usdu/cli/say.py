@@ -94,7 +94,9 @@ class Bar:
     """A tqdm bar over tiles; the upscale stage has one of its own. A stream that fails costs the bar, not the run."""
 
     def __init__(self, name: str, *, quiet: bool):
-        self._name, self._quiet, self._bar, self._stage = shown(name), quiet, None, None
+        self._name, self._quiet = shown(name), quiet
+        self._bar: Any = None
+        self._stage: str | None = None
 
     def __enter__(self) -> Bar:
         return self

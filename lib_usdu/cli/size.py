@@ -112,21 +112,21 @@ class Size:
     def _target(self, width: int, height: int) -> tuple[int, int]:
         if self.width and self.height:
             return self.width, self.height
-        if self.width or self.longest or self.shortest:
-            wide = width >= height
-            by_width = self.width or (self.longest if wide else None) or (None if wide else self.shortest)
-            if by_width:
-                return by_width, max(1, round(height * by_width / width))
-        by_height = self.height or self.longest or self.shortest
-        return max(1, round(width * by_height / height)), by_height
+        wide = width >= height
+        if by_width := self.width or (self.longest if wide else self.shortest):
+            return by_width, max(1, round(height * by_width / width))
+        if by_height := self.height or (self.shortest if wide else self.longest):
+            return max(1, round(width * by_height / height)), by_height
+        return width, height
 
 
 def _sides(text: str) -> tuple[int | None, int | None]:
-    found = re.fullmatch(r"(\d{1,9})?[xX×](\d{1,9})?", text.strip())
-    sides = [int(part) for part in found.groups() if part] if found else []
+    match = re.fullmatch(r"(\d{1,9})?[xX×](\d{1,9})?", text.strip())
+    width, height = (int(side) if side else None for side in match.groups()) if match else (None, None)
+    sides = [side for side in (width, height) if side is not None]
     if not sides or not all(1 <= side <= LARGEST for side in sides):
         raise OptionError("--size", text, "WIDTHxHEIGHT, WIDTHx or xHEIGHT in px, such as 1920x1080, 1920x, x1080")
-    return tuple(int(part) if part else None for part in found.groups())
+    return width, height
 
 
 def _side(text: str | None, flag: str) -> int | None:

@@ -165,17 +165,17 @@ def _check_collisions(args: argparse.Namespace, jobs: Sequence[Job], written: di
             both = f"{same} and {job.source.name}"
             raise OutputError(f"{job.target}: {both} would both have this name; rename one of them")
         seen[key] = job.source.name
-    sources = {_key(job.source): job for job in jobs if job.source != Path(STREAM)}
+    read = {_key(job.source) for job in jobs if job.source != Path(STREAM)}
     if len(jobs) > 1:
         for job in jobs:
-            if _key(job.target) in sources:
-                said = "would replace a picture that is read; choose another folder with --output"
-                raise OutputError(f"{job.target}: {said}")
+            if _key(job.target) in read:
+                advice = "choose another folder with --output"
+                raise OutputError(f"{job.target}: would replace a picture that is read; {advice}")
     if args.mask is not None:
-        sources[_key(Path(args.mask))] = None
+        read.add(_key(Path(args.mask)))
     for flag, path in written.items():
         key = _key(path)
-        if key in sources:
+        if key in read:
             raise OptionError(flag, str(path), "a file that is not read")
         if key in seen:
             raise OptionError(flag, str(path), "a file of its own: the result would have this name too")

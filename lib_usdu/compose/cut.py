@@ -94,7 +94,7 @@ class Cut:
         if not self._wraps or shared == 0:
             return strip, joined
         # What the first tile shows before the left edge is what the last one shows before the right edge.
-        zone = _join(joined[:, -shared:], joined[:, :shared], self._side(before, row[0][0]))
+        zone = _join(joined[:, -shared:], joined[:, :shared], self._side(row[-1][0], row[0][0]))
         joined[:, -shared:], joined[:, :shared] = zone, zone
         return strip.grow(-reach_x, 0), joined[:, reach_x:-reach_x]
 

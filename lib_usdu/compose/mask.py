@@ -37,7 +37,10 @@ def _gaussian(values: np.ndarray, sigma: float, axis: int) -> np.ndarray:
     edges = [(half, half) if which == axis else (0, 0) for which in range(2)]
     mode = "reflect" if values.shape[axis] > 1 else "edge"
     padded, length = np.pad(values, edges, mode=mode), values.shape[axis]
-    return sum(tap * padded.take(range(at, at + length), axis) for at, tap in enumerate(taps))
+    blurred = np.zeros_like(values)
+    for at, tap in enumerate(taps):
+        blurred += tap * padded.take(range(at, at + length), axis)
+    return blurred
 
 
 def through(mask: np.ndarray, inside: np.ndarray, outside: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from ..enlarge.torchvision_operators import declare_missing_operators
 
@@ -34,7 +35,7 @@ def load_unet():
     return unet.eval()
 
 
-def load_pipeline(device="cpu", dtype=None):
+def load_pipeline(device: Any = "cpu", dtype: Any = None) -> Any:
     """A diffusers img2img pipeline (epsilon prediction, SD's noise schedule); dtype defaults to float32."""
     import torch
 
@@ -49,14 +50,7 @@ def load_pipeline(device="cpu", dtype=None):
         timestep_spacing="linspace",
         steps_offset=1,
     )
-    pipe = StableDiffusionImg2ImgPipeline(
-        vae=vae,
-        unet=unet,
-        scheduler=scheduler,
-        tokenizer=None,
-        text_encoder=None,
-        safety_checker=None,
-        feature_extractor=None,
-        requires_safety_checker=False,
-    )
+    networks: dict[str, Any] = dict(vae=vae, unet=unet, scheduler=scheduler)
+    left_out: dict[str, Any] = dict.fromkeys(("tokenizer", "text_encoder", "safety_checker", "feature_extractor"))
+    pipe = StableDiffusionImg2ImgPipeline(**networks, **left_out, requires_safety_checker=False)
     return pipe.to(device=device, dtype=dtype or torch.float32)

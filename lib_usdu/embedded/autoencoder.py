@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from types import SimpleNamespace
+from typing import Any
 
 import torch
 
@@ -100,7 +101,15 @@ class LappedAutoencoder(ModelMixin, ConfigMixin):
         inner = (inner.unflatten(-1, (-1, BLOCK)) @ self.overlap.float()).flatten(-2) if inner.shape[-1] else inner
         return torch.cat([x[..., :half], inner, x[..., x.shape[-1] - half :]], -1)
 
-    def encode(self, x: torch.Tensor, return_dict: bool = True):
+    def encode(self, x: torch.Tensor, return_dict: bool = True) -> Any:
+        """Pictures (n, 3, h, w), -1 to 1, to latents (n, 192, h / 8, w / 8), as AutoencoderKL hands them over.
+
+        Raises ValueError for sides that are no multiples of 8.
+        """
+        latents = Latents(self._latents(x))
+        return SimpleNamespace(latent_dist=latents) if return_dict else (latents,)
+
+    def _latents(self, x: torch.Tensor) -> torch.Tensor:
         n, _, height, width = x.shape
         if height % BLOCK or width % BLOCK:
             raise ValueError(f"height and width must be multiples of {BLOCK}, not {height} and {width}")
@@ -108,14 +117,18 @@ class LappedAutoencoder(ModelMixin, ConfigMixin):
         z = self._forward_1d(z)  # n k H w' v
         z = self._forward_1d(z.movedim(2, -1))  # n k w' v h' u
         z = z.permute(0, 1, 5, 3, 4, 2).reshape(n, CHANNELS, height // BLOCK, width // BLOCK)
-        latents = Latents((z * self.gain.float()).to(x.dtype))
-        return SimpleNamespace(latent_dist=latents) if return_dict else (latents,)
+        return (z * self.gain.float()).to(x.dtype)
 
-    def decode(self, z: torch.Tensor, return_dict: bool = True, generator=None):
-        x = (z.float() / self.gain.float()).unflatten(1, (3, BLOCK, BLOCK)).permute(0, 1, 5, 3, 4, 2)
-        x = self._inverse_1d(x).movedim(-1, 2)  # n k H w' v
-        x = torch.einsum("kc,nkhw->nchw", self.colour.float(), self._inverse_1d(x)).to(z.dtype)
+    def decode(self, z: torch.Tensor, return_dict: bool = True, generator=None) -> Any:
+        """Latents back to pictures, as AutoencoderKL hands them over."""
+        x = self._pixels(z)
         return SimpleNamespace(sample=x) if return_dict else (x,)
 
+    def _pixels(self, z: torch.Tensor) -> torch.Tensor:
+        x = (z.float() / self.gain.float()).unflatten(1, (3, BLOCK, BLOCK)).permute(0, 1, 5, 3, 4, 2)
+        x = self._inverse_1d(x).movedim(-1, 2)  # n k H w' v
+        return torch.einsum("kc,nkhw->nchw", self.colour.float(), self._inverse_1d(x)).to(z.dtype)
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.decode(self.encode(x).latent_dist.mode()).sample
+        """Pictures to latents and back."""
+        return self._pixels(self._latents(x))

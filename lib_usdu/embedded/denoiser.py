@@ -71,7 +71,7 @@ class Denoiser(UNet2DConditionModel):
         self.log_sigma = ((1 - abar) / abar).log().mul(0.5).float()  # plain tensors: never cast to half
         self.signal = torch.tensor(signal_std)[:, None, None]
         self.doubt, self.noise_scale = doubt, noise_scale
-        self.to(memory_format=torch.channels_last)
+        self.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]  # missing in torch's overloads
 
     def sigma_at(self, timestep, like: torch.Tensor) -> torch.Tensor:
         """The schedule's noise over signal at possibly fractional timesteps, shaped (N, 1, 1, 1)."""
@@ -89,7 +89,9 @@ class Denoiser(UNet2DConditionModel):
         inner = (x / total.sqrt()).to(dtype, memory_format=torch.channels_last)
         time = (sigma.flatten().log() * 100 + 500).to(x.device)
         both = torch.cat([inner, inner.abs()], 1)
-        factor, addition = super().forward(both, time, None, return_dict=False)[0].chunk(2, 1)
+        # Without attention there is no text to attend to.
+        raw = super().forward(both, time, None, return_dict=False)[0]  # pyright: ignore[reportArgumentType]
+        factor, addition = raw.chunk(2, 1)
         return taken, scale, (factor * inner + addition).float()
 
     def forward(self, sample, timestep, encoder_hidden_states=None, *args, return_dict: bool = True, **kwargs):

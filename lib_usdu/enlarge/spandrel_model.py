@@ -55,7 +55,8 @@ class SpandrelModel:
         """uint8 (n, h, w, 3) to uint8 (n, h * scale, w * scale, 3)."""
         height, width = windows.shape[1] * self.scale, windows.shape[2] * self.scale
         whole = Part(Region(0, 0, width, height), (width, height), (0, 0, width, height))
-        return np.stack(self.begin(windows, [whole] * len(windows))())
+        outputs = self.begin(windows, [whole] * len(windows))()
+        return np.stack([output for output in outputs if output is not None])
 
     def begin(self, windows: np.ndarray, parts: Sequence[Part | None]) -> Callable[[], list[np.ndarray | None]]:
         """Starts the network on windows, uint8 (n, h, w, 3). The function that comes back waits for it and returns the
@@ -141,7 +142,8 @@ class _Downloads:
         self._done: Any = None
 
     def start(self, number: int, block: Any) -> None:
-        self._pieces[number].copy_(block, non_blocking=self._device.type == "cuda")
+        piece: Any = self._pieces[number]
+        piece.copy_(block, non_blocking=self._device.type == "cuda")
 
     def ends_with(self, good: Any) -> None:
         """good: a tensor of one truth value, on the device."""

@@ -70,6 +70,7 @@ class Sparing:
         side = max(SMALLEST_WINDOW, -(-max(height, width) // 2))
         for tile in plan_tiles(width, height, side, side, self.overlap, align=8):
             part = part_of(tile, self.scale, (width, height), size)
-            output = model(crop(window, tile.window)[None])[0]
-            whole[part.place.slices] = part.of(to_uint8(output))
+            if part is not None:
+                output = model(crop(window, tile.window)[None])[0]
+                whole[part.place.slices] = part.of(to_uint8(output))
         return whole

@@ -61,14 +61,20 @@ class Upscalers:
     def name(self, name: str) -> str:
         """The name as the host writes it; letters' case does not matter. Raises OptionError for an unknown upscaler."""
         known = known_name(name, [*self._names(), *RESAMPLERS])
-        if known not in RESAMPLERS and self._find(known) is None:
-            raise OptionError("upscaler", name, ", ".join(self._names()) + self._also)
+        if known not in RESAMPLERS:
+            self._source(known)
         return known
+
+    def _source(self, name: str) -> Source:
+        source = self._find(name)
+        if source is None:
+            raise OptionError("upscaler", name, ", ".join(self._names()) + self._also)
+        return source
 
     def file(self, name: str) -> Path | None:
         """The network's file; None for plain resampling and where the file is not there yet."""
         known = self.name(name)
-        file = None if known in RESAMPLERS else self._find(known).file
+        file = None if known in RESAMPLERS else self._source(known).file
         return file if file is not None and file.is_file() else None
 
     def loads(self, name: str) -> bool:
@@ -80,8 +86,8 @@ class Upscalers:
         """Raises OptionError for an unknown upscaler, ModelError for a file that is no model for RGB pictures."""
         known = self.name(name)
         if known not in RESAMPLERS:
-            source = self._find(known)
-            if source.by_host is None:
+            source = self._source(known)
+            if source.by_host is None and source.file is not None:
                 self._load(source.file, device)
 
     def enlarge(
@@ -116,13 +122,13 @@ class Upscalers:
     ) -> Enlarge:
         if name in RESAMPLERS:
             return lambda rgb, width, height: resize(rgb, width, height, RESAMPLERS[name])
-        source, reason = self._find(name), ""
-        ours = source.file is not None and source.file.suffix.lower() in MODEL_FILES and source.file.is_file()
-        if ours or source.by_host is None:
+        source, reason = self._source(name), ""
+        file, by_host = source.file, source.by_host
+        if file is not None and (by_host is None or (file.suffix.lower() in MODEL_FILES and file.is_file())):
             try:
-                model = self._load(source.file, device, half)
+                model = self._load(file, device, half)
             except ModelError as error:
-                if source.by_host is None:
+                if by_host is None:
                     raise
                 reason = str(error)
             else:
@@ -130,9 +136,11 @@ class Upscalers:
                 return lambda rgb, width, height: run_network(
                     rgb, model, width, height, batch=windows, progress=progress, stop=stop
                 )
-        return lambda rgb, width, height: source.by_host(rgb, width, height, reason)
+        if by_host is None:
+            raise ModelError(f"upscaler {name}: has no model file")
+        return lambda rgb, width, height: by_host(rgb, width, height, reason)
 
-    def _load(self, file: Path | None, device: Any, half: bool = True) -> SpandrelModel:
+    def _load(self, file: Path, device: Any, half: bool = True) -> SpandrelModel:
         key = str(file), file.stat().st_mtime_ns if file.is_file() else 0, str(device), half
         return self._session.network(key, lambda: SpandrelModel.load(file, device, half=half))
 

@@ -164,7 +164,8 @@ def _run(
                 blocks = finish()
                 for one in written:  # no more than two batches are held
                     one.result()
-                written = [writers.submit(write, block, part) for block, part in zip(blocks, parts) if part]
+                pairs = [(block, part) for block, part in zip(blocks, parts) if block is not None and part is not None]
+                written = [writers.submit(write, block, part) for block, part in pairs]
                 yield len(parts)
             running = coming
         for one in written:

@@ -6,6 +6,7 @@ Parsing, checks, the panel, --help and docs/options.md follow from it. The order
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from .declaration import CommandFlag, Control, option
 from .rules import (
@@ -23,7 +24,7 @@ from .rules import (
     TileNumbers,
 )
 
-_PX = dict(unit="px")
+RedrawMode = Literal["linear", "chess", "none", "parallel", "fused"]
 _FIXES = ("band", "half", "half+intersections")
 _FIXING = {"seams_fix_type": _FIXES}
 
@@ -33,28 +34,28 @@ class Table:
     """Each option: name, type, default, and what is declared of it. Sizes in pixels of the result."""
 
     tile_width: int = option(
-        0, Number(0, 8192, **_PX), "width of a tile; 0: as the height", "redraw",
+        0, Number(0, 8192, unit="px"), "width of a tile; 0: as the height", "redraw",
         more="Both 0: automatic, 512 px or 1024 px for SDXL and later models. The model sees a tile with its padding.",
         flag=CommandFlag("--tile", "N|WxH", "size of a tile in px; 0: automatic, 512 or 1024 for SDXL", short="-t"),
         control=Control((2, 1), "Tile width", "0: automatic, 512 or 1024 for SDXL", high=2048, step=64),
     )
     tile_height: int = option(
-        0, Number(0, 8192, **_PX), "height of a tile; 0: as the width", "redraw",
+        0, Number(0, 8192, unit="px"), "height of a tile; 0: as the width", "redraw",
         flag=CommandFlag("--tile", "N|WxH"),
         control=Control((2, 2), "Tile height", "0: same as the width", high=2048, step=64),
     )
     mask_blur: int = option(
-        8, Number(0, 64, **_PX), "softness of the blend between tiles", "redraw",
+        8, Number(0, 64, unit="px"), "softness of the blend between tiles", "redraw",
         more="The blend extends 2.5 times this value on each side, up to the padding.",
         flag=CommandFlag("--mask-blur"), control=Control((3, 2), "Mask blur"),
     )
     padding: int = option(
-        32, Number(0, 512, **_PX), "how much of its surroundings a tile sees, on each side", "redraw",
+        32, Number(0, 512, unit="px"), "how much of its surroundings a tile sees, on each side", "redraw",
         more="Never more than the size of a tile.",
         flag=CommandFlag("--padding"), control=Control((3, 1), "Padding", "How much a tile sees around itself"),
     )
     seams_fix_width: int = option(
-        64, Number(0, 512, **_PX), "width of the band that a band pass redraws", "seams_fix",
+        64, Number(0, 512, unit="px"), "width of the band that a band pass redraws", "seams_fix",
         flag=CommandFlag("--seams-fix-width"),
         control=Control((3, 1), "Seams fix width", counts={"seams_fix_type": ("band",)}),
     )
@@ -63,7 +64,7 @@ class Table:
         flag=CommandFlag("--seams-fix-denoise"), control=Control((1, 2), "Seams fix denoise", counts=_FIXING),
     )
     seams_fix_padding: int = option(
-        16, Number(0, 512, **_PX), "how much a tile of the seams fix sees around itself", "seams_fix",
+        16, Number(0, 512, unit="px"), "how much a tile of the seams fix sees around itself", "seams_fix",
         flag=CommandFlag("--seams-fix-padding"),
         control=Control((2, 1), "Seams fix padding", "How much a tile of this pass sees around itself", counts=_FIXING),
     )
@@ -80,7 +81,7 @@ class Table:
         True, Flag(), "save the picture after the redraw", "results", of_picture=False,
         control=Control((3, 1), "Save upscaled", "The picture after the redraw"),
     )
-    redraw_mode: str = option(
+    redraw_mode: RedrawMode = option(
         "parallel", REDRAW_MODES, "how tiles are redrawn", "redraw",
         more="`parallel`: each tile sees the upscaled picture around itself. `linear`, `chess`: a tile sees its "
         "finished neighbours. `fused`: all tiles take each sampler step together, nearest to one pass over the whole "
@@ -96,7 +97,7 @@ class Table:
         control=Control((3, 2), "Save seams fix", "The picture after the second pass", counts=_FIXING),
     )
     seams_fix_mask_blur: int = option(
-        4, Number(0, 64, **_PX), "softness of the blend of the seams fix", "seams_fix",
+        4, Number(0, 64, unit="px"), "softness of the blend of the seams fix", "seams_fix",
         flag=CommandFlag("--seams-fix-mask-blur"),
         control=Control((2, 2), "Seams fix mask blur", "Softness of this pass's blend", counts=_FIXING),
     )
@@ -113,13 +114,13 @@ class Table:
         control=Control((1, 1), "Target size"),
     )
     custom_width: int = option(
-        2048, Number(1, 65536, **_PX), "width of the result", "size",
+        2048, Number(1, 65536, unit="px"), "width of the result", "size",
         more="With `target_size_type` `custom`.",
         flag=CommandFlag("--size", "WxH|Wx|xH", "exact size of the result in px, or of one side, instead of --scale"),
         control=Control((2, 1), "Custom width", low=64, high=16384, counts={"target_size_type": ("custom",)}),
     )
     custom_height: int = option(
-        2048, Number(1, 65536, **_PX), "height of the result", "size",
+        2048, Number(1, 65536, unit="px"), "height of the result", "size",
         more="With `target_size_type` `custom`.",
         flag=CommandFlag("--size", "WxH|Wx|xH"),
         control=Control((2, 2), "Custom height", low=64, high=16384, counts={"target_size_type": ("custom",)}),
@@ -140,12 +141,12 @@ class Table:
         flag=CommandFlag("--batch"),
         control=Control((1, 1), "Tiles at once", "More: faster, more memory. 0: automatic"),
     )
-    noise: str = option(
+    noise: Literal["canvas", "tile"] = option(
         "canvas", NOISE_MODES, "whether all tiles share one noise", "drawing",
         more="`canvas`: overlapping tiles see the same noise and draw the same things. `tile`: each tile its own.",
         flag=CommandFlag("--noise"), control=Control((1, 1), "Noise", "One noise for the whole picture avoids seams"),
     )
-    blend: str = option(
+    blend: Literal["feather", "cut"] = option(
         "feather", BLENDS, "how overlapping tiles are put together", "drawing",
         more="`feather`: a soft ramp. `cut`: along the path where two tiles differ least.",
         flag=CommandFlag("--blend"), control=Control((1, 2), "Blend"),

@@ -14,7 +14,7 @@ from functools import partial
 from types import ModuleType
 from typing import Any, Protocol
 
-import gradio
+import gradio  # pyright: ignore[reportMissingImports]  # the webui brings it
 
 from ..errors import OptionError
 from ..options import (
@@ -151,7 +151,11 @@ def _offered(host: PanelSource, name: str) -> dict[str, Any]:
 def _component(on: ModuleType, name: str, option: Declaration, default: Any, **changes: Any) -> Any:
     """The component for what is declared of an option: its rule decides the kind."""
     rule, control = option.rule, option.control
-    given = dict(label=control.label, info=option.hint, value=default, elem_id=PREFIX + name, interactive=True)
+    if control is None:
+        raise ValueError(f"{name} has no place in the panel")
+    given: dict[str, Any] = dict(
+        label=control.label, info=option.hint, value=default, elem_id=PREFIX + name, interactive=True
+    )  # fmt: skip
     kind = on.Textbox
     if isinstance(rule, Choice):
         given |= dict(choices=list(rule.labels.values()), value=rule.labels[default])

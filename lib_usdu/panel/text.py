@@ -33,7 +33,8 @@ SMALL_FOR_XL = "SDXL needs tiles of at least 768 px."
 def _shown() -> dict[str, dict[str, tuple[str, ...]]]:
     shown: dict[str, dict[str, tuple[str, ...]]] = {}
     for name in SCRIPT_OPTIONS:
-        for dropdown, values in declared(name).control.counts.items():
+        control = declared(name).control
+        for dropdown, values in control.counts.items() if control else ():
             shown.setdefault(dropdown, {})[name] = values
     return shown
 

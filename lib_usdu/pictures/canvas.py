@@ -83,8 +83,9 @@ def _in_file(shape: tuple[int, ...], size: int) -> np.ndarray:
 
 
 def _mapping(picture: np.ndarray) -> mmap.mmap | None:
-    while isinstance(picture, np.ndarray):
-        picture = picture.base
-    if isinstance(picture, memoryview):
-        picture = picture.obj
-    return picture if isinstance(picture, mmap.mmap) else None
+    memory: object = picture
+    while isinstance(memory, np.ndarray):
+        memory = memory.base
+    if isinstance(memory, memoryview):
+        memory = memory.obj
+    return memory if isinstance(memory, mmap.mmap) else None

@@ -9,18 +9,23 @@ from contextlib import suppress
 from typing import Any, BinaryIO
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFile
 
 _OTHER_BYTE = {"16B": "16L", "16L": "16B", "16N": "16B"}
 """Pillow's names of the byte order: decoding 16-bit colour in the wrong one gives the low byte of each sample."""
 
 
+def has_16_bits(image: Image.Image) -> bool:
+    """Whether a picture from a file, not loaded yet, has 16 bits a sample in some part of it."""
+    return any(";16" in str(part[3]) for part in getattr(image, "tile", ()))
+
+
 def is_deep_colour(image: Image.Image) -> bool:
     """Whether the pixels, not loaded yet, are 16-bit RGB or RGBA that Pillow would reduce to 8 bits."""
-    return image.mode in ("RGB", "RGBA") and any(";16" in str(part[3]) for part in image.tile)
+    return image.mode in ("RGB", "RGBA") and has_16_bits(image)
 
 
-def swap_bytes(image: Image.Image) -> bool:
+def swap_bytes(image: ImageFile.ImageFile) -> bool:
     """Lets a 16-bit RGB or RGBA picture, not loaded yet, load the low byte of each sample instead of the high one.
 
     False where Pillow has no way to them.
@@ -41,7 +46,7 @@ def _with_arguments(part: Any, arguments: Any) -> Any:
     return part._replace(args=arguments) if hasattr(part, "_replace") else (*part[:3], arguments)
 
 
-def _swapped(arguments: str | tuple) -> str | tuple:
+def _swapped(arguments: Any) -> str | tuple:
     """A decoder's arguments with the other byte order in the raw mode."""
     raw_mode, *rest = (arguments,) if isinstance(arguments, str) else arguments
     mode, order = raw_mode.split(";")

@@ -83,11 +83,11 @@ def register_plugins() -> None:
     from contextlib import suppress
 
     with suppress(Exception):
-        from pillow_heif import register_heif_opener
+        from pillow_heif import register_heif_opener  # pyright: ignore[reportMissingImports]  # optional
 
         register_heif_opener()
     with suppress(Exception):
-        import pillow_jxl  # noqa: F401
+        import pillow_jxl  # noqa: F401  # pyright: ignore[reportMissingImports]  # optional
 
 
 def _opens(suffix: str) -> bool:

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, PngImagePlugin, UnidentifiedImageError
+from PIL import Image, ImageFile, PngImagePlugin, UnidentifiedImageError
 
 from ..errors import InputError
 from ..run.memory import free_bytes
 from . import deep
 from .formats import BY_SUFFIX, INPUT_EXTENSIONS, OUTPUT_FORMATS, is_read, register_plugins, why_not_read
-from .metadata import ORIENTATION, Metadata, read_metadata, read_parameters
+from .metadata import ORIENTATION, Metadata, read_metadata, read_parameters, tiff_tags
 from .modes import Pixels, pixels_of
 from .saving import reason, write
 
@@ -81,7 +81,7 @@ def look(path: str | os.PathLike, *, max_pixels: int) -> Header:
         with suppress(Exception):
             if image.getexif().get(ORIENTATION) in (5, 6, 7, 8):
                 width, height = height, width
-        more = deep.is_deep_colour(image) or image.mode[0] in "IF" or ";16" in str(image.tile)
+        more = deep.is_deep_colour(image) or image.mode[0] in "IF" or deep.has_16_bits(image)
         alpha = image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info
         return Header(width, height, more, alpha)
 
@@ -92,8 +92,8 @@ def read(path: str | os.PathLike, *, max_pixels: int) -> Picture:
     with _opened(path) as image:
         # Pillow opens 16-bit colour as 8-bit, and forgets on loading how the file had it.
         deep_colour = deep.is_deep_colour(image)
-        sixteen = deep_colour or image.mode[0] == "I" or ";16" in str(image.tile)
-        bits = max(getattr(image, "tag_v2", {}).get(_BITS_PER_SAMPLE, (16 if sixteen else 8,)))
+        sixteen = deep_colour or image.mode[0] == "I" or deep.has_16_bits(image)
+        bits = max(tiff_tags(image).get(_BITS_PER_SAMPLE, (16 if sixteen else 8,)))
         upright = _upright(image)
         found = pixels_of(upright, bits=bits, deep=_deep(path, upright) if deep_colour else None)
         notes = list(found.notes)
@@ -168,7 +168,7 @@ def _other_frames(image: Image.Image) -> list[str]:
 
 
 @contextmanager
-def _opened(path: str | os.PathLike) -> Iterator[Image.Image]:
+def _opened(path: str | os.PathLike) -> Iterator[ImageFile.ImageFile]:
     """An image with its header read; what goes wrong until the caller is done becomes a line about the file."""
     path = Path(path)
     try:

@@ -72,10 +72,15 @@ def read_parameters(image: Image.Image) -> str | None:
     if image.format == "PNG":
         return image.info.get("parameters")
     if image.format == "TIFF":  # whose strings Pillow decodes as latin-1
-        text = image.tag_v2.get(DESCRIPTION, "").encode("latin-1", "replace").decode("utf-8", "replace")
+        text = tiff_tags(image).get(DESCRIPTION, "").encode("latin-1", "replace").decode("utf-8", "replace")
         return text or None
     comment = image.getexif().get_ifd(EXIF).get(USER_COMMENT) or b""
     return comment[8:].decode("utf-16-be", "replace") if comment[:8] == _COMMENT_CODE else None
+
+
+def tiff_tags(image: Image.Image) -> Mapping[int, Any]:
+    """A TIFF's own tags, by number; none for a picture of another format."""
+    return getattr(image, "tag_v2", {})
 
 
 def is_parameters(text: str | None) -> bool:
@@ -200,7 +205,7 @@ def _xmp_of(image: Image.Image) -> bytes:
     """The packet, its orientation set to upright."""
     found = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or b""
     if image.format == "TIFF":
-        found = image.tag_v2.get(_XMP_TAG) or found
+        found = tiff_tags(image).get(_XMP_TAG) or found
     for marker, content in getattr(image, "applist", []):
         if not found and marker == "APP1" and content.startswith(_XMP_MARKER):
             found = content[len(_XMP_MARKER) :]

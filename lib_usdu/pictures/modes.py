@@ -79,7 +79,8 @@ def _to_srgb(image: Image.Image, icc: bytes | None, space: bytes | None) -> Imag
     mode = image.mode[:1] if image.mode == "LA" else image.mode
     if mode == "LAB" or (mode, space) in (("L", b"GRAY"), ("CMYK", b"CMYK")):
         with suppress(ImageCms.PyCMSError, OSError, ValueError, ImportError):
-            source = ImageCms.createProfile("LAB") if mode == "LAB" else ImageCms.ImageCmsProfile(io.BytesIO(icc))
+            lab = ImageCms.createProfile("LAB") if mode == "LAB" else None
+            source = lab or ImageCms.ImageCmsProfile(io.BytesIO(icc or b""))
             srgb = ImageCms.createProfile("sRGB")
             return ImageCms.profileToProfile(image.convert(mode), source, srgb, outputMode="RGB")
     return None

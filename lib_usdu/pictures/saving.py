@@ -72,16 +72,18 @@ def write(
         pixels = rgb if sixteen is None else sixteen
         pixels = pixels[..., :1] if grey and alpha is None else pixels  # Pillow reads no 16-bit grey with alpha
 
-        def save(file: BinaryIO) -> None:
+        def save_large(file: BinaryIO) -> None:
             largetiff.write(file, pixels, alpha, icc=icc, dpi=dpi, description=about.parameters or None)
             notes.extend(add_tiff_tags(file, about.without_parameters()))
 
+        save = save_large
     elif sixteen is not None:
         pixels = sixteen[..., :1] if grey else sixteen
 
-        def save(file: BinaryIO) -> None:
+        def save_deep(file: BinaryIO) -> None:
             deep.write_png(file, pixels, alpha, icc=icc, dpi=dpi, chunks=png_chunks(about))
 
+        save = save_deep
     else:
         image = Image.fromarray(rgb)
         image = image.convert("L") if grey else image

@@ -36,9 +36,8 @@ def _feed(hasher: Any, value: Any, depth: int) -> None:
         _piece(hasher, type(value).__name__, text)
     elif isinstance(value, Enum):
         _piece(hasher, "enum", repr(value))
-    elif isinstance(value, np.ndarray) and not value.dtype.hasobject:
-        _piece(hasher, "array", f"{value.dtype.str} {value.shape}")
-        hasher.update(np.ascontiguousarray(value).data)
+    elif isinstance(value, np.ndarray):
+        _array(hasher, value)
     elif isinstance(value, Mapping):
         _piece(hasher, "mapping", str(len(value)))
         for key in sorted(value, key=repr):
@@ -55,6 +54,13 @@ def _feed(hasher: Any, value: Any, depth: int) -> None:
         _feed(hasher, value.detach().float().cpu().numpy(), depth + 1)
     else:
         _feed(hasher, (type(value).__qualname__, _fields(value)), depth + 1)
+
+
+def _array(hasher: Any, values: np.ndarray) -> None:
+    if values.dtype.hasobject:
+        raise Unhashable("an array of objects")
+    _piece(hasher, "array", f"{values.dtype.str} {values.shape}")
+    hasher.update(np.ascontiguousarray(values).data)
 
 
 def _fields(value: Any) -> Mapping[str, Any]:

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -87,7 +87,7 @@ class Journal:
             self.resumed += len(results) - len(missing)
             self.seconds += time.perf_counter() - started
             if not missing:
-                return np.stack(results)
+                return _stacked(results)
             new = refine(batch if len(missing) == len(results) else batch.part(missing))
             if new.shape != (len(missing), *batch.images.shape[1:]):
                 return new  # the caller refuses it
@@ -97,7 +97,7 @@ class Journal:
                 if not what_is_broken(result, batch.images[i]):
                     self._keep(keys[i], result)
             self.seconds += time.perf_counter() - started
-            return new if len(missing) == len(results) else np.stack(results)
+            return new if len(missing) == len(results) else _stacked(results)
 
         return remembered
 
@@ -154,6 +154,11 @@ class Journal:
             self._bytes += entries.write(self.folder / (key + _SUFFIX), key, array)
         except OSError as error:
             self.note = f"from here on this run cannot be resumed: {error.strerror or error}"
+
+
+def _stacked(tiles: Sequence[np.ndarray | None]) -> np.ndarray:
+    """(n, h, w, 3) of tiles that are all there."""
+    return np.stack([tile for tile in tiles if tile is not None])
 
 
 def open_journal(

@@ -13,7 +13,7 @@ from ..host import Batch, Fusion, Host
 from ..options import INFOTEXT_PREFIX
 from ..passes import Pass
 from ..plan import Plan, batch_limits
-from ..resume import journal
+from ..resume.journal import open_journal
 from .memory import out_of_memory
 from .retry import Faults, one_line
 
@@ -28,7 +28,7 @@ class Guard:
     def __init__(self, host: Host, plan: Plan, source: np.ndarray):
         self.host, self._options, self._abilities = host, plan.options, host.abilities()
         resumable = plan.options.resume and host.journal_folder is not None
-        self.journal, self._note = journal.open_journal(
+        self.journal, self._note = open_journal(
             host.journal_folder, host.identity() if resumable else None, source, plan.canvas.size,
             plan.options, plan.tiles,
         )  # fmt: skip
@@ -76,10 +76,11 @@ class Guard:
                     raise ModelError(f"upscaler {name}: not enough memory; choose another one") from error
                 raise ModelError(f"upscaler {name}: {one_line(error)}") from error
 
-        identity = self.host.upscaler_identity(name) if self.journal is not None else None
-        if identity is None:
+        journal = self.journal
+        identity = None if journal is None else self.host.upscaler_identity(name)
+        if journal is None or identity is None:
             return enlarged()
-        return self.journal.canvas(
+        return journal.canvas(
             (identity, rgb), (height, width, 3), enlarged, lambda: not self.host.upscaler_skipped
         )
 

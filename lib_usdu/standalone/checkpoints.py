@@ -130,7 +130,7 @@ def _from_file(path: Path, dtype: torch.dtype, config: str | None) -> Any:
     if _SD_KEY not in keys:
         raise ModelError(f"checkpoint: {path}: not a Stable Diffusion 1, 2 or XL checkpoint")
     kind = StableDiffusionXLImg2ImgPipeline if _XL_KEY in keys else StableDiffusionImg2ImgPipeline
-    extra = {} if kind is StableDiffusionXLImg2ImgPipeline else {"safety_checker": None}
+    extra: dict[str, Any] = {} if kind is StableDiffusionXLImg2ImgPipeline else {"safety_checker": None}
     if config is not None:
         extra["config"] = config
     try:

@@ -14,6 +14,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import torch
+from torch import _utils
 
 _REBUILD = {"_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_parameter"}
 
@@ -45,7 +46,7 @@ class _Unpickler(pickle.Unpickler):
         if (module, name) == ("collections", "OrderedDict"):
             return OrderedDict
         if module == "torch._utils" and name in _REBUILD:
-            return getattr(torch._utils, name)
+            return getattr(_utils, name)
         found = getattr(torch, name, None) if module in ("torch", "torch.storage") else None
         storage = name.endswith("Storage") and isinstance(found, type)
         return found if storage or name == "Size" or isinstance(found, torch.dtype) else _Nothing

@@ -51,7 +51,7 @@ def step_noise(scheduler: Any, draw: Callable[..., Any]) -> Iterator[None]:
 
     Schedulers look that name up in their own module; they offer no other way in.
     """
-    module = sys.modules[type(scheduler).__module__]
+    module: Any = sys.modules[type(scheduler).__module__]
     if not hasattr(module, "randn_tensor"):  # deterministic, or a Brownian tree: see `replace_brownian_tree`
         yield
         return

@@ -30,4 +30,5 @@ def check() -> None:
 
 def _numbers(version: str) -> tuple[int, ...]:
     """2.11.0+cu130 to (2, 11, 0)."""
-    return tuple(int(part) for part in re.match(r"\d+(?:\.\d+)*", version)[0].split("."))
+    start = re.match(r"\d+(?:\.\d+)*", version)
+    return tuple(int(part) for part in start[0].split(".")) if start else ()
