@@ -19,8 +19,10 @@ demo: .venv/ready
 	$(PY) -m lib_usdu tests/photos/demo.png -o out/demo.png --scale 4 --compare out/demo-before-after.png --overwrite
 	@echo "The picture: out/demo.png    before and after: out/demo-before-after.png"
 
-# Everything in .venv with the panel on both gradios, then what a webui runs under a webui's own versions. Both at once,
-# on an idle machine: OMP_NUM_THREADS=1 make -j2 --output-sync=target test-current test-webui
+# Everything in .venv with the panel on both gradios, then what a webui runs under a webui's own versions. WORKERS
+# processes share the tests, each with one thread: more threads than cores make torch crawl.
+WORKERS ?= 2
+PYTEST := -m pytest -n $(WORKERS) --dist worksteal
 ENVIRONMENTS := .venv/ready .venv-gradio4/ready $(if $(WEBUI_PYTHON),.venv-webui/ready)
 ifneq ($(WEBUI_PYTHON),)
 test: environments browser lint
@@ -28,15 +30,15 @@ test: environments browser lint
 	@$(MAKE) --no-print-directory test-webui
 else
 test: no-webui-python environments browser lint
-	OMP_NUM_THREADS=2 $(PY) -m pytest --without-gradio3
+	OMP_NUM_THREADS=1 $(PY) $(PYTEST) --without-gradio3
 	@echo "Not run: the tests under a webui's own versions (torch 2.1.2, gradio 3.41.2), for want of Python 3.10 or 3.11; WEBUI_PYTHON=PATH names one."
 endif
 
 test-current:
-	$(PY) -m pytest
+	OMP_NUM_THREADS=1 $(PY) $(PYTEST) --durations=20
 
 test-webui:
-	.venv-webui/bin/python -m pytest -p no:cacheprovider --webui-versions
+	OMP_NUM_THREADS=1 .venv-webui/bin/python $(PYTEST) -p no:cacheprovider --webui-versions
 
 # At once: each waits for its downloads most of the time.
 environments:

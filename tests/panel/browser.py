@@ -73,7 +73,7 @@ class Browser:
     def js(self, code: str, *arguments: Any) -> Any:
         return self.driver.execute_script(code, *arguments)
 
-    def until(self, seen: Callable[[], Any], what: str, seconds: float = 15) -> Any:
+    def until(self, seen: Callable[[], Any], what: str, seconds: float = 40) -> Any:
         """Waits for it; an element that is not there yet counts as not seen."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
@@ -93,6 +93,15 @@ class Browser:
         self.js("arguments[0].scrollIntoView({block: 'center'})", element)
         element.click()
 
+    def click_until(self, css: str, seen: Callable[[], Any], what: str) -> None:
+        """Clicks until it is seen: a page that still loads, or grows above the button, can make a click miss."""
+        for _ in range(5):
+            self.click(css)
+            with suppress(AssertionError):
+                self.until(seen, what, 6)
+                return
+        raise AssertionError(f"clicked {css} in vain for {what}")
+
     def tick(self, css: str, value: bool = True) -> None:
         """Clicks a box until it says so: a page that grows above it can make a click miss."""
         for _ in range(3):
@@ -102,13 +111,7 @@ class Browser:
         assert self.find(css).is_selected() == value
 
     def unfold(self, accordion: str, inside: str) -> None:
-        """Clicks until what is inside is seen: a page that grows above it can make a click miss."""
-        for _ in range(3):
-            self.click(f"{accordion} .label-wrap")
-            with suppress(AssertionError):
-                self.until(lambda: self.shown(inside), accordion, 3)
-                return
-        raise AssertionError(f"{accordion} does not open")
+        self.click_until(f"{accordion} .label-wrap", lambda: self.shown(inside), f"{inside} in {accordion}")
 
     def type(self, css: str, value: object) -> None:
         """Replaces what a field holds and leaves it."""
@@ -165,8 +168,7 @@ class Browser:
         """What Run hands over: every input in its order."""
         area = self.find("#dumped textarea")
         before = area.get_property("value")
-        self.click("#run")
-        self.until(lambda: area.get_property("value") != before, "the dumped values")
+        self.click_until("#run", lambda: area.get_property("value") != before, "the dumped values")
         return json.loads(area.get_property("value"))["values"]
 
     def press(self, *keys: str) -> WebElement:

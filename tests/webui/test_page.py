@@ -86,3 +86,11 @@ def test_a_choice_that_is_gone_or_unreadable_is_forgotten(extension, monkeypatch
     assert PanelHost().preselected_upscaler() == "SPAN x4"
     journal_folder().with_suffix(".json").write_bytes(b"\xff")
     assert PanelHost().preselected_upscaler() == "SPAN x4"
+
+
+# --- network ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_run_opens_no_connection(extension, network):  # noqa: F811
+    assert ask([{**TILES, "upscaler": "SPAN"}]).images[0].size == (192, 144)
+    assert not network

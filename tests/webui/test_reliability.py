@@ -117,7 +117,7 @@ CHANGED = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("change", CHANGED, ids=str)
+@pytest.mark.parametrize("change", CHANGED, ids=[" ".join(change) + f" {n}" for n, change in enumerate(CHANGED)])
 def test_a_changed_setting_never_finds_an_old_tile(extension, monkeypatch, change):  # noqa: F811
     killed_at(6, monkeypatch)
     done = ask([TILES], **change)
