@@ -23,6 +23,7 @@ from ..enlarge.resize_mode import CROP, FILL, STRETCH, fit
 from ..enlarge.windows import resize
 from ..geometry import Canvas, Region
 from .other_extensions import alwayson, title
+from .protocols import Processing, Script
 
 PICTURES = ("image", "input_image", "image_fg", "generated_image")
 """Fields that hold what is preprocessed, in one host or another."""
@@ -38,7 +39,7 @@ _FEW_COLOURS = 200  # a map of edges or classes: colours between two of its own 
 class ControlNetUnits:
     """The enabled units of a person's `p`. They are never changed: every tile gets copies."""
 
-    def __init__(self, p: Any):
+    def __init__(self, p: Processing):
         self.places = [at for at in _places(p) if _is_unit(p.script_args[at]) and _enabled(p.script_args[at])]
         self.notes: list[str] = []
         units = [p.script_args[at] for at in self.places]
@@ -50,7 +51,7 @@ class ControlNetUnits:
                 self.notes.append(f"ControlNet unit {number} is in batch mode: its pictures are not cut into tiles.")
         self._fitted: dict[tuple[int, int], np.ndarray] = {}
 
-    def crop_to(self, tile_p: Any, window: Region, canvas: Canvas) -> None:
+    def crop_to(self, tile_p: Processing, window: Region, canvas: Canvas) -> None:
         """Gives the tile's p copies of the units that see this window of the canvas."""
         if not self.places:
             return
@@ -108,11 +109,11 @@ def fitted(pixels: np.ndarray, canvas: Canvas, mode: int) -> np.ndarray:
     return whole[:, :, 0] if pixels.ndim == 2 else whole
 
 
-def is_controlnet(script: Any) -> bool:
+def is_controlnet(script: Script) -> bool:
     return title(script) == "controlnet"
 
 
-def _places(p: Any) -> list[int]:
+def _places(p: Processing) -> list[int]:
     """Where in `p.script_args` ControlNet's values are."""
     return [at for script, places in alwayson(p) if is_controlnet(script) for at in places]
 

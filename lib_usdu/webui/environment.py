@@ -5,6 +5,9 @@ every fork; all others are imported where they are used, because a fork may lack
 from here. File:line references are to AUTOMATIC1111 v1.10.1.
 """
 
+# The package is there in a webui only; protocols.py says what we use of it.
+# pyright: reportMissingImports=false
+
 from __future__ import annotations
 
 import sys
@@ -14,12 +17,21 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from modules import devices, errors, images, processing, shared
+from modules import devices as _devices
+from modules import errors as _errors
+from modules import images as _images
+from modules import processing as _processing
+from modules import shared as _shared
 from PIL import Image
 
 from ..errors import OptionError
+from .protocols import Devices, Errors, Images, ProcessingModule, Shared
 
-__all__ = ["devices", "errors", "images", "processing", "shared"]
+devices: Devices = _devices
+errors: Errors = _errors
+images: Images = _images
+processing: ProcessingModule = _processing
+shared: Shared = _shared
 
 
 def max_megapixels() -> float:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .other_extensions import alwayson, title
+from .protocols import Processing
 
 # What of p reaches a tile (tile_call.py resets the rest); a fork may lack some and have others.
 _FIELDS = (
@@ -19,7 +20,7 @@ _NETWORK = re.compile(r"<[^:<>]+:([^:<>]+)[:>]")
 
 
 def webui_identity(
-    p: Any,
+    p: Processing,
     subseed: int,
     prompts: tuple[str, str],
     settings: Mapping[str, Any],
@@ -95,7 +96,7 @@ def _name(path: str | None) -> str:
     return Path(path or "none").name
 
 
-def _scripts(p: Any) -> list[tuple[str, Any]]:
+def _scripts(p: Processing) -> list[tuple[str, Any]]:
     """The values of the scripts that act on every call, ControlNet's units among them.
 
     The host's own controls for seed and sampler are scripts too: what they say is in p, with -1 replaced.

@@ -17,6 +17,7 @@ import torch
 
 from ..host import Fusion
 from ..run.latent_windows import Conditions, assemble, on_device, over_windows, patches
+from .protocols import Processing, ProcessingModule, SdModel
 
 
 @dataclass
@@ -28,9 +29,9 @@ class FusedCall:
     (h, w, 3), levels 0-255; it is empty where the call was interrupted.
     """
 
-    processing: Any
+    processing: ProcessingModule
     create_sampler: Callable[[], Any]
-    tile_p: Any
+    tile_p: Processing
     fusion: Fusion
     scale: int
     stop: Callable[[], None]
@@ -91,7 +92,7 @@ class FusedCall:
         return scrap
 
 
-def cannot_fuse(processing: Any, sd_model: Any, *, controlnet: bool) -> str:
+def cannot_fuse(processing: ProcessingModule, sd_model: SdModel, *, controlnet: bool) -> str:
     """Why windows cannot take each step together here; "" where they can.
 
     processing: the host's module. controlnet: whether a unit is on.

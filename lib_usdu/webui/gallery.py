@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from PIL import Image
 
@@ -13,6 +11,7 @@ from ..options import Options
 from ..pictures.compare import side_by_side
 from ..pictures.modes import Pixels
 from .environment import errors, images, shared
+from .protocols import Processing
 
 
 def pictures(
@@ -46,7 +45,7 @@ def compared(options: Options, result: Result) -> Image.Image | None:
 
 
 def save(
-    p: Any, options: Options, info: Any, result: Result, final: Image.Image, redrawn: Image.Image | None
+    p: Processing, options: Options, info: Processing, result: Result, final: Image.Image, redrawn: Image.Image | None
 ) -> str:
     """Writes files, as far as the host and the panel's two flags want them. A partial picture is saved too: it is hours
     of somebody's GPU. Returns what went wrong, "" where nothing did: a picture that cannot be saved is shown all the

@@ -7,11 +7,12 @@ alike, as two empty prompts do, the two answers are one, and the second need not
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from typing import Any
 
 from .overrides import temporarily
+from .protocols import Processing
 
 
 def same_conditioning(conditioning: Any, unconditional: Any) -> bool:
@@ -44,7 +45,7 @@ def _equal(first: Any, second: Any) -> bool:
 
 
 @contextmanager
-def unguided(tile_p: Any, settings: dict[str, Any]) -> Iterator[None]:
+def unguided(tile_p: Processing, settings: MutableMapping[str, Any]) -> Iterator[None]:
     """The sampler asks once a step: the host can leave the negative prompt out below a noise level ("negative guidance
     minimum sigma", sd_samplers_cfg_denoiser.py:223), which is set above all of them.
 
@@ -59,7 +60,9 @@ def unguided(tile_p: Any, settings: dict[str, Any]) -> Iterator[None]:
             tile_p.extra_generation_params.pop(name, None)
 
 
-def without_idle_guidance(sample: Callable[..., Any], tile_p: Any, settings: dict[str, Any]) -> Callable[..., Any]:
+def without_idle_guidance(
+    sample: Callable[..., Any], tile_p: Processing, settings: MutableMapping[str, Any]
+) -> Callable[..., Any]:
     """`p.sample` that leaves guidance out where it would change nothing."""
 
     def sample_once(*args: Any, **kwargs: Any) -> Any:

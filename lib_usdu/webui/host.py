@@ -33,6 +33,7 @@ from .infotext import described
 from .overrides import temporarily, values_of_run
 from .progress_bar import JobCount, Preview, interrupted_or_skipped, leaves_upscaling, say, state_kept, stop_requested
 from .prompts import Prompts
+from .protocols import Processing
 from .request import Wanted
 from .tile_call import encoding_alone, forget_pictures, own_method, tile_processing
 from .upscaler_files import SESSION, UPSCALERS, upscaler_names
@@ -43,14 +44,14 @@ class WebuiHost(Host):
 
     def __init__(
         self,
-        p: Any,
+        p: Processing,
         picture: Wanted,
         title: str,
         jobs: JobCount,
         watch: ModelWatch,
         resize_mode: int,
         options: Options,
-        mask: Any = None,
+        mask: np.ndarray | None = None,
     ):
         """picture: which one of the run. watch: for the whole run, the same for all of its pictures."""
         self.p, self.picture, self.title, self.jobs, self.resize_mode = p, picture, title, jobs, resize_mode
@@ -71,7 +72,7 @@ class WebuiHost(Host):
         self.journal_folder = environment.journal_folder()
         self.upscaler_skipped = False
         self._parameters: dict[str, Any] = {}
-        self._last: Any = None
+        self._last: Processing | None = None
         self._skipped = self._done = self._calls = self._total = 0
         self._preview = Preview(shared.state)
         self._no_interrogator = False
@@ -172,7 +173,7 @@ class WebuiHost(Host):
             self.comments[f"{self.changed} The run ended there; its finished tiles are kept."] = 1
             raise Stopped(self.changed)
 
-    def _tile_processing(self, batch: Batch) -> Any:
+    def _tile_processing(self, batch: Batch) -> Processing:
         return tile_processing(
             self.p, batch, self.picture, self._parameters, device=shared.device,
             seed_delta=int(getattr(shared.opts, "eta_noise_seed_delta", 0) or 0),
@@ -289,7 +290,7 @@ class WebuiHost(Host):
         p = self.infotext_p(parameters)
         return processing.create_infotext(p, p.all_prompts, p.all_seeds, p.all_subseeds)
 
-    def infotext_p(self, parameters: Mapping[str, Any]) -> Any:
+    def infotext_p(self, parameters: Mapping[str, Any]) -> Processing:
         """A copy of p for infotexts."""
         skipped = {INFOTEXT_PREFIX + "skipped": f"{self._skipped} tiles"} if self._skipped else {}
         parameters = {**skipped, **self._parameters, **in_webui(parameters)}

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
+from .protocols import Processing, SdModel
 from .request import Wanted
 
 # What a tile's call has of its own.
@@ -21,8 +22,13 @@ _PERSONS = (
 
 
 def described(
-    p: Any, last: Any, picture: Wanted, prompts: tuple[str, str] | None, parameters: Mapping[str, Any], sd_model: Any
-) -> Any:
+    p: Processing,
+    last: Processing | None,
+    picture: Wanted,
+    prompts: tuple[str, str] | None,
+    parameters: Mapping[str, Any],
+    sd_model: SdModel,
+) -> Processing:
     """A copy of p that holds the person's own settings and what the host adds in a call.
 
     last: the processing object of the last tile, None where none was refined. picture: which one of the run. prompts:
@@ -50,7 +56,7 @@ def described(
     return found
 
 
-def _prepare(p: Any, sd_model: Any) -> None:
+def _prepare(p: Processing, sd_model: SdModel) -> None:
     """Fields create_infotext reads that process_images_inner would have set (processing.py:886-908)."""
     p.setup_prompts()
     with suppress(AttributeError):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -11,9 +10,12 @@ from PIL import Image
 from ..compose.mask import painted, soften
 from ..enlarge.resize_mode import fit_plane
 from ..enlarge.windows import resize
+from .protocols import Processing
 
 
-def inpaint_mask(p: Any, source: tuple[int, int], target: tuple[int, int], resize_mode: int) -> np.ndarray | None:
+def inpaint_mask(
+    p: Processing, source: tuple[int, int], target: tuple[int, int], resize_mode: int
+) -> np.ndarray | None:
     """The mask with its blur, which is in px of the source, at the result's size: uint8 (h, w). None without a mask.
 
     source, target: (width, height) of the picture and of the result.

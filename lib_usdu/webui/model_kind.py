@@ -13,6 +13,7 @@ from typing import Any
 from ..batch_size import BatchLimits
 from ..run.estimates import SD, SIXTEEN, XL, Needs, windows_that_fit
 from .environment import devices, model_data, processing, shared
+from .protocols import Processing
 
 LARGE_TILE, SMALL_TILE = 1024, 512
 _REFERENCES = ("kontext", "edit", "klein", "krea2", "wan")
@@ -21,7 +22,7 @@ _SMALL_WORDS = ("sd", "sd1", "sd15", "")
 """Values of the setting `forge_preset` whose models draw in 512 px."""
 
 
-def load_chosen_model(p: Any) -> None:
+def load_chosen_model(p: Processing) -> None:
     """Loads the checkpoint that the settings name, if it is not in memory. What a failed load raises goes on.
 
     p: the person's; it is not changed. Forge's own function also forgets prompts that another model encoded.
@@ -65,7 +66,7 @@ def one_picture_a_call() -> bool:
     if getattr(model, "is_wan", False):
         return True
     with suppress(ImportError):
-        from backend.args import dynamic_args
+        from backend.args import dynamic_args  # pyright: ignore[reportMissingImports]  # Forge Neo has it
 
         return any(getattr(dynamic_args, name, False) for name in _REFERENCES)
     return False

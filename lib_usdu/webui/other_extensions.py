@@ -3,12 +3,13 @@ once on the final picture."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from PIL import Image
 
 from .environment import shared
+from .protocols import HookedScript, Processing, Script
 
 # Extensions whose first argument says whether they are on, by the start of their title.
 _NOTES = {
@@ -20,7 +21,7 @@ _NOTES = {
 }
 
 
-def alwayson(p: Any) -> list[tuple[Any, range]]:
+def alwayson(p: Processing) -> list[tuple[Any, range]]:
     """Each with the positions of its values in `p.script_args`."""
     args = getattr(p, "script_args", None)
     if not isinstance(args, (list, tuple)):
@@ -33,7 +34,7 @@ def alwayson(p: Any) -> list[tuple[Any, range]]:
     ]
 
 
-def title(script: Any) -> str:
+def title(script: Script) -> str:
     """Its title in lower case; "" where it has none."""
     try:
         return script.title().casefold()
@@ -41,7 +42,7 @@ def title(script: Any) -> str:
         return ""
 
 
-def notes(p: Any) -> list[str]:
+def notes(p: Processing) -> list[str]:
     """What the person should know of extensions that are on."""
     found = []
     for script, places in alwayson(p):
@@ -50,29 +51,32 @@ def notes(p: Any) -> list[str]:
     return found
 
 
-def adetailer(p: Any) -> tuple[Any, range] | None:
+def adetailer(p: Processing) -> tuple[HookedScript, range] | None:
     """ADetailer's script in this run and the positions of its values; None where there is none."""
     return next((found for found in alwayson(p) if title(found[0]) == "adetailer"), None)
 
 
-def run_adetailer(p: Any, picture: Image.Image, arguments: type) -> Image.Image:
+def run_adetailer(p: Processing, picture: Image.Image, arguments: Callable[..., Any]) -> Image.Image:
     """The picture after ADetailer's hooks, called as the host calls them for one image of a batch.
 
     p: a processing object that describes the run, to be changed; width and height: of what ADetailer redraws.
     arguments: the host's PostprocessImageArgs.
     """
-    script, places = adetailer(p)
+    installed = adetailer(p)
+    if installed is None:
+        return picture
+    script, places = installed
     args = [p.script_args[at] for at in places]
     p.init_images, p.image_mask = [picture], None
     p.batch_size, p.n_iter, p.batch_index, p.iteration = 1, 1, 0, 0
     p.__dict__.pop("_ad_disabled", None)
     try:
-        given = arguments(picture.copy(), 0)  # forks that count the images
+        holder = arguments(picture.copy(), 0)  # forks that count the images
     except TypeError:
-        given = arguments(picture.copy())
+        holder = arguments(picture.copy())
     script.process(p, *args)
-    script.postprocess_image(p, given, *args)
-    return given.image
+    script.postprocess_image(p, holder, *args)
+    return holder.image
 
 
 def finishes(scripts: Iterable[Any]) -> list[str]:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMappin
 from contextlib import contextmanager
 from typing import Any
 
+from .protocols import Processing, Settings
+
 # Settings of the host that act on every call.
 _TILE_SETTINGS = {
     "img2img_color_correction": False, "save_init_img": False, "return_mask": False, "return_mask_composite": False,
@@ -100,8 +102,8 @@ class RunSettings(dict):
 
 @contextmanager
 def in_force(
-    options: Any,
-    p: Any,
+    options: Settings,
+    p: Processing,
     check: Callable[[Mapping[str, Any]], None],
     apply: Callable[[Mapping[str, Any]], None],
 ) -> Iterator[RunSettings]:
@@ -139,10 +141,10 @@ def in_force(
 def temporarily(settings: MutableMapping[str, Any], **values: Any) -> Iterator[None]:
     """These values in force, and put back afterwards; in a run's settings without ever showing in the person's."""
     before = {name: settings[name] for name in values if name in settings}
-    temporary = None
-    if isinstance(settings, RunSettings):
-        temporary = settings.temporary()
-        settings.set_temporary(values)
+    run = settings if isinstance(settings, RunSettings) else None
+    temporary = run.temporary() if run else frozenset()
+    if run:
+        run.set_temporary(values)
     else:
         settings.update(values)
     try:
@@ -151,8 +153,8 @@ def temporarily(settings: MutableMapping[str, Any], **values: Any) -> Iterator[N
         for name in values:
             settings.pop(name, None)
         settings.update(before)
-        if temporary is not None:
-            settings.keep_temporary(temporary)
+        if run:
+            run.keep_temporary(temporary)
 
 
 def values_of_run(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from .protocols import State
+
 _SHOWN_EVERY = 0.5
 """Seconds between two previews."""
 
@@ -23,7 +25,7 @@ class JobCount:
     host has set a job count of its own, one for each picture, that must stand again when the script returns.
     """
 
-    def __init__(self, state: Any, results: int):
+    def __init__(self, state: State, results: int):
         self._state = state
         in_a_folder = self.in_a_folder = state.job_count > 0
         self._outer = state.job_count if in_a_folder else max(1, results)
@@ -69,7 +71,7 @@ class JobCount:
 class Preview:
     """The picture so far, shown in the page now and then: making one takes 5 ms."""
 
-    def __init__(self, state: Any):
+    def __init__(self, state: State):
         self._state, self._shown_at = state, -math.inf
 
     def show(self, canvas: np.ndarray, *, last: bool) -> None:
@@ -85,28 +87,28 @@ def _whole(number: float) -> int | float:
     return int(number) if number == int(number) else number
 
 
-def say(state: Any, doing: str) -> None:
+def say(state: State, doing: str) -> None:
     """In the page's progress bar. In a folder the host keeps in `state.job` which picture it is (img2img.py:51)."""
     picture = str(state.job or "")
     state.textinfo = f"Picture {picture}: {doing}" if " out of " in picture else doing
 
 
-def stop_requested(state: Any) -> bool:
+def stop_requested(state: State) -> bool:
     """Whether the person wants the run to end, now or after the current tile."""
     return bool(state.interrupted or getattr(state, "stopping_generation", False))
 
 
-def leaves_upscaling(state: Any) -> bool:
+def leaves_upscaling(state: State) -> bool:
     """Whether the person wants the run to end, or (Skip) the upscaling alone."""
     return stop_requested(state) or bool(getattr(state, "skipped", False))
 
 
-def interrupted_or_skipped(state: Any) -> bool:
+def interrupted_or_skipped(state: State) -> bool:
     return bool(state.interrupted or getattr(state, "skipped", False))
 
 
 @contextmanager
-def state_kept(state: Any) -> Iterator[None]:
+def state_kept(state: State) -> Iterator[None]:
     """The interrogator begins and ends a job of its own (interrogate.py:187, 220): ours continues afterwards."""
     before = dict(vars(state))
     try:

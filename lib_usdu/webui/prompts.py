@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..options.tile_prompts import joined
+from .protocols import Processing
 
 
 class Prompts:
@@ -17,7 +18,7 @@ class Prompts:
         self.resolved: tuple[str, str] | None = None
         """Prompt and negative prompt, once a tile was drawn."""
 
-    def settle(self, tile_p: Any, init: Callable[..., Any], texts: Sequence[str]) -> None:
+    def settle(self, tile_p: Processing, init: Callable[..., Any], texts: Sequence[str]) -> None:
         """Makes a tile's p draw with the run's prompts. init: the p's own; texts: what each tile adds.
 
         `p.init` is the first thing called after the hooks and before the prompts are cut into batches and their

@@ -18,9 +18,10 @@ from ..options import LEGACY_ARGUMENTS, VERSION_MARKER
 from ..options.forms import is_marker
 from ..pictures.cutout import carried_outward
 from ..pictures.modes import Pixels, pixels_of
+from .protocols import Processing, Script
 
 
-def supplied(p: Any, script: Any, args: Sequence[Any]) -> list[Any]:
+def supplied(p: Processing, script: Script, args: Sequence[Any]) -> list[Any]:
     """The arguments of `Script.run` without those that are not ours.
 
     The API puts a client's list into the vector of all scripts' arguments by slice assignment (api.py:344), so a list
@@ -30,7 +31,7 @@ def supplied(p: Any, script: Any, args: Sequence[Any]) -> list[Any]:
     Raises OptionError for more values than there are, and for more than the original's 18 without the marker.
     """
     runner, vector = getattr(p, "scripts", None), getattr(p, "script_args", None)
-    if runner is None or vector is None:
+    if runner is None or vector is None or script.args_from is None or script.args_to is None:
         return list(args)
     expected = max((other.args_to for other in runner.scripts if other.args_to is not None), default=len(vector))
     if len(vector) < script.args_from:
@@ -63,7 +64,7 @@ class Wanted:
     count: int
 
 
-def wanted(p: Any, seed: int, subseed: int) -> list[Wanted]:
+def wanted(p: Processing, seed: int, subseed: int) -> list[Wanted]:
     """The pictures of a request, in order. seed, subseed: p's own, -1 replaced.
 
     As the host counts (processing.py:904-909, 1710): `n_iter` times `batch_size` pictures of one picture; where there
@@ -80,7 +81,7 @@ def wanted(p: Any, seed: int, subseed: int) -> list[Wanted]:
     ]  # fmt: skip
 
 
-def check(p: Any) -> None:
+def check(p: Processing) -> None:
     """Raises OptionError for a value of p that no picture can be made with, UsduError where there is no picture."""
     for name in ("steps", "batch_size", "n_iter"):
         value = getattr(p, name, 1)

@@ -16,6 +16,7 @@ from ..engine import Result, upscale
 from ..enlarge.resize_mode import check_whole
 from ..enlarge.seamless import resizer
 from ..errors import ModelError, OptionError, TooLarge, UsduError
+from ..geometry import Canvas
 from ..options import Options
 from ..options.tile_prompts import within
 from ..panel.text import message
@@ -39,6 +40,7 @@ from .inpaint_mask import inpaint_mask
 from .model_kind import load_chosen_model
 from .overrides import in_force
 from .progress_bar import JobCount
+from .protocols import Processed, Processing, Script
 from .request import Wanted, check, read, supplied, wanted
 from .upscaler_files import remember, upscaler_names
 
@@ -46,7 +48,7 @@ CLIENTS_WAIT = 30.0
 """Seconds that every API client is taken to wait for its answer: a run as short as that is simply done again."""
 
 
-def run(p: Any, script: Any, args: Sequence[Any]) -> Any:
+def run(p: Processing, script: Script, args: Sequence[Any]) -> Processed:
     """The host's `Processed`, the final picture first. `p` is left as it was found.
 
     A bad option is told to an API client as HTTP 422 and shown to a person at the panel; so is what went wrong with
@@ -76,7 +78,7 @@ class _Delivery:
     beside: list[_Entry] = field(default_factory=list)
     comments: dict[str, int] = field(default_factory=dict)
 
-    def processed(self, p: Any, info: Any) -> Any:
+    def processed(self, p: Processing, info: Processing) -> Processed:
         """The host's Processed. info: a copy of p that describes the last picture."""
         entries = [*self.results, *self.beside]
         seeds, subseeds = [entry.of.seed for entry in entries], [entry.of.subseed for entry in entries]
@@ -106,7 +108,7 @@ class _Source:
     mask: np.ndarray | None
 
 
-def _run(p: Any, script: Any, args: Sequence[Any]) -> Any:
+def _run(p: Processing, script: Script, args: Sequence[Any]) -> Processed:
     check(p)
     options = Options.from_script_args(supplied(p, script, args), upscalers=upscaler_names())
     options = options.with_(denoise=float(p.denoising_strength), max_megapixels=max_megapixels())
@@ -136,11 +138,11 @@ def _run(p: Any, script: Any, args: Sequence[Any]) -> Any:
         return delivery.processed(p, host.infotext_p(result.parameters))
 
 
-def _fitting(p: Any, options: Options, source: _Source, host: WebuiHost) -> Options:
+def _fitting(p: Processing, options: Options, source: _Source, host: WebuiHost) -> Options:
     """The options for one picture of a folder: prompts of tiles that it has not are left out, and that is said."""
     if not options.tile_prompts:
         return options
-    size = source.pixels.rgb.shape[1::-1]
+    size = Canvas.of(source.pixels.rgb).size
     plan = make_plan(options.with_(tile_prompts=""), size, host.abilities(), img2img_size=(p.width, p.height))
     text = within(options.tile_prompts, plan.numbered) if plan.numbered else ""
     if text != options.tile_prompts:
@@ -149,7 +151,12 @@ def _fitting(p: Any, options: Options, source: _Source, host: WebuiHost) -> Opti
 
 
 def _seed(
-    p: Any, subseed: int, options: Options, source: _Source, prepared: Callable[..., WebuiHost], delivery: _Delivery
+    p: Processing,
+    subseed: int,
+    options: Options,
+    source: _Source,
+    prepared: Callable[..., WebuiHost],
+    delivery: _Delivery,
 ) -> int:
     """The seed of the first result: p's own; for -1 that of the run which was ended before it was done, of the same
     picture with the same settings; else a random one."""
@@ -159,7 +166,7 @@ def _seed(
     host = prepared(p, Wanted(seed, subseed, image=0, iteration=0, position=0, count=1), options=options)
     rgb = source.pixels.rgb
     tab_size = p.width, p.height
-    plan = make_plan(options, rgb.shape[1::-1], host.abilities(), img2img_size=tab_size, mask=source.mask)
+    plan = make_plan(options, Canvas.of(rgb).size, host.abilities(), img2img_size=tab_size, mask=source.mask)
     run = unfinished(host.journal_folder, host.identity(), rgb, plan.canvas.size, plan.options)
     if run is None:
         return seed
@@ -167,13 +174,13 @@ def _seed(
     return run.about["seed"]
 
 
-def _sources(p: Any, options: Options, resize_mode: int) -> list[_Source]:
+def _sources(p: Processing, options: Options, resize_mode: int) -> list[_Source]:
     """Each of `init_images`, read; one that stands there twice is read once."""
     read_already: dict[int, _Source] = {}
     for image in p.init_images:
         if id(image) not in read_already:
             pixels = read(image, from_page=not getattr(p, "is_api", False))
-            size = pixels.rgb.shape[1::-1]
+            size = Canvas.of(pixels.rgb).size
             target = options.target_size(*size, (p.width, p.height))
             if options.seamless:
                 check_whole(pixels.rgb, *target, resize_mode)
@@ -182,7 +189,7 @@ def _sources(p: Any, options: Options, resize_mode: int) -> list[_Source]:
 
 
 def _deliver(
-    delivery: _Delivery, p: Any, options: Options, host: WebuiHost, source: _Source, result: Result
+    delivery: _Delivery, p: Processing, options: Options, host: WebuiHost, source: _Source, result: Result
 ) -> None:
     """Saves a result, and adds it to what is handed back."""
     text = result.infotext if shared.opts.enable_pnginfo else None
@@ -207,16 +214,17 @@ def _deliver(
             delivery.beside.append(_Entry(picture, result.infotext, host.picture))
 
 
-def _failed(p: Any, message: str, status: int = 422) -> Any:
+def _failed(p: Processing, message: str, status: int = 422) -> Processed:
     if getattr(p, "is_api", False):
         from fastapi import HTTPException
 
         raise HTTPException(status_code=status, detail=message) from None
     with suppress(Exception):  # a toast, where gradio is listening
-        import gradio
+        import gradio  # pyright: ignore[reportMissingImports]  # the webui brings it
 
         gradio.Warning(message)
     info = copy.copy(p)
     info.comments = {**p.comments, message: 1}
-    info.all_prompts = info.all_negative_prompts = info.all_seeds = info.all_subseeds = None
+    for name in ("all_prompts", "all_negative_prompts", "all_seeds", "all_subseeds"):
+        setattr(info, name, None)
     return processing.Processed(info, [], seed=-1, info=message)

@@ -9,7 +9,7 @@ import copy
 import inspect
 import math
 import types
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,6 +19,7 @@ from ..geometry import Region
 from ..host import Batch
 from ..run.noise_draws import CanvasDraws
 from .guidance import without_idle_guidance
+from .protocols import Processing, ProcessingModule
 from .request import Wanted
 
 # What a tile's call must not inherit from the person's settings: a tile is no picture of its own.
@@ -41,16 +42,16 @@ _LEAKING_LISTS = ("latents_after_sampling", "pixels_after_sampling", "extra_resu
 
 
 def tile_processing(
-    p: Any,
+    p: Processing,
     batch: Batch,
     picture: Wanted,
     parameters: Mapping[str, Any],
     *,
     device: Any,
     seed_delta: int,
-    settings: dict[str, Any],
+    settings: MutableMapping[str, Any],
     guidance_may_idle: bool = False,
-) -> Any:
+) -> Processing:
     """A copy of p that refines these windows and nothing else; p is not changed.
 
     picture: which one of the run. parameters: generation parameters added to p's own. device: where the noise goes.
@@ -87,14 +88,14 @@ def tile_processing(
     return tile_p
 
 
-def forget_pictures(tile_p: Any) -> None:
+def forget_pictures(tile_p: Processing) -> None:
     """Empties the lists a fork has filled during a call."""
     for name in _LEAKING_LISTS:
         if getattr(tile_p, name, None):
             setattr(tile_p, name, [])
 
 
-def own_method(tile_p: Any, p: Any, name: str) -> Callable[..., Any]:
+def own_method(tile_p: Processing, p: Processing, name: str) -> Callable[..., Any]:
     """The copy's method. Another extension may have replaced it in p: a method bound to p would act on p."""
     replaced = p.__dict__.get(name)
     if replaced is None:
@@ -105,7 +106,12 @@ def own_method(tile_p: Any, p: Any, name: str) -> Callable[..., Any]:
 
 
 def _with_canvas_noise(
-    sample: Callable[..., Any], tile_p: Any, batch: Batch, device: Any, seed_delta: int, settings: Mapping[str, Any]
+    sample: Callable[..., Any],
+    tile_p: Processing,
+    batch: Batch,
+    device: Any,
+    seed_delta: int,
+    settings: Mapping[str, Any],
 ) -> Callable[..., Any]:
     """`sample` with the canvas's noise in place of the host's.
 
@@ -156,7 +162,7 @@ def _own_noise(rng: Any, batch: Batch) -> None:
         vars(rng).update(vars(type(rng)(rng.shape, seeds)))
 
 
-def _hide_latent_from_prompts(tile_p: Any) -> None:
+def _hide_latent_from_prompts(tile_p: Processing) -> None:
     """Forge Neo keeps encoded prompts under a key that holds the picture's latents (processing.py:429), so each tile
     would encode them anew. Models that read the latents while they encode (`ini_latent`) keep the host's key."""
     key = getattr(type(tile_p), "cached_params", None)
@@ -176,7 +182,7 @@ def _hide_latent_from_prompts(tile_p: Any) -> None:
     tile_p.cached_params = without_latent
 
 
-def _only_churns(tile_p: Any, settings: Mapping[str, Any]) -> bool:
+def _only_churns(tile_p: Processing, settings: Mapping[str, Any]) -> bool:
     """Whether the sampler's steps draw noise for its churn alone, and that is off: Euler and Heun do (k-diffusion's
     sampling.py:124), and a draw costs more than the rest of such a step outside the model. One that also has `eta` or
     a `noise_sampler` (Kohaku LoNyu Yog) needs its noise."""
@@ -188,7 +194,7 @@ def _only_churns(tile_p: Any, settings: Mapping[str, Any]) -> bool:
 
 
 @contextmanager
-def encoding_alone(processing: Any, seeds: Sequence[int]) -> Iterator[None]:
+def encoding_alone(processing: ProcessingModule, seeds: Sequence[int]) -> Iterator[None]:
     """Each window is encoded from its own seed, whatever batch it is in.
 
     processing: the host's module. It encodes one by one with noise of the global generator

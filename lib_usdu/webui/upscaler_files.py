@@ -22,6 +22,7 @@ from ..errors import ModelError, Stopped
 from ..session import Session
 from .environment import journal_folder, reports_heard, shared
 from .progress_bar import leaves_upscaling
+from .protocols import Upscaler
 
 
 def upscaler_names() -> list[str]:
@@ -43,7 +44,7 @@ def _source(name: str) -> Source | None:
     return Source(DEFAULT_UPSCALER) if name == EMBEDDED_UPSCALER else None
 
 
-def _file(upscaler: Any) -> Path:
+def _file(upscaler: Upscaler) -> Path:
     """Where the network of an upscaler of the host is; perhaps an address the host would download it from."""
     return Path(str(getattr(upscaler, "local_data_path", None) or upscaler.data_path or ""))
 
@@ -71,8 +72,9 @@ def preselected() -> str:
 
 
 def _remembered() -> str | None:
+    file = _choice_file()
     with suppress(OSError, ValueError, TypeError, AttributeError):
-        return json.loads(_choice_file().read_bytes()[:10_000]).get("upscaler")
+        return json.loads(file.read_bytes()[:10_000]).get("upscaler") if file is not None else None
     return None
 
 
@@ -82,7 +84,7 @@ def _choice_file() -> Path | None:
     return None if folder is None else folder.with_suffix(".json")
 
 
-def _by_host(upscaler: Any, rgb: np.ndarray, width: int, height: int, reason: str) -> np.ndarray:
+def _by_host(upscaler: Upscaler, rgb: np.ndarray, width: int, height: int, reason: str) -> np.ndarray:
     """The host's `scaler.upscale`. Raises ModelError, with file and reason, where the host cannot run the network
     either: it then reports the error on its console and returns the picture unchanged (esrgan_model.py:31)."""
     scale = max(width / rgb.shape[1], height / rgb.shape[0])
@@ -99,7 +101,7 @@ def _by_host(upscaler: Any, rgb: np.ndarray, width: int, height: int, reason: st
     return resize(np.asarray(enlarged.convert("RGB")), width, height)
 
 
-def _fails(upscaler: Any, *reasons: str) -> ModelError:
+def _fails(upscaler: Upscaler, *reasons: str) -> ModelError:
     lines = (line for reason in reasons if reason for line in [" ".join(reason.split())[:300]])
     return ModelError(f"upscaler {upscaler.name} ({_file(upscaler)}) cannot be used: {'; '.join(lines)}")
 
