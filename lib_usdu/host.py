@@ -127,10 +127,10 @@ class Abilities:
     batch_limits: Callable[[int, int], BatchLimits] = one_at_a_time
 
 
-class Host:
-    """A place that refines tiles: a webui, diffusers, or nothing at all.
+class TileModel:
+    """The model that tiles go through, as a `Host` and a stand-alone `Refiner` speak of it.
 
-    A host overrides what it can do better. What is here is the truth of a host that can do nothing but `refine`.
+    What is here is the truth of a model that can do nothing but refine a batch.
     """
 
     alignment: int = 64
@@ -139,6 +139,41 @@ class Host:
     """Pixels per latent along each axis."""
     default_tile: int = 512
     """Side of a tile, in pixels, that the model likes best."""
+    works_apart: bool = False
+    """Whether the model has a device of its own, so that the processor has time while `refine` waits for it."""
+
+    def batch_limits(self, width: int, height: int) -> BatchLimits:
+        """How many windows of this size, px, to refine together when the person leaves it open."""
+        return one_at_a_time(width, height)
+
+    def why_not_fused(self) -> str:
+        """Why `fuse` does not work here and now; "" where it does."""
+        return no_fused()
+
+    def identity(self) -> Mapping[str, Any] | None:
+        """What `refine` depends on besides the batch: a tile is taken from the journal only where this is equal. None
+        where it cannot be told."""
+        return None
+
+    def save_memory(self) -> bool:
+        """Takes a slower way that needs less memory from here on; False where there is none (left)."""
+        return False
+
+    def remarks(self) -> Sequence[str]:
+        """What was changed here to be able to go on, a line each, for the person to know."""
+        return ()
+
+    def more_precise(self) -> AbstractContextManager[None]:
+        """A context in which `refine` calculates more precisely, where it can."""
+        return nullcontext()
+
+
+class Host(TileModel):
+    """A place that refines tiles: a webui, diffusers, or nothing at all.
+
+    A host overrides what it can do better. What is here is the truth of a host that can do nothing but `refine`.
+    """
+
     batch_cap: int | None = None
     """The most windows one call may hold, whatever the person asked for; None: no such limit."""
     interrogators: Sequence[str] = ("none",)
@@ -147,16 +182,10 @@ class Host:
     """The same of the option `finish`."""
     upscaler_suffixes: Sequence[str] = ()
     """The path of a file with one of these suffixes is an upscaler too."""
-    works_apart: bool = False
-    """Whether the model has a device of its own, so that the processor has time while `refine` waits for it."""
     journal_folder: Path | None = None
     """Where finished tiles are kept, so that a run can be resumed; None: nowhere."""
     upscaler_skipped: bool = False
     """True once the person has skipped the upscaling."""
-
-    def why_not_fused(self) -> str:
-        """Why `fuse` does not work here and now; "" where it does."""
-        return no_fused()
 
     @property
     def batch_sizes(self) -> dict[Hashable, BatchSize]:
@@ -188,10 +217,6 @@ class Host:
         """What `enlarge` depends on besides the picture and the size; None where its result is not worth keeping."""
         return None
 
-    def batch_limits(self, width: int, height: int) -> BatchLimits:
-        """How many windows of this size, px, to refine together when the person leaves it open."""
-        return one_at_a_time(width, height)
-
     def refine(self, batch: Batch) -> np.ndarray:
         """Each window after the model: (n, window height, window width, 3), levels 0-255, float or uint8.
 
@@ -199,23 +224,6 @@ class Host:
         NotANumber when the numbers broke down.
         """
         raise NotImplementedError
-
-    def identity(self) -> Mapping[str, Any] | None:
-        """What `refine` depends on besides the batch: a tile is taken from the journal only where this is equal. None
-        where it cannot be told."""
-        return None
-
-    def save_memory(self) -> bool:
-        """Takes a slower way that needs less memory from here on; False where there is none (left)."""
-        return False
-
-    def remarks(self) -> Sequence[str]:
-        """What the host has changed by itself to be able to go on, a line each, for the person to know."""
-        return ()
-
-    def more_precise(self) -> AbstractContextManager[None]:
-        """A context in which `refine` calculates more precisely, where it can."""
-        return nullcontext()
 
     def fuse(self, fusion: Fusion, step_done: Callable[[int, int], None]) -> Iterable[np.ndarray]:
         """As `refine` for each batch, but all windows take each sampler step together and agree on it.

@@ -6,8 +6,9 @@ import pytest
 from lib_usdu.engine import upscale
 from lib_usdu.enlarge.windows import resize
 from lib_usdu.errors import OptionError
-from lib_usdu.host import Abilities, Host
+from lib_usdu.host import Abilities, Host, TileModel
 from lib_usdu.options import Options
+from lib_usdu.standalone.host import Refiner
 
 OPTIONS = Options(tile_width=64, padding=16, mask_blur=0, custom_scale=1, tone_lock=0)
 
@@ -72,3 +73,11 @@ def test_its_abilities_are_what_it_says_of_itself():
     )
     assert able.why_not_fused() == "" and able.batch_limits(64, 64).most == 1
     assert Abilities().why_not_fused() and Abilities().finishes == ("none",)
+
+
+def test_defaults_of_hosts_and_refiners_exist_once():
+    own = [{name for name in vars(kind) if not name.startswith("_")} for kind in (Host, Refiner)]
+    assert own[0] & own[1] == {"refine", "fuse", "infotext"}  # which differ
+    shared = {name for name in vars(TileModel) if not name.startswith("_")}
+    assert not shared & (own[0] | own[1])
+    assert issubclass(Host, TileModel) and issubclass(Refiner, TileModel)

@@ -3,37 +3,29 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..batch_size import BatchLimits, BatchSize
+from ..batch_size import BatchSize
 from ..enlarge.precision import multiplies_bfloat16
 from ..enlarge.spandrel_model import MODEL_FILES
 from ..enlarge.upscalers import Source, Upscalers, model_path
 from ..enlarge.windows import RESAMPLERS
-from ..host import Batch, Fusion, Host, Progress, no_fused, one_at_a_time
+from ..host import Batch, Fusion, Host, Progress, TileModel
 from ..pictures import infotext
 from ..resume.digest import digest
 from ..session import Session
 
 
-class Refiner:
-    """The part of a host that a diffusion model is: what each means stands in `Host`."""
+class Refiner(TileModel):
+    """The part of a stand-alone host that a diffusion model is."""
 
-    alignment = 64
-    latent_scale = 8
-    default_tile = 512
-    works_apart = False
-    pictures_at_once = 1
+    pictures_at_once: int = 1
     """How many pictures of a folder to work on at the same time."""
-
-    def batch_limits(self, width: int, height: int) -> BatchLimits:
-        return one_at_a_time(width, height)
 
     def refine(self, batch: Batch, stop: Callable[[], bool]) -> np.ndarray:
         """As `Host.refine`; `stop` is asked between steps."""
@@ -45,23 +37,9 @@ class Refiner:
         """As `Host.fuse`; asked only where `why_not_fused` says nothing."""
         raise NotImplementedError
 
-    def why_not_fused(self) -> str:
-        return no_fused()
-
     def infotext(self, parameters: dict[str, str]) -> str:
+        """As `Host.infotext`."""
         return infotext.write(parameters)
-
-    def identity(self) -> Mapping[str, Any] | None:
-        return None
-
-    def save_memory(self) -> bool:
-        return False
-
-    def remarks(self) -> Sequence[str]:
-        return ()
-
-    def more_precise(self) -> AbstractContextManager[None]:
-        return nullcontext()
 
 
 class IdentityRefiner(Refiner):
