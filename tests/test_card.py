@@ -102,6 +102,14 @@ def test_windows_and_upscaler_windows_by_what_is_free(card):
     assert estimates.windows_that_fit(CUDA, 576, 576, half=True) == BatchLimits(4, 8)
     card.allocate(7 * GIB // 4, 1)
     assert estimates.windows_that_fit(CUDA, 576, 576, half=True) == BatchLimits(1, 1)
+
+
+def test_what_another_process_has_on_the_card_counts(card):
+    """A Ray worker, whose driver has the upscaler there."""
+    card.memory[1].others = int(6.5 * GIB)
+    before = estimates.windows_that_fit(CUDA, 576, 576, half=True)
+    card.memory[1].others = int(7.6 * GIB)
+    assert estimates.windows_that_fit(CUDA, 576, 576, half=True).most < before.most
     assert estimates.upscaler_windows(CUDA, 256) == 1 and estimates.short(CUDA, 1024, 1024)
 
 
