@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from importlib import metadata, util
+from pathlib import Path
 
 import pytest
 from environments import NOT_IN_A_WEBUI, TESTS, needs
@@ -81,11 +82,11 @@ def make(*arguments: str) -> subprocess.CompletedProcess:
 
 def test_make_test_runs_both_or_says_what_it_left_out():
     both = make("-n", "test", "WEBUI_PYTHON=python3.11").stdout
-    assert ".venv-webui/bin/python -m pytest -p no:cacheprovider --webui-versions" in both and "Not run" not in both
-    assert ".venv/bin/python -m pytest\n" in both
+    assert re.search(r"\.venv-webui/bin/python -m pytest .*--webui-versions\n", both) and "Not run" not in both
+    assert re.search(r"\.venv/bin/python -m pytest (?!.*--without-gradio3).*\n", both)
     one = make("-n", "test", "WEBUI_PYTHON=").stdout.splitlines()
     assert not [line for line in one if "--webui-versions" in line or ".venv-webui" in line]
-    assert [line for line in one if line.endswith(".venv/bin/python -m pytest --without-gradio3")]
+    assert [line for line in one if re.search(r"\.venv/bin/python -m pytest .*--without-gradio3$", line)]
     assert one[-1].startswith('echo "Not run: the tests under a webui\'s own versions (torch 2.1.2, gradio 3.41.2)')
 
 
@@ -93,3 +94,63 @@ def test_make_test_runs_both_or_says_what_it_left_out():
 def test_in_ci_a_python_for_a_webuis_versions_must_be_there(ci, code):
     done = make("no-webui-python", f"CI={ci}")
     assert done.returncode == code and ("No Python 3.10 or 3.11" in done.stdout) == bool(code)
+
+
+WITH_TORCH = {
+    "lib_usdu": {
+        "embedded/autoencoder.py", "embedded/denoiser.py", "run/latent_windows.py", "standalone/checkpoints.py",
+        "standalone/conditioning.py", "standalone/fingerprint.py", "standalone/latents.py",
+        "standalone/old_checkpoints.py", "standalone/placement.py", "standalone/refiner.py",
+    },
+    "tests": {
+        "test_card.py", "test_degrade.py", "test_diffusers_host.py", "test_embedded.py", "test_fused.py",
+        "test_latents.py", "test_old_checkpoints.py", "test_parts.py", "test_placement.py", "test_prepared.py",
+        "test_prompts.py", "test_upscalers_refused.py",
+    },
+}  # fmt: skip
+"""Files that import torch, which takes seconds, when they are imported themselves. All others must do without: the
+command line's refusals, the plan and the panel's line, and every test file that needs no torch."""
+FOLDERS_ASIDE = {"webui", "panel", "photos"}
+"""They need a webui, its stand-in, or gradio."""
+
+
+def imported_together(folder, names):
+    """Imports these files of a folder of the repository, in one new process; the name of the first with which torch
+    came in, "" where it did not."""
+    modules = [f"lib_usdu.{name[:-3].replace('/', '.')}" if folder == "lib_usdu" else Path(name).stem for name in names]
+    script = (
+        "import importlib, sys\n"
+        "for name in sys.argv[1:]:\n"
+        "    importlib.import_module(name)\n"
+        "    if 'torch' in sys.modules: sys.exit(f'torch came in with {name}')\n"
+    )
+    paths = [str(ROOT), str(TESTS), str(TESTS / "reliability")]
+    done = subprocess.run(
+        [sys.executable, "-c", script, *modules], capture_output=True, text=True, timeout=120, check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+    )  # fmt: skip
+    return done.stderr.strip()
+
+
+@pytest.mark.parametrize("folder", WITH_TORCH)
+def test_torch_is_imported_by_the_files_that_need_it_alone(folder, pytestconfig):
+    under = ROOT / folder
+    files = {path.relative_to(under).as_posix(): path for path in sorted(under.rglob("*.py"))}
+    assert WITH_TORCH[folder] <= set(files)
+    names = [
+        name
+        for name, path in files.items()
+        if name not in WITH_TORCH[folder]
+        and not FOLDERS_ASIDE & set(Path(name).parts)
+        and (folder == "lib_usdu" or path.name.startswith("test_") or path.name == "conftest.py")
+        and path.name not in ("__init__.py", "__main__.py")
+        and not (pytestconfig.getoption("webui_versions") and folder == "tests" and needs(path))
+    ]
+    assert len(names) > 40
+    assert not imported_together(folder, names)
+
+
+def test_a_file_that_brings_torch_in_is_named():
+    assert "torch came in with lib_usdu.run.latent_windows" in imported_together(
+        "lib_usdu", ["geometry.py", "run/latent_windows.py"]
+    )
