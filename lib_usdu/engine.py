@@ -11,7 +11,7 @@ import numpy as np
 
 from .compose.mask import through
 from .enlarge.seamless import resizer, upscale_wrapped
-from .errors import Stopped
+from .errors import Stopped, plural
 from .host import Host
 from .options import INFOTEXT_PREFIX, Options
 from .options.tile_numbers import ALL
@@ -89,7 +89,7 @@ def upscale(
     stats.seconds = time.perf_counter() - started
     parameters.update({**_left_out(stats), **guard.parameters})
     if not finished:
-        parameters[INFOTEXT_PREFIX + "unfinished"] = f"{stats.tiles_done} of {stats.tiles} tiles"
+        parameters[INFOTEXT_PREFIX + "unfinished"] = f"{stats.tiles_done} of {plural(stats.tiles, 'tile')}"
     sheet = numbered(canvas, plan.numbered) if plan.options.number_tiles and plan.numbered else None
     return Result(
         canvas, host.infotext(parameters), parameters, stats, upscaled, redrawn, finished, sheet,
@@ -144,13 +144,15 @@ def _masked(plan: Plan, inside: np.ndarray, outside: np.ndarray) -> np.ndarray:
 
 def _left_out(stats: Stats) -> dict[str, str]:
     """For the infotext: tiles that were left out, and why."""
-    return {INFOTEXT_PREFIX + "flat tiles left out": f"{stats.tiles_flat} tiles"} if stats.tiles_flat else {}
+    return {INFOTEXT_PREFIX + "flat tiles left out": plural(stats.tiles_flat, "tile")} if stats.tiles_flat else {}
 
 
 def _saved(stats: Stats) -> list[str]:
     """What leaving flat tiles out has saved."""
     if not stats.tiles_flat:
         return []
-    note = f"{stats.tiles_flat} of {stats.tiles + stats.tiles_flat} tiles are flat and stay as upscaled"
+    are, stay = ("is", "stays") if stats.tiles_flat == 1 else ("are", "stay")
+    tiles = plural(stats.tiles + stats.tiles_flat, "tile")
+    note = f"{stats.tiles_flat} of {tiles} {are} flat and {stay} as upscaled"
     each = (stats.refine_seconds + stats.outside_seconds) / max(stats.tiles_done, 1)
     return [note + f": about {each * stats.tiles_flat:.0f} s saved" * (stats.tiles_done > 0)]

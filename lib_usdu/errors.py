@@ -19,6 +19,15 @@ def _shown(value: object) -> str:
     return shown if len(shown) <= 120 else shown[:117] + "..."
 
 
+def plural(count: int, what: str, many: str = "") -> str:
+    """A number with its noun. many: the noun's plural, where an s does not make it.
+
+    >>> plural(1, "tile"), plural(2, "tile"), plural(0, "batch", "batches")
+    ('1 tile', '2 tiles', '0 batches')
+    """
+    return f"{count} {what if count == 1 else many or what + 's'}"
+
+
 class OptionError(UsduError, ValueError):
     """A bad value. Names the option, the value given and what is allowed.
 

@@ -1,3 +1,5 @@
+import errno
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -51,6 +53,59 @@ def test_nothing_is_left_on_disk_even_by_a_crash(tmp_path):
         cwd=Path(__file__).parents[1],
     )  # fmt: skip
     assert ended.returncode != 0 and ended.stdout.strip() == b"0" and not list(tmp_path.iterdir())
+
+
+@pytest.fixture(params=["macOS and Windows", "a file system that cannot"])
+def no_fallocate(request, monkeypatch, on_file):
+    def cannot(*_):
+        raise OSError(errno.EOPNOTSUPP, "Operation not supported")
+
+    if request.param == "macOS and Windows":
+        monkeypatch.delattr(os, "posix_fallocate", raising=False)
+    else:
+        monkeypatch.setattr(os, "posix_fallocate", cannot, raising=False)
+    monkeypatch.setattr(canvas, "_WRITTEN_AT_ONCE", 1000)  # several writes, the last one shorter
+
+
+def test_room_on_the_disk_is_taken_where_the_system_has_no_call_for_it(no_fallocate, monkeypatch):
+    made = []
+    original = canvas.mmap.mmap
+    with monkeypatch.context() as patch:
+        patch.setattr(canvas.mmap, "mmap", lambda file, size: made.append(os.fstat(file)) or original(file, size))
+        picture = new_canvas((33, 41, 3))
+    picture[:] = 7
+    assert in_file(picture) and (picture == 7).all()
+    assert made[0].st_size == 33 * 41 * 3 and getattr(made[0], "st_blocks", 8) * 512 >= 33 * 41 * 3
+
+
+def test_a_full_disk_is_an_error_before_any_pixel(no_fallocate, monkeypatch):
+    class Full:
+        def __getattr__(self, name):
+            return getattr(self.file, name)
+
+        def __enter__(self):
+            self.file = original(prefix="usdu-")
+            return self
+
+        def __exit__(self, *_):
+            self.file.close()
+
+        def write(self, data):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    original = canvas.tempfile.TemporaryFile
+    monkeypatch.setattr(canvas.tempfile, "TemporaryFile", lambda **_: Full())
+    with pytest.raises(OSError, match="No space left"):
+        new_canvas((33, 41, 3))
+
+
+def test_a_full_disk_is_no_missing_call(on_file, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full, raising=False)
+    with pytest.raises(OSError, match="No space left"):
+        new_canvas((33, 41, 3))
 
 
 @pytest.mark.parametrize("redraw, fix", [("parallel", "half"), ("linear", "none"), ("chess", "band")])

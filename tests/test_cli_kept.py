@@ -433,3 +433,28 @@ def test_a_result_of_another_model_or_prompt_is_never_taken_for_this(changed, di
     assert main([str(tmp_path / "in.png"), *command]) == (2 if difference else 0)
     said = capsys.readouterr()
     assert difference in said.err if difference else "finished earlier, skipped" in said.out
+
+
+def test_a_result_of_another_mask_is_never_taken_for_this(tmp_path, photo, capsys):
+    small(tmp_path / "in.png", photo)
+    for name, rows in (("one", 20), ("other", 30)):
+        mask = np.zeros((60, 80), np.uint8)
+        mask[:rows] = 255
+        Image.fromarray(mask).save(tmp_path / f"{name}.png")
+    command = [str(tmp_path / "in.png"), "-o", str(tmp_path / "out.png"), "--engine", "identity", "-u", "Lanczos"]
+    masked = [*command, "--mask", str(tmp_path / "one.png")]
+    assert main(masked) == 0 and main(masked) == 0
+    assert "finished earlier, skipped" in capsys.readouterr().err
+    assert main([*command, "--mask", str(tmp_path / "other.png")]) == 2
+    assert "made with other settings (another mask)" in capsys.readouterr().err
+    assert main(command) == 2 and "(a mask then)" in capsys.readouterr().err
+
+
+def test_a_result_of_other_tiles_is_never_taken_for_this(tmp_path, photo, capsys):
+    Image.fromarray(photo[:128, :128]).save(tmp_path / "in.png")
+    command = [str(tmp_path / "in.png"), "-o", str(tmp_path / "out.png"), "--engine", "identity", "-u", "Lanczos"]
+    command += ["--scale", "1", "--tile", "64"]
+    assert main([*command, "--redo-tiles", "2"]) == 0 and main([*command, "--redo-tiles", "2"]) == 0
+    assert "finished earlier, skipped" in capsys.readouterr().err
+    assert main([*command, "--redo-tiles", "3"]) == 2 and "(redo_tiles 2, now 3)" in capsys.readouterr().err
+    assert main(command) == 2 and "(redo_tiles 2, now all)" in capsys.readouterr().err

@@ -104,3 +104,15 @@ def test_no_file_names_a_place_on_somebodys_machine():
         if b"\0" not in content[:8000] and name != "tests/test_house.py" and (found := places.search(content)):
             named[name] = found[0].decode()
     assert not named
+
+
+def test_counts_are_said_by_plural():
+    """ "1 tiles": a number in a sentence has its noun from errors.plural; a name in capitals is a constant."""
+    counted = re.compile(r"\{[^{}A-Z]+\} (tiles|pictures|batches|windows|runs|steps|workers)\b")
+    found = [
+        f"{path.relative_to(ROOT)}: {line.strip()}"
+        for path in sorted((ROOT / "lib_usdu").rglob("*.py"))
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if counted.search(line)
+    ]
+    assert found == []

@@ -76,6 +76,25 @@ def test_where_no_tile_is_redrawn_no_model_is_named(photo, why):
     assert pairs["Size"] == "256x192" and pairs[INFOTEXT_PREFIX + "upscaler"] == "None"
 
 
+def test_a_mask_is_told_and_told_from_others(photo):
+    def of(mask):
+        options = Options(tile_width=64, custom_scale=1)
+        return read(upscale(photo[:96, :128], options, LocalHost(Claiming()), mask=mask).infotext)
+
+    one, other = np.zeros((96, 128), np.uint8), np.zeros((96, 128), np.uint8)
+    one[:40], other[:41] = 255, 255
+    names = [of(mask)[INFOTEXT_PREFIX + "mask"] for mask in (one, one.astype(bool), other)]
+    assert names[0] == names[1] != names[2] and INFOTEXT_PREFIX + "mask" not in of(None)
+    assert Options.from_infotext(of(one)) == Options(tile_width=64, custom_scale=1)
+
+
+def test_tiles_that_were_redone_are_told_and_not_pasted(photo):
+    pairs = read(run(photo, custom_scale=1, tile_width=64, redo_tiles="2-3").infotext)
+    assert pairs[INFOTEXT_PREFIX + "tiles redone"] == "2-3" and INFOTEXT_PREFIX + "redo_tiles" not in pairs
+    older = {**pairs, INFOTEXT_PREFIX + "redo_tiles": "2-3"}  # as versions before wrote it
+    assert Options.from_infotext(older).redo_tiles == Options.from_infotext(pairs).redo_tiles == "all"
+
+
 def test_seams_that_are_redrawn_alone_are_a_redraw(photo):
     pairs = read(run(photo, redraw_mode="none", seams_fix_type="band", tile_width=64).infotext)
     assert pairs["Sampler"] == "Euler" and "Denoising strength" in pairs

@@ -32,7 +32,7 @@ _INTRODUCTION = f"""# Options
 Every option has a name (API, Python), a label in the webui's panel and, where it makes sense there, a flag on the
 command line. Choices take their name, their label or, in the API, their index: it counts from 0 in the order below.
 Sizes are pixels of the result.
-Options marked † are settings of the panel: they are not written into the picture's parameters and not pasted.
+Options marked † are settings of one run: they are not written into the picture's parameters and not pasted.
 `python -m lib_usdu --help` lists all flags, also those that are no options of a picture.
 """
 

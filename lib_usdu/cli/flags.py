@@ -82,7 +82,22 @@ PAIRS = {"tile_width": "tile_height", "custom_width": "custom_height"}
 """Two options that one flag sets: WIDTHxHEIGHT."""
 
 
+_KINDS = {int: "a whole number", float: "a number"}
+
+
 class _Parser(argparse.ArgumentParser):
+    """Says of a bad value what the rules of options say: the flag, the value, what is allowed."""
+
+    def _get_value(self, action: argparse.Action, arg_string: str) -> Any:
+        try:
+            return super()._get_value(action, arg_string)
+        except argparse.ArgumentError:
+            raise OptionError(action.option_strings[-1], arg_string, _KINDS[action.type]) from None
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            raise OptionError(action.option_strings[-1], value, ", ".join(map(str, action.choices)))
+
     def error(self, message: str) -> NoReturn:
         raise UsduError(f"{message} (see --help)")
 

@@ -7,6 +7,9 @@ import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+from PIL import Image
+
 from ..errors import InputError, OptionError, OutputError, UsduError
 from ..options import Options
 from ..pictures import imagefile
@@ -78,6 +81,23 @@ def jobs_of(args: argparse.Namespace, options: Options) -> tuple[list[Job], list
                 error.args = (f"{error} ({job.source})",)
             raise
     return jobs, notes
+
+
+def check_mask(args: argparse.Namespace) -> None:
+    """Raises InputError for a mask that is not there or whose header cannot be read."""
+    if args.mask is not None:
+        if not args.mask.exists():
+            raise InputError(f"--mask: {args.mask}: no such file")
+        imagefile.look(args.mask, max_pixels=max_pixels(args))
+
+
+def read_mask(args: argparse.Namespace, job: Job) -> np.ndarray | None:
+    """The brightness of a picture, (h, w): white is redrawn. One of the source's size is cut as the source is."""
+    if args.mask is None:
+        return None
+    pixels = imagefile.read(args.mask, max_pixels=max_pixels(args)).rgb
+    mask = np.asarray(Image.fromarray(pixels).convert("L"))
+    return job.frame.apply(mask) if mask.shape == (job.height, job.width) else mask
 
 
 def _sized(job: Job, size: Size, args: argparse.Namespace) -> Job:

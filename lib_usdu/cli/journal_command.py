@@ -6,8 +6,8 @@ import argparse
 import time
 from pathlib import Path
 
+from ..errors import plural
 from ..resume import journal
-from .report import plural
 from .say import answer
 
 

@@ -12,7 +12,7 @@ import sys
 from contextlib import ExitStack
 from typing import Any
 
-from ..errors import UsduError
+from ..errors import UsduError, plural
 from .say import answer, close_streams, message, say, set_level, shown
 from .stop import Stopping
 
@@ -70,7 +70,7 @@ def _command(arguments: list[str], stopping: Stopping) -> int:
 def _run(args: argparse.Namespace, stopping: Stopping, left: ExitStack) -> int:
     from .batch import Batch
     from .flags import options_of, take_input
-    from .jobs import jobs_of
+    from .jobs import check_mask, jobs_of
     from .models import check_model, redraws
     from .planning import checked, plan_lines
     from .targets import check_targets, with_earlier
@@ -79,6 +79,7 @@ def _run(args: argparse.Namespace, stopping: Stopping, left: ExitStack) -> int:
     options = options_of(args)
     check_model(args, options)
     jobs, notes = jobs_of(args, options)
+    check_mask(args)
     jobs = with_earlier(args, jobs)
     check_targets(args, jobs)
     plans = checked(args, options, jobs)
@@ -107,8 +108,6 @@ def _run(args: argparse.Namespace, stopping: Stopping, left: ExitStack) -> int:
 
 
 def _say_skipped(skipped: list[Any]) -> None:
-    from .report import plural
-
     if len(skipped) == 1:
         say(f"{skipped[0].target}: {skipped[0].done}, skipped; --overwrite makes it again")
     else:
@@ -118,7 +117,7 @@ def _say_skipped(skipped: list[Any]) -> None:
 def _make_all(batch: Any, args: argparse.Namespace, jobs: list[Any], stopping: Stopping) -> int:
     from concurrent.futures import ThreadPoolExecutor
 
-    from .report import plural, write_report
+    from .report import write_report
 
     stopping.tell(batch, batch.clean_up)
     if batch.at_once > 1:

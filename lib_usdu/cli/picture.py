@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ModelError
+from ..errors import ModelError, plural
 from ..pictures import imagefile
 from ..pictures.metadata import with_history
 from .flags import STREAM, max_pixels
-from .jobs import Job
-from .report import plural, report_of
+from .jobs import Job, read_mask
+from .report import report_of
 from .say import Bar, say
 from .targets import our_parameters
 
@@ -81,16 +81,6 @@ def upscale_file(
     for stage, seconds in result.stats.stages.items():
         say(f"{job.name}:   {stage} {seconds:.2f} s", level=2)
     return report_of(job, result, target)
-
-
-def read_mask(args: argparse.Namespace, job: Job) -> np.ndarray | None:
-    """The brightness of a picture, (h, w): white is redrawn. One of the source's size is cut as the source is."""
-    if args.mask is None:
-        return None
-    from PIL import Image
-
-    mask = np.asarray(Image.fromarray(imagefile.read(args.mask, max_pixels=max_pixels(args)).rgb).convert("L"))
-    return job.frame.apply(mask) if mask.shape == (job.height, job.width) else mask
 
 
 def _write(target: Path, job: Job, args: argparse.Namespace, rgb: np.ndarray, **about: Any) -> tuple[str, ...]:

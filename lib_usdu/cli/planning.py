@@ -4,29 +4,19 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
-from ..errors import InputError, OptionError
+from ..errors import OptionError, plural
 from ..host import Abilities
 from ..options import Options
-from ..pictures import imagefile
 from ..plan import Plan, batch_limits, check_options, count_batches, grouped, make_plan
-from .flags import max_pixels
-from .jobs import Job
+from .jobs import Job, read_mask
 from .models import abilities
-from .picture import read_mask
-from .report import plural
 
 
 def checked(args: argparse.Namespace, options: Options, jobs: Sequence[Job]) -> list[Plan | None]:
-    """The plan of each picture; None for one that is not made. Raises OptionError for what a plan refuses, and
-    InputError for a mask that cannot be read."""
+    """The plan of each picture; None for one that is not made. Raises OptionError for what a plan refuses."""
     able = abilities(args)
     check_options(options, able)
-    if args.mask is not None:
-        if not Path(args.mask).exists():
-            raise InputError(f"--mask: {args.mask}: no such file")
-        imagefile.look(args.mask, max_pixels=max_pixels(args))
     plans: list[Plan | None] = []
     for job in jobs:
         if job.refusal or job.done:
@@ -63,6 +53,6 @@ def _tiles(plan: Plan, able: Abilities) -> str:
         batches = count_batches(groups, batch_limits(plan.options, able, work).first)
         text += (
             f", {work.name}: {plural(len(work.tiles), 'tile')} of {first.core.width}x{first.core.height} "
-            f"in {plural(batches, 'batch')}".replace("batchs", "batches")
+            f"in {plural(batches, 'batch', 'batches')}"
         )
     return text or ", nothing redrawn"

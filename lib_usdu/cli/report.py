@@ -42,11 +42,6 @@ def write_report(path: str | Path, content: dict[str, Any]) -> None:
     write_whole(Path(path), save)
 
 
-def plural(count: int, what: str) -> str:
-    """ "1 tile", "2 tiles"."""
-    return f"{count} {what}{'' if count == 1 else 's'}"
-
-
 def peak_rss_mb() -> float | None:
     """The most memory this process has held, in MB; None where the system does not say."""
     status = Path("/proc/self/status")

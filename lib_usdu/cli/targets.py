@@ -12,15 +12,18 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..errors import OptionError, OutputError, UsduError
+from ..geometry import Canvas
 from ..options import INFOTEXT_PREFIX, OF_PICTURE, Options
+from ..options.tile_numbers import ALL
 from ..pictures import imagefile
 from ..pictures.formats import INPUT_EXTENSIONS, check_size, output_kind
-from ..pictures.infotext import pairs_of
+from ..pictures.infotext import MASK_KEY, REDONE_KEY, mask_name, pairs_of
 from ..pictures.saving import remove_left_over
+from ..select.mask import over_canvas
 from ..standalone.prompts import lora_tags, without_loras
 from ..standalone.sources import EMBEDDED, split_strength
 from .flags import STREAM
-from .jobs import Job
+from .jobs import Job, read_mask
 from .models import redraws
 
 
@@ -79,14 +82,24 @@ def _difference(args: argparse.Namespace, job: Job, found: Mapping[str, str]) ->
     size = {"scale": ("custom_scale",), "custom": ("custom_width", "custom_height")}[now.target_size_type]
     automatic |= {"custom_scale", "custom_width", "custom_height"} - set(size)
     for name in OF_PICTURE:
-        if name in automatic or name == "redo_tiles":
+        if name in automatic:
             continue
         before, asked = getattr(earlier, name), getattr(now, name)
         if str(before).casefold() != str(asked).casefold():
             return f"{name} {before}, now {asked}"
-    if args.mask is not None:
-        return "a mask now"  # parameters do not tell which
+    redone = found.get(REDONE_KEY, ALL)
+    if redone != now.redo_tiles:
+        return f"redo_tiles {redone}, now {now.redo_tiles}"
+    mask = _mask_name(args, job)
+    if found.get(MASK_KEY, "") != mask:
+        return "another mask" if mask and MASK_KEY in found else "a mask now" if mask else "a mask then"
     return _difference_of_model(args, now, found) if redraws(args, now) else ""
+
+
+def _mask_name(args: argparse.Namespace, job: Job) -> str:
+    """As generation parameters name this run's mask, "" for none."""
+    mask = read_mask(args, job)
+    return "" if mask is None else mask_name(over_canvas(mask, Canvas(*job.result_size)))
 
 
 def _difference_of_model(args: argparse.Namespace, now: Options, found: Mapping[str, str]) -> str:

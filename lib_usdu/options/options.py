@@ -52,7 +52,7 @@ class Options(Table):
 
     def to_infotext(self) -> dict[str, str]:
         """Generation parameters: the original's five keys, every option of the picture that is not at its default, and
-        the version. Settings of the panel (OF_PICTURE has the others) are not the picture's."""
+        the version. Settings of one run (OF_PICTURE has the others) are not the picture's."""
         values = {name: getattr(self, name) for name in OF_PICTURE}
         return forms.to_infotext(values, {name: getattr(Options, name) for name in OF_PICTURE})
 

@@ -185,6 +185,7 @@ class Table:
     )
     redo_tiles: str = option(
         "all", TileNumbers(), "redraw only these tiles of a finished picture, for example 3, 7-9; or all", "repair",
+        of_picture=False,
         more="Give the finished picture, scale 1 and the tile size it was made with. Change seed, prompt or denoising "
         "strength.",
         flag=CommandFlag("--redo-tiles", "3,7-9"),

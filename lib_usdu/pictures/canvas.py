@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
 import tempfile
 import weakref
+from typing import BinaryIO
 
 import numpy as np
 
@@ -33,6 +35,10 @@ held = _Held()
 
 RELEASE_EVERY = 16
 """Windows after which pictures in files are released: often enough to stay small, seldom enough to cost nothing."""
+
+
+_NO_FALLOCATE = (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS, errno.ENODEV)
+_WRITTEN_AT_ONCE = 2**24
 
 
 def new_canvas(shape: tuple[int, ...]) -> np.ndarray:
@@ -75,11 +81,25 @@ def in_file(picture: np.ndarray) -> bool:
 
 def _in_file(shape: tuple[int, ...], size: int) -> np.ndarray:
     with tempfile.TemporaryFile(prefix="usdu-") as file:  # the mapping outlives the name and the handle
-        if hasattr(os, "posix_fallocate"):
-            os.posix_fallocate(file.fileno(), 0, size)  # a full disk is an error here, not a crash later
-        else:
-            file.truncate(size)
+        _take_room(file, size)
         return np.frombuffer(mmap.mmap(file.fileno(), size), np.uint8).reshape(shape)
+
+
+def _take_room(file: BinaryIO, size: int) -> None:
+    """Makes the file so long that a full disk is an error here, not a crash when the pixels are written: a file that
+    is only said to be long has no room on the disk yet."""
+    try:
+        os.posix_fallocate(file.fileno(), 0, size)
+        return
+    except AttributeError:  # macOS, Windows
+        pass
+    except OSError as error:  # file systems that cannot (network drives, musl's libc)
+        if error.errno not in _NO_FALLOCATE:
+            raise
+    zeros = bytes(min(size, _WRITTEN_AT_ONCE))
+    for start in range(0, size, len(zeros)):
+        file.write(zeros[: size - start])
+    file.flush()
 
 
 def _mapping(picture: np.ndarray) -> mmap.mmap | None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..options import INFOTEXT_PREFIX, Options
+from ..options.tile_numbers import ALL
 
 if TYPE_CHECKING:
     from ..plan import Plan
@@ -16,6 +20,10 @@ if TYPE_CHECKING:
 STRENGTH = "Denoising strength"
 TILE_KEY = INFOTEXT_PREFIX + "tile"
 """Size of the tiles where the option leaves it open."""
+MASK_KEY = INFOTEXT_PREFIX + "mask"
+"""Which mask: `mask_name`."""
+REDONE_KEY = INFOTEXT_PREFIX + "tiles redone"
+"""Numbers of the only tiles that this run has drawn, over a finished picture."""
 
 _OF_THE_MODEL = (STRENGTH, "Steps", "Sampler", "Schedule type", "CFG scale", "Model hash", "Model", "VAE hash", "VAE")
 
@@ -34,7 +42,16 @@ def of_run(asked: Options, plan: Plan) -> dict[str, str]:
     parameters |= options.to_infotext()
     if not asked.tile_width and plan.passes:
         parameters[TILE_KEY] = f"{plan.options.tile_width}x{plan.options.tile_height}"
+    if plan.mask is not None:
+        parameters[MASK_KEY] = mask_name(plan.mask)
+    if options.redo_tiles != ALL:
+        parameters[REDONE_KEY] = options.redo_tiles
     return parameters
+
+
+def mask_name(mask: np.ndarray) -> str:
+    """Eight hexadecimal digits of a mask, uint8 (h, w) at the result's size: equal for equal masks."""
+    return hashlib.blake2b(np.ascontiguousarray(mask).data, digest_size=4).hexdigest()
 
 
 def of_model(parameters: Mapping[str, str], model: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from ..batch_size import BatchSize
-from ..errors import ModelError, UsduError
+from ..errors import ModelError, UsduError, plural
 from ..host import Batch, Fusion, Host
 from ..options import INFOTEXT_PREFIX
 from ..passes import Pass
@@ -130,7 +130,9 @@ class Guard:
         notes = [self._note] if self._note else []
         if self.journal is not None:
             if self.journal.resumed:
-                notes.append(f"resumed: {self.journal.resumed} tiles were there from an earlier run")
+                count = self.journal.resumed
+                were = "was" if count == 1 else "were"
+                notes.append(f"resumed: {plural(count, 'tile')} {were} there from an earlier run")
             if self.journal.note:
                 notes.append(self.journal.note)
         news = (remark for remark in self.host.remarks() if remark not in self._said)

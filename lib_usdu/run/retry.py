@@ -7,7 +7,7 @@ from contextlib import nullcontext
 
 import numpy as np
 
-from ..errors import ModelError, NotANumber, OptionError, Skipped, Stopped
+from ..errors import ModelError, NotANumber, OptionError, Skipped, Stopped, plural
 from ..host import Batch, Host
 from .broken import what_is_broken
 from .memory import give_back, out_of_memory
@@ -126,7 +126,7 @@ class Faults:
             half = len(batch.tiles) // 2
             self._limits[height, width] = half
             self._ran_out((height, width), half)
-            self.notes[f"out of memory: {half} tiles of {width}x{height} at once from here on"] = None
+            self.notes[f"out of memory: {plural(half, 'tile')} of {width}x{height} at once from here on"] = None
             return self.refine(batch)
         if self._saved_memory():
             return self._attempt(batch)

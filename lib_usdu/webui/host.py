@@ -19,7 +19,7 @@ from PIL import Image
 from ..batch_size import BatchLimits, BatchSize
 from ..enlarge.resize_mode import fit
 from ..enlarge.windows import RESAMPLERS, resize
-from ..errors import ModelError, NotANumber, Skipped, Stopped
+from ..errors import ModelError, NotANumber, Skipped, Stopped, plural
 from ..host import Batch, Fusion, Host, Progress
 from ..options import INFOTEXT_PREFIX, Options
 from ..options.tile_prompts import has_extra_networks
@@ -163,7 +163,7 @@ class WebuiHost(Host):
         if len(found) < len(batch.tiles):
             if self.stop_requested():  # said before the call had begun
                 raise Stopped("stopped before a tile")
-            raise ModelError(f"the webui returned {len(found)} pictures for {len(batch.tiles)} tiles")
+            raise ModelError(f"the webui returned {len(found)} of {plural(len(batch.tiles), 'picture')}")
         return np.stack([np.asarray(one.convert("RGB")) if hasattr(one, "convert") else one for one in found])
 
     def _check_unchanged(self) -> None:
@@ -292,7 +292,7 @@ class WebuiHost(Host):
 
     def infotext_p(self, parameters: Mapping[str, Any]) -> Processing:
         """A copy of p for infotexts."""
-        skipped = {INFOTEXT_PREFIX + "skipped": f"{self._skipped} tiles"} if self._skipped else {}
+        skipped = {INFOTEXT_PREFIX + "skipped": plural(self._skipped, "tile")} if self._skipped else {}
         parameters = {**skipped, **self._parameters, **in_webui(parameters)}
         return described(self.p, self._last, self.picture, self.prompts.resolved, parameters, shared.sd_model)
 

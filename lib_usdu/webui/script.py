@@ -15,7 +15,7 @@ from PIL import Image
 from ..engine import Result, upscale
 from ..enlarge.resize_mode import check_whole
 from ..enlarge.seamless import resizer
-from ..errors import ModelError, OptionError, TooLarge, UsduError
+from ..errors import ModelError, OptionError, TooLarge, UsduError, plural
 from ..geometry import Canvas
 from ..options import Options
 from ..options.tile_prompts import within
@@ -202,7 +202,8 @@ def _deliver(
     elif not result.finished:
         if options.resume and host.journal_folder is not None:
             done, tiles = result.stats.tiles_done, result.stats.tiles
-            delivery.comments[f"Stopped at {done} of {tiles} tiles: Generate with the same settings goes on."] = 1
+            said = f"Stopped at {done} of {plural(tiles, 'tile')}: Generate with the same settings goes on."
+            delivery.comments[said] = 1
     elif getattr(p, "is_api", False) and p.do_not_save_samples and result.stats.seconds >= CLIENTS_WAIT:
         result.keep_awhile()  # a client that did not wait asks again
     else:

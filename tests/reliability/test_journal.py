@@ -70,6 +70,13 @@ def test_a_rerun_continues_and_ends_in_the_same_picture(redraw, fix, picture, fo
     assert any("resumed: " in note for note in result.notes)
 
 
+@pytest.mark.parametrize("failing, said", [(1, "1 tile was"), (2, "2 tiles were")])
+def test_how_many_were_there_is_plain_english(failing, said, picture, folder):
+    killed_at(picture, folder, failing)
+    result, _ = again(picture, folder)
+    assert f"resumed: {said} there from an earlier run" in result.notes
+
+
 def test_the_job_is_removed_once_the_picture_is_safe(picture, folder):
     result, _ = again(picture, folder)
     assert len(journal.kept_runs(folder)) == 1 and journal.kept_runs(folder)[0].entries == 9

@@ -40,7 +40,7 @@ def test_only_the_named_tiles_change(redraw, blend, finished):
     for tile in chosen:
         inner = tile.core.grow(-10).slices
         assert (result.image[inner] != finished[inner]).mean() > 0.5
-    assert "Ultimate SD upscale redo_tiles: 3 7-8" in result.infotext
+    assert "Ultimate SD upscale tiles redone: 3 7-8" in result.infotext
 
 
 def test_all_is_what_it_was(finished):

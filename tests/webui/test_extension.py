@@ -17,6 +17,7 @@ from probes.harness import make, options
 from lib_usdu import noise
 from lib_usdu.embedded import DEFAULT_UPSCALER
 from lib_usdu.enlarge import spandrel_model
+from lib_usdu.errors import plural
 from lib_usdu.geometry import Region
 from lib_usdu.options import OWN_ARGUMENTS, VERSION_MARKER, Options
 from lib_usdu.webui import script as webui
@@ -605,7 +606,7 @@ def test_skip_leaves_the_tile_as_upscaled(extension, tile_batch):
     shared.state.begin(job="t")
     done = webui.run(person(), extension, [given])
     assert shared.state.skipped is False and "unfinished" not in done.infotexts[0]
-    assert f"Ultimate SD upscale skipped: {tile_batch} tiles" in done.infotexts[0]
+    assert f"Ultimate SD upscale skipped: {plural(tile_batch, 'tile')}" in done.infotexts[0]
     expected = whole.copy()  # the second call's tiles: the second of the first row, or all three of the second
     tiles = np.s_[:48, 64:128] if tile_batch == 1 else np.s_[48:96, :]
     expected[tiles] = np.asarray(photo().resize((192, 144), Image.Resampling.LANCZOS))[tiles]

@@ -322,7 +322,7 @@ def test_skip_leaves_one_tile_as_upscaled(server, face):
     running.until(lambda seen: seen["textinfo"] == "Tile 1 of 9" and seen["state"]["sampling_step"] > 0)
     server.post("/sdapi/v1/skip")
     answer = running.answer()
-    assert "unfinished" not in answer.text and "Ultimate SD upscale skipped: 1 tiles" in answer.text
+    assert "unfinished" not in answer.text and "Ultimate SD upscale skipped: 1 tile" in answer.text
     assert left_as_upscaled(answer, server.canvas(face)) == [False, True] + [False] * 7
 
 
