@@ -192,3 +192,136 @@ def test_a_lora_that_cannot_be_is_refused_before_loading(flags, sentence, tmp_pa
     (tmp_path / "model").mkdir()
     assert main([str(tmp_path / "in.png"), "-c", str(tmp_path / "model"), *flags]) == 2
     assert f"usdu: error: {sentence}" in capsys.readouterr().err
+
+
+STEPWISE = {
+    "a [cat:dog:0.5]": "[cat:dog:0.5]", "[cat:10]": "[cat:10]", "x [cat::.5] y": "[cat::.5]", "[a|b]": "[a|b]",
+    "(a [b|c|d]:1.2)": "[b|c|d]", "[(a:1.2) c:d: 0.3 ]": "[(a:1.2) c:d: 0.3 ]", "a cat AND a dog": "AND",
+    "[a:[b|c]:5]": "[b|c]", "[(cat:1.3):7]": "[(cat:1.3):7]",
+    "": "", "[cat]": "", "(cat:1.5)": "", "[cat: dog]": "", r"\[a:b:0.5\]": "", "a: b, c|d": "", "HAND, ANDROID": "",
+    "[(cat:1.5)]": "", "[a (b|c)]": "", "one and two": "", "[cat:dog:now]": "", "]a:b:0.5[": "", "(a:b:0.5)": "",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("prompt", STEPWISE)
+def test_what_the_webui_changes_from_step_to_step_is_found(prompt):
+    assert prompts.not_here(prompt) == STEPWISE[prompt]
+
+
+def test_a_negative_prompt_has_and_as_a_word():
+    assert prompts.not_here("a AND b", negative=True) == "" and prompts.not_here("[a|b]", negative=True) == "[a|b]"
+
+
+@pytest.mark.parametrize(
+    "flags, said",
+    [
+        (["-p", "a [cat:dog:0.5]"], "--prompt: '[cat:dog:0.5]' is not allowed; allowed: one prompt for all steps"),
+        (["-p", "a AND b"], "--prompt: 'AND' is not allowed"), (["-n", "[a|b]"], "--negative-prompt: '[a|b]'"),
+        (["--tile-prompts", "1: [a|b]"], "--tile-prompts: '[a|b]'"),
+        (["--embedding-folder", "nowhere"], "--embedding-folder: 'nowhere' is not allowed; allowed: a folder that is"),
+    ],
+)  # fmt: skip
+def test_what_the_command_line_cannot_do_with_a_prompt_is_refused_before_loading(
+    flags, said, tmp_path, photo, capsys, monkeypatch
+):
+    from PIL import Image
+
+    from lib_usdu.cli import models
+    from lib_usdu.cli.main import main
+
+    monkeypatch.setattr(models, "host_of", None)
+    Image.fromarray(photo[:64, :64]).save(tmp_path / "in.png")
+    (tmp_path / "model").mkdir()
+    assert main([str(tmp_path / "in.png"), "-c", str(tmp_path / "model"), *flags]) == 2
+    assert f"usdu: error: {said}" in capsys.readouterr().err
+
+
+def vectors(count, width=32, seed=0):
+    return torch.randn(count, width, generator=torch.Generator().manual_seed(seed))
+
+
+def written(kind, path):
+    """A textual inversion of two vectors as the trainers write them."""
+    from safetensors.torch import save_file
+
+    contents = {
+        "webui.pt": {"string_to_token": {"*": 265}, "string_to_param": {"*": vectors(2).half()}, "name": "other"},
+        "diffusers.bin": {"<cat-toy>": vectors(2)}, "plain.safetensors": {"emb_params": vectors(2)},
+        "xl.safetensors": {"clip_l": vectors(2), "clip_g": vectors(2, seed=1)},
+    }  # fmt: skip
+    file = path / kind
+    (save_file if file.suffix == ".safetensors" else torch.save)(contents[kind], file)
+    return file
+
+
+@pytest.mark.parametrize("model", [sd1, sdxl], ids=["sd1", "sdxl"])
+@pytest.mark.parametrize("kind", ["webui.pt", "diffusers.bin", "plain.safetensors", "xl.safetensors"])
+def test_a_textual_inversion_stands_for_its_vectors(kind, model, tmp_path):
+    from lib_usdu.errors import ModelError
+    from lib_usdu.standalone.checkpoints import add_embeddings
+
+    pipeline, file = model(tmp_path), written(kind, tmp_path)
+    if model is sdxl and kind != "xl.safetensors":
+        with pytest.raises(ModelError, match="it holds vectors for 1 of 2 text encoders"):
+            add_embeddings(pipeline, [file])
+        return
+    if model is sdxl:  # of its own, as in a real one
+        pipeline.register_modules(tokenizer_2=tokenizer(tmp_path / "second"))
+    (known,) = add_embeddings(pipeline, [file])
+    name = file.stem
+    (chunk,) = chunks(f"a ({name.upper()}:1.5), b", pipeline.tokenizer, [known])
+    begun_at = len(pipeline.tokenizer) - 2
+    assert chunk.tokens[2:4] == (begun_at, begun_at + 1) and chunk.weights[2:4] == (1.5, 1.5)
+    weights = pipeline.text_encoder.get_input_embeddings().weight
+    assert torch.allclose(weights[begun_at:], vectors(2), atol=1e-2)
+    if model is sdxl:
+        assert torch.allclose(pipeline.text_encoder_2.get_input_embeddings().weight[-2:], vectors(2, seed=1))
+    with torch.inference_mode():
+        called, letters = (encode(pipeline, f"a {name}", "cpu", of)[0] for of in ([known], []))
+    assert not torch.allclose(called, letters)
+
+
+def test_which_textual_inversions_a_prompt_calls(tmp_path):
+    from lib_usdu.standalone.called_files import called_embeddings
+
+    for name in ("easy-neg.pt", "cat.safetensors", "deep/style.bin", "notes.txt", "cat2.pt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    found = called_embeddings([tmp_path], "a Cat, (style:1.2)", "EASY-NEG, concatenate, notes")
+    assert [path.name for path in found] == ["cat.safetensors", "style.bin", "easy-neg.pt"]
+
+
+def test_a_textual_inversion_of_another_model_is_refused(tmp_path):
+    from lib_usdu.errors import ModelError
+    from lib_usdu.standalone.checkpoints import add_embeddings
+
+    torch.save({"string_to_param": {"*": vectors(1, 16)}}, tmp_path / "wide.pt")
+    with pytest.raises(ModelError, match="textual inversion wide: .*have 16 numbers, those of this model 32"):
+        add_embeddings(sd1(tmp_path), [tmp_path / "wide.pt"])
+    (tmp_path / "none.pt").write_bytes(b"none")
+    with pytest.raises(ModelError, match="textual inversion none: .*cannot be used"):
+        add_embeddings(sd1(tmp_path), [tmp_path / "none.pt"])
+
+
+def test_a_textual_inversion_on_the_command_line(lora, tmp_path, photo, capsys):
+    """As a webui has them: `embeddings` beside `models`."""
+    import numpy as np
+    from PIL import Image
+
+    from lib_usdu.cli.main import main
+    from lib_usdu.pictures.imagefile import read_infotext
+
+    Image.fromarray(photo[:64, :64]).save(tmp_path / "in.png")
+    (tmp_path / "embeddings").mkdir()
+    pictures = []
+    for seed in (None, 1, 2):
+        if seed is not None:
+            torch.save({"string_to_param": {"*": vectors(2, seed=seed)}}, tmp_path / "embeddings" / "toy.pt")
+        out = tmp_path / f"{seed}.png"
+        command = [str(tmp_path / "in.png"), "-o", str(out), "-c", str(lora[0]), "--upscaler", "Lanczos", "-p", "Toy"]
+        assert main([*command, "--steps", "4", "--device", "cpu", "-q"]) == 0
+        assert capsys.readouterr().err == ""
+        pictures.append(np.asarray(Image.open(out)).astype(int))
+        assert ('TI hashes: "toy: ' in read_infotext(out)) == (seed is not None)
+    differences = [np.abs(a - b).max() for a, b in zip(pictures, pictures[1:])]
+    assert min(differences) > 0

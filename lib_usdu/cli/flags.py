@@ -76,7 +76,7 @@ def add_run(group: Any) -> None:
 
 FLAGS: dict[str, str] = {name: flag.name for name in OPTION_NAMES if (flag := declared(name).flag)} | {
     name: f"--{name}" for name in ("checkpoint", "lora", "sampler", "steps", "cfg", "mask", "prompt")
-}
+} | {"negative_prompt": "--negative-prompt"}
 """Options, and the model's settings, by the flag that sets them: errors name what was typed."""
 PAIRS = {"tile_width": "tile_height", "custom_width": "custom_height"}
 """Two options that one flag sets: WIDTHxHEIGHT."""
@@ -159,6 +159,10 @@ def _add_model(group: Any) -> None:
         help="LoRA file; may be given several times; or <lora:name:strength> in the prompt",
     )  # fmt: skip
     add("--lora-folder", type=Path, metavar="FOLDER", help="where <lora:name> is looked for (beside the checkpoint)")
+    add(
+        "--embedding-folder", type=Path, metavar="FOLDER",
+        help="textual inversions, called by name in a prompt (embeddings, above the checkpoint)",
+    )  # fmt: skip
     add("-p", "--prompt", default="", help="what the picture shows; (word:1.3) counts more; may be empty")
     add("-n", "--negative-prompt", default="", help="what it should not show")
     add("--sampler", default="DPM++ 2M", help="sampler, by its name in the webui (DPM++ 2M)")

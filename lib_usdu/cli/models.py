@@ -14,8 +14,8 @@ from ..errors import OptionError
 from ..host import Abilities
 from ..options import Options
 from ..standalone import versions
-from ..standalone.loras import lora_folders, tagged_loras
-from ..standalone.prompts import lora_tags, without_loras
+from ..standalone.called_files import called_embeddings, embedding_folders, lora_folders, tagged_loras
+from ..standalone.prompts import lora_tags, not_here, without_loras
 from ..standalone.samplers import SAMPLERS
 from ..standalone.sources import EMBEDDED, check_checkpoint, default_tile, split_strength
 from .flags import journal_folder
@@ -25,6 +25,9 @@ EMBEDDED_HINT = (
     "The embedded model is small and takes no prompt. For a full one: --checkpoint FILE|FOLDER|HUB_ID (Stable "
     "Diffusion 1, 2, XL); upscalers: --upscaler FILE (any .pth/.safetensors spandrel reads, such as 4x-UltraSharp)."
 )
+
+
+STEPWISE = "one prompt for all steps: [from:to:when], [a|b] and AND work in the webui only; \\[ is a plain bracket"
 
 
 def upscaler_names() -> list[str]:
@@ -63,7 +66,12 @@ def check_model(args: argparse.Namespace, options: Options) -> None:
     if lora_tags(options.tile_prompts):
         raise OptionError("tile_prompts", options.tile_prompts, "no <lora:...>: a LoRA changes the model for all tiles")
     if args.checkpoint != EMBEDDED:
+        for name, text in _texts(args, options).items():
+            piece = not_here(text, negative=name == "negative_prompt")
+            if piece:
+                raise OptionError(name, piece, STEPWISE)
         _tagged(args)
+        embedding_folders(args.embedding_folder, args.checkpoint)
 
 
 def host_of(args: argparse.Namespace, options: Options) -> Any:
@@ -78,7 +86,7 @@ def host_of(args: argparse.Namespace, options: Options) -> Any:
     device = "cpu" if plain and not drawn and args.device == "auto" else device_of(args.device)
     files = {EMBEDDED_UPSCALER: DEFAULT_UPSCALER}
     LocalHost(IdentityRefiner(), files, device).check_upscaler(options.upscaler)
-    load = partial(_refiner, _of_a_worker(args) if args.ray else args, options.seed) if drawn else IdentityRefiner
+    load = partial(_refiner, _of_a_worker(args) if args.ray else args, options) if drawn else IdentityRefiner
     if args.ray:
         from ..standalone.ray import RayRefiner
 
@@ -93,21 +101,34 @@ def _of_a_worker(args: argparse.Namespace) -> argparse.Namespace:
     return argparse.Namespace(**{**vars(args), "device": args.device.partition(":")[0]})
 
 
-def _refiner(args: argparse.Namespace, seed: int) -> Any:
+def _refiner(args: argparse.Namespace, options: Options) -> Any:
     """The diffusion model, on this machine's device."""
-    from ..standalone.checkpoints import add_loras, load_checkpoint
+    from ..standalone.checkpoints import add_embeddings, add_loras, load_checkpoint
     from ..standalone.refiner import DiffusersRefiner, Sampling
 
     told = without_loras(args.prompt).strip()
-    sampling = Sampling(told, args.negative_prompt, args.sampler, args.steps, args.cfg, seed)
+    sampling = Sampling(told, args.negative_prompt, args.sampler, args.steps, args.cfg, options.seed)
     if args.checkpoint == EMBEDDED:
         say(EMBEDDED_HINT)
         if args.prompt or args.negative_prompt or args.lora or args.tile_prompts:
             say("The embedded model has no text input: prompts and LoRA files are left out.")
     device = device_of(args.device)
     pipeline, model_name = load_checkpoint(args.checkpoint, device, config=args.checkpoint_config, placed=False)
-    loras = add_loras(pipeline, [*args.lora, *_tagged(args)]) if args.checkpoint != EMBEDDED else []
-    return DiffusersRefiner(pipeline, sampling, model_name, loras, device=device, low_memory=args.low_memory)
+    loras, embeddings = [], []
+    if args.checkpoint != EMBEDDED:
+        loras = add_loras(pipeline, [*args.lora, *_tagged(args)])
+        folders = embedding_folders(args.embedding_folder, args.checkpoint)
+        embeddings = add_embeddings(pipeline, called_embeddings(folders, *_texts(args, options).values()))
+    return DiffusersRefiner(
+        pipeline, sampling, model_name, loras, device=device, low_memory=args.low_memory, embeddings=embeddings
+    )
+
+
+def _texts(args: argparse.Namespace, options: Options) -> dict[str, str]:
+    """What the model is told, by the option that says it."""
+    return {
+        "prompt": args.prompt, "negative_prompt": args.negative_prompt, "tile_prompts": options.tile_prompts,
+    }  # fmt: skip
 
 
 def _tagged(args: argparse.Namespace) -> list[str]:

@@ -14,6 +14,7 @@ import torch
 from ..enlarge.torchvision_operators import declare_missing_operators
 from ..errors import ModelError, OptionError
 from .old_checkpoints import as_safetensors, is_old
+from .prompts import Embedding
 from .sources import ALLOWED, EMBEDDED, is_hub_id, split_strength
 
 _XL_KEY = "conditioner.embedders.1.model.ln_final.weight"
@@ -52,6 +53,9 @@ def load_checkpoint(
 
         # Its low frequencies are large numbers: half precision would round them.
         return load_pipeline(device if placed else "cpu", torch.float32), EMBEDDED
+    from transformers.utils import logging as of_transformers
+
+    of_transformers.disable_progress_bar()
     path = Path(source).expanduser()
     if path.is_file():
         pipeline = _from_file(path, dtype, config)
@@ -94,6 +98,51 @@ def add_loras(pipeline: Any, loras: Sequence[str]) -> list[Lora]:
             raise ModelError(f"lora: {path}: cannot be used with this model ({_first_line(error)})") from error
         merged.append(Lora(path.stem, strength, lora_hash(path)[:12]))
     return merged
+
+
+def add_embeddings(pipeline: Any, files: Sequence[Path]) -> list[Embedding]:
+    """Makes textual inversions known to the pipeline's tokenizers and text encoders; returns them.
+
+    Raises ModelError for a file that holds none, or one of another kind of model.
+    """
+    names = ("", "_2") if hasattr(pipeline, "text_encoder_2") else ("",)
+    known = []
+    for number, path in enumerate(files):
+        try:
+            found = _vectors(path, len(names))
+            for name, vectors in zip(names, found):
+                encoder, tokenizer = getattr(pipeline, "text_encoder" + name), getattr(pipeline, "tokenizer" + name)
+                width = encoder.get_input_embeddings().weight.shape[1]
+                if vectors.shape[1] != width:
+                    raise ValueError(f"its vectors have {vectors.shape[1]} numbers, those of this model {width}")
+                pipeline.load_textual_inversion(
+                    vectors, token=f"<usdu{number}>", text_encoder=encoder, tokenizer=tokenizer
+                )
+        except Exception as error:
+            said = f"cannot be used with this model ({_first_line(error)})"
+            raise ModelError(f"textual inversion {path.stem}: {path}: {said}") from error
+        tokens = [f"<usdu{number}>" + f"_{i}" * (i > 0) for i in range(len(found[0]))]
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+        known.append(Embedding(path.stem, tuple(tokens), digest))
+    return known
+
+
+def _vectors(path: Path, encoders: int) -> list[torch.Tensor]:
+    """The vectors (n, width) of a textual inversion for each of a model's text encoders, float32."""
+    if path.suffix.lower() == ".safetensors":
+        from safetensors.torch import load_file
+
+        state: Any = load_file(path)
+    else:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    state = state.get("string_to_param", state)
+    if "clip_l" in state:
+        found = [state["clip_l"], state["clip_g"]][:encoders]
+    else:
+        found = [value for value in state.values() if isinstance(value, torch.Tensor)][:1]
+    if len(found) != encoders or not all(1 <= value.ndim <= 2 for value in found):
+        raise ValueError(f"it holds vectors for {len(found)} of {encoders} text encoders")
+    return [value.detach().float().reshape(-1, value.shape[-1]) for value in found]
 
 
 def lora_hash(path: Path) -> str:

@@ -23,7 +23,11 @@ class Conditions:
     A pipeline without a text encoder has no text input: its prompts and CFG are left out.
     """
 
-    def __init__(self, pipeline: Any, prompt: str, negative_prompt: str, cfg_scale: float, device: torch.device):
+    def __init__(
+        self, pipeline: Any, prompt: str, negative_prompt: str, cfg_scale: float, device: torch.device,
+        embeddings: Sequence[prompts.Embedding] = (),
+    ):  # fmt: skip
+        self._embeddings = embeddings
         self._pipeline, self._prompt, self._negative, self._device = pipeline, prompt, negative_prompt, device
         encoders = {name: getattr(pipeline, name, None) for name in ("text_encoder", "text_encoder_2")}
         self.encoders = {name: encoder for name, encoder in encoders.items() if encoder is not None}
@@ -95,10 +99,10 @@ class Conditions:
             width = pipeline.unet.config.cross_attention_dim
             return {"prompt_embeds": torch.zeros(1, 1, width, device=self._device, dtype=dtype_of(pipeline.unet))}
         with torch.no_grad(), self._at_hand():
-            embeds, pooled = prompts.encode(pipeline, prompt, self._device)
+            embeds, pooled = prompts.encode(pipeline, prompt, self._device, self._embeddings)
             found = {"prompt_embeds": embeds, "pooled_prompt_embeds": pooled}
             if self.guided:
-                negative, negative_pooled = prompts.encode(pipeline, self._negative, self._device)
+                negative, negative_pooled = prompts.encode(pipeline, self._negative, self._device, self._embeddings)
                 found["prompt_embeds"], negative = prompts.same_length([embeds, negative])
                 found |= {"negative_prompt_embeds": negative, "negative_pooled_prompt_embeds": negative_pooled}
         return {name: value for name, value in found.items() if value is not None}

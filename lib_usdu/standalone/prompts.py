@@ -1,14 +1,16 @@
 r"""Prompts as the webui reads them: emphasis, LoRA, and any length in chunks of 75 tokens.
 
 `(word)` counts 1.1 times as much, `[word]` 1/1.1, `(word:1.5)` 1.5 times; `\(` is a bracket. `BREAK` begins a new
-chunk. `<lora:name:0.8>` asks for a LoRA and is no word. Compel, the library for this, has another syntax and weighs in
-another way; a prompt should give here what it gives in the webui.
+chunk. `<lora:name:0.8>` asks for a LoRA and is no word; the name of a textual inversion stands for its vectors. What
+changes from step to step in the webui (`[from:to:when]`, `[a|b]`), and AND, is found by `not_here`, to be refused.
+Compel, the library for this, has another syntax and weighs in another way; a prompt should give here what it gives in
+the webui.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +21,51 @@ _LOOK_BACK = 20
 _LORA = re.compile(r"<lora:([^:<>]+)(?::([^<>]*))?>")
 _PIECES = re.compile(r"\\[()\[\]\\]|[()\[\]]|:\s*[+-]?(?:\d+\.?\d*|\.\d+)\s*\)|[^\\()\[\]:]+|\\|:")
 _STEP = 1.1
+_WHEN = re.compile(r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\s*")
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """A textual inversion that a tokenizer and its text encoder know. name: of its file, by which prompts call it.
+    tokens: one for each of its vectors. digest: the first 12 hexadecimal digits of the file's SHA-256."""
+
+    name: str
+    tokens: tuple[str, ...]
+    digest: str
+
+
+def not_here(prompt: str, *, negative: bool = False) -> str:
+    """The first piece of a prompt that the webui changes from step to step, or composes: `[from:to:when]`, `[a|b]`,
+    and between prompts AND (which a negative prompt has as a word); "" for none."""
+    opened: list[tuple[str, int, list[tuple[str, int]]]] = []  # brackets, where, and the : and | directly inside
+    position = 0
+    while position < len(prompt):
+        letter = prompt[position]
+        if letter == "\\":
+            position += 1
+        elif letter in "([":
+            opened.append((letter, position, []))
+        elif letter in ":|" and opened:
+            opened[-1][2].append((letter, position))
+        elif letter in ")]" and opened and opened[-1][0] == {")": "(", "]": "["}[letter]:
+            bracket, start, marks = opened.pop()
+            colons = [at for mark, at in marks if mark == ":"]
+            timed = bool(colons) and _WHEN.fullmatch(prompt[colons[-1] + 1 : position])
+            if bracket == "[" and (timed or len(colons) < len(marks)):
+                return prompt[start : position + 1]
+        position += 1
+    together = None if negative else re.search(r"\bAND\b", prompt)
+    return "AND" if together else ""
+
+
+def name_in(name: str, text: str) -> bool:
+    """Whether a textual inversion is called in a prompt: its name as a word, in any case."""
+    return bool(_calls([name]).search(text))
+
+
+def _calls(names: Sequence[str]) -> re.Pattern[str]:
+    longest_first = sorted(names, key=len, reverse=True)
+    return re.compile(rf"(?<!\w)({'|'.join(map(re.escape, longest_first))})(?!\w)", re.IGNORECASE)
 
 
 def lora_tags(prompt: str) -> list[tuple[str, str]]:
@@ -84,7 +131,7 @@ class Chunk:
     weights: tuple[float, ...]
 
 
-def chunks(prompt: str, tokenizer: Any) -> list[Chunk]:
+def chunks(prompt: str, tokenizer: Any, embeddings: Sequence[Embedding] = ()) -> list[Chunk]:
     """The chunks of a prompt, at least one. Which tokens there are is the tokenizer's matter, a `transformers` one."""
     comma = tokenizer(",", add_special_tokens=False).input_ids[-1:]
     made: list[list[tuple[int, float]]] = [[]]
@@ -92,11 +139,21 @@ def chunks(prompt: str, tokenizer: Any) -> list[Chunk]:
         if (text, weight) == ("BREAK", -1.0):
             made.append([])
             continue
-        for token in tokenizer(text, add_special_tokens=False).input_ids:
+        for token in _tokens(text, tokenizer, embeddings):
             if len(made[-1]) == CHUNK:
                 made.append(_after_comma(made[-1], comma[0] if comma else None))
             made[-1].append((token, weight))
     return [_framed(chunk, tokenizer) for chunk in made]
+
+
+def _tokens(text: str, tokenizer: Any, embeddings: Sequence[Embedding]) -> Iterator[int]:
+    """Numbers of the tokens of a text; where it calls an embedding, those of its vectors."""
+    of_name = {one.name.casefold(): one.tokens for one in embeddings}
+    for number, part in enumerate(_calls(list(of_name)).split(text) if of_name else [text]):
+        if number % 2:
+            yield from tokenizer.convert_tokens_to_ids(list(of_name[part.casefold()]))
+        elif part:
+            yield from tokenizer(part, add_special_tokens=False).input_ids
 
 
 def _after_comma(full: list[tuple[int, float]], comma: int | None) -> list[tuple[int, float]]:
@@ -116,7 +173,7 @@ def _framed(chunk: list[tuple[int, float]], tokenizer: Any) -> Chunk:
     return Chunk(tokens, (1.0, *(weight for _, weight in chunk), 1.0, *[1.0] * padding))
 
 
-def encode(pipeline: Any, prompt: str, device: Any) -> tuple[Any, Any]:
+def encode(pipeline: Any, prompt: str, device: Any, embeddings: Sequence[Embedding] = ()) -> tuple[Any, Any]:
     """What a Stable Diffusion 1, 2 or XL pipeline's text encoders make of a prompt.
 
     Returns the embeddings (1, 77 * chunks, width) and, for SDXL, the pooled ones of the first chunk, else None.
@@ -127,7 +184,7 @@ def encode(pipeline: Any, prompt: str, device: Any) -> tuple[Any, Any]:
     pairs = [(pipeline.tokenizer, pipeline.text_encoder)]
     if second is not None:
         pairs.append((pipeline.tokenizer_2, second))
-    made = [chunks(prompt, tokenizer) for tokenizer, _ in pairs]
+    made = [chunks(prompt, tokenizer, embeddings) for tokenizer, _ in pairs]
     count = max(map(len, made))
     embeddings, pooled = [], None
     for (tokenizer, encoder), parts in zip(pairs, made):

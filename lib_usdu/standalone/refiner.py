@@ -25,6 +25,7 @@ from .fingerprint import fingerprint
 from .host import Refiner
 from .latents import Autoencoder, dtype_of
 from .placement import WAYS, Placement, weight_bytes
+from .prompts import Embedding
 from .samplers import SAMPLERS, CanvasNoise, replace_brownian_tree, scheduler_for, step_noise
 
 
@@ -51,20 +52,21 @@ class Sampling:
 class DiffusersRefiner(Refiner):
     """Refines tiles with an img2img pipeline (Stable Diffusion 1, 2, XL, or the embedded model).
 
-    `model_name` and `loras` (those merged into the pipeline) go into the infotext. A pipeline without a text encoder
-    has no text input: prompts and CFG are left out. Several tiles go through the model at once, each with its own
-    noise.
+    `model_name`, `loras` (merged into the pipeline) and `embeddings` (known to it) go into the infotext. A pipeline
+    without a text encoder has no text input: prompts and CFG are left out. Several tiles go through the model at once,
+    each with its own noise.
     """
 
     def __init__(
         self, pipeline: Any, sampling: Sampling, model_name: str, loras: Sequence[Lora] = (), *, device: Any = None,
-        low_memory: str = "auto",
+        low_memory: str = "auto", embeddings: Sequence[Embedding] = (),
     ):  # fmt: skip
         """device: where to put the pipeline, in one of the ways of `placement`; None: it is where it should be.
 
         Raises ModelError where it does not fit.
         """
         self.pipeline, self.sampling, self.model_name, self.loras = pipeline, sampling, model_name, loras
+        self.embeddings = embeddings
         self._is_xl = hasattr(pipeline, "text_encoder_2")
         self.default_tile = 1024 if self._is_xl else 512
         pipeline.scheduler = scheduler_for(sampling.sampler, pipeline.scheduler)
@@ -76,7 +78,7 @@ class DiffusersRefiner(Refiner):
         if self._in_bfloat16:
             pipeline.unet.forward = self._reduced(pipeline.unet.forward)
         self.conditions = Conditions(
-            pipeline, sampling.prompt, sampling.negative_prompt, sampling.cfg_scale, self.device
+            pipeline, sampling.prompt, sampling.negative_prompt, sampling.cfg_scale, self.device, embeddings
         )
         self.placement = Placement(pipeline, self.device, "off" if device is None else low_memory, self.default_tile)
         if device is not None:
@@ -164,6 +166,7 @@ class DiffusersRefiner(Refiner):
             "engine": "diffusers", "torch": torch.__version__, "device": self.device.type,
             "bfloat16": self._in_bfloat16,
             "weights": {name: fingerprint(part) for name, part in parts.items()},
+            "embeddings": [asdict(one) for one in self.embeddings],
             "scheduler": dict(self.pipeline.scheduler.config), **{**asdict(self.sampling), "seed": None},
         }  # fmt: skip
 
@@ -215,6 +218,8 @@ class DiffusersRefiner(Refiner):
         model |= {"Seed": sampling.seed, "Model": self.model_name}
         if self.loras:
             model["Lora hashes"] = ", ".join(f"{lora.name}: {lora.digest}" for lora in self.loras)
+        if self.embeddings:
+            model["TI hashes"] = ", ".join(f"{one.name}: {one.digest}" for one in self.embeddings)
         if self.conditions.has_text and infotext.STRENGTH in parameters:
             tags = [lora.tag for lora in self.loras]
             prompts = " ".join([*([sampling.prompt] if sampling.prompt else []), *tags]), sampling.negative_prompt

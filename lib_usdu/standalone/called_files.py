@@ -1,4 +1,4 @@
-"""LoRA files by the names that a prompt calls them."""
+"""Files that a prompt calls by name: LoRAs, and textual inversions (embeddings)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import OptionError
-from .prompts import lora_tags
+from .prompts import lora_tags, name_in
 
 
 def tagged_loras(prompt: str, folders: Sequence[Path]) -> list[str]:
@@ -31,10 +31,36 @@ def tagged_loras(prompt: str, folders: Sequence[Path]) -> list[str]:
 def lora_folders(given: Path | None, checkpoint: str) -> list[Path]:
     """Where LoRA files are looked for: the folder given; else beside the checkpoint, and as a webui has them."""
     if given is not None:
-        return [given.expanduser()]
+        return [Path(given).expanduser()]
     path = Path(checkpoint).expanduser()
     beside = [path.parent.parent / "Lora", path.parent] if path.exists() else []
     return [*beside, Path(".")]
+
+
+EMBEDDING_FILES = (".safetensors", ".pt", ".bin")
+
+
+def called_embeddings(folders: Sequence[Path], *texts: str) -> list[Path]:
+    """The textual inversions that prompts call by the names of their files, each once."""
+    files = {path.stem.casefold(): path for folder in reversed(folders) for path in _embeddings(folder)}
+    return sorted(path for path in files.values() if any(name_in(path.stem, text) for text in texts))
+
+
+def embedding_folders(given: Path | None, checkpoint: str) -> list[Path]:
+    """Where textual inversions are looked for: the folder given; else `embeddings` as a webui has it, above a
+    checkpoint's folder, and beside the checkpoint. Raises OptionError for a folder that is not there."""
+    if given is not None:
+        folder = Path(given).expanduser()
+        if not folder.is_dir():
+            raise OptionError("--embedding-folder", str(given), "a folder that is there")
+        return [folder]
+    path = Path(checkpoint).expanduser().absolute()
+    return [above / "embeddings" for above in list(path.parents)[:3]] if path.exists() else []
+
+
+def _embeddings(folder: Path) -> list[Path]:
+    found = folder.rglob("*") if folder.is_dir() else ()
+    return sorted(path for path in found if path.suffix.lower() in EMBEDDING_FILES and path.is_file())
 
 
 def _named(folder: Path, name: str) -> Path | None:
