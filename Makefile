@@ -12,7 +12,7 @@ TORCH21 ?= -r tests/webui/requirements-torch21.txt
 PY := .venv/bin/python
 PIP := .venv/bin/pip --disable-pip-version-check
 
-.PHONY: gpu demo test test-current test-webui environments no-webui-python bench quality embedded reliability fuzz lint clean browser
+.PHONY: gpu docs demo test test-current test-webui environments no-webui-python bench quality embedded reliability fuzz lint clean browser
 
 demo: .venv/ready
 	@mkdir -p out
@@ -67,6 +67,15 @@ reliability: .venv/ready
 	OMP_NUM_THREADS=2 USDU_COUNTS=out/reliability.json USDU_KILLS=50 USDU_SECONDS=3600 USDU_FAULT_STEP=1 USDU_FUZZ=20000 \
 		$(PY) -m pytest tests/reliability tests/webui/test_reliability.py
 	$(PY) -m bench.reliability out/reliability.json
+
+# Every picture and every page that is made from the code.
+docs: .venv/ready .venv-webui/ready browser
+	$(PY) -m tools.option_docs
+	$(PY) -m tools.figures
+	$(PY) -m tools.panel_pictures
+	$(MAKE) --no-print-directory demo
+	$(PY) -c "from PIL import Image; Image.open('out/demo-before-after.png').convert('RGB').save('docs/figures/demo-before-after.jpg', quality=92)"
+	$(PY) -m tools.made_from
 
 # On a machine with an accelerator; under six minutes. Writes gpu.json and gpu.md.
 gpu: .venv/ready

@@ -17,7 +17,7 @@ from PIL import Image
 import lib_usdu
 from lib_usdu.cli.flags import parser
 from lib_usdu.cli.main import main
-from tools import index_entry
+from tools import figures, index_entry, made_from, readability
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("bench/results/*.md")])
@@ -144,6 +144,36 @@ def test_every_test_named_in_the_docs_exists():
     assert len(names) > 40 and not missing
 
 
+def test_no_picture_is_older_than_what_it_shows():
+    """The drawing is drawn again; its captions differ a little from one version of Pillow to the next."""
+    again = "run: make docs"
+    assert json.loads(made_from.RECORD.read_text(encoding="utf-8")) == made_from.record(), again
+    drawn = np.asarray(figures.how_it_works(), int)
+    with Image.open(figures.FIGURES / "how-it-works.png") as kept:
+        assert np.abs(drawn - np.asarray(kept.convert("RGB"), int)).mean() < 1, again
+    shown = {target for text in TEXTS.values() for target in re.findall(r"figures/([\w.-]+(?:png|jpg))", text)}
+    assert shown == {path.name for path in figures.FIGURES.iterdir()} - {made_from.RECORD.name}
+
+
+# --- language ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_words_are_plain():
+    """docs/measurements.md has the figures of the day; these are the limits."""
+    now = readability.of_checkout(ROOT)
+    assert len(TEXTS["README.md"].splitlines()) <= 150
+    assert now["README.md"].words < 13 and now["README.md"].passive < 0.1 and now["README.md"].index < 8
+    assert now["docs/"].words < 16 and now["docs/"].passive < 0.25 and now["docs/"].long < 0.12
+    assert now["panel"].words < 9 and now["panel"].long == 0
+
+
+def test_what_counts_as_hard_to_read():
+    easy, hard = readability.figures(["We draw it."]), readability.figures(["It is drawn by " + "us " * 30])
+    assert (easy.passive, easy.long, hard.passive, hard.long) == (0, 0, 1, 1) and hard.index > easy.index
+    page = "# Title\n\nOne two three. Four five six:\n\n    code is run\n\n| a | is made |\n\n* A [link](x.md) is here."
+    assert readability.sentences(page) == ["One two three.", "Four five six:", "A link is here."]
+
+
 # --- the project ------------------------------------------------------------------------------------------------------
 
 
@@ -172,3 +202,32 @@ def test_what_a_user_downloads_is_small():
     """Under 25 MB without history."""
     kept = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert sum((ROOT / name).stat().st_size for name in kept.split("\0") if (ROOT / name).is_file()) < 25e6
+
+
+def test_everything_that_is_written_is_removed_again(desk, monkeypatch):
+    """What docs/troubleshooting.md says: an unfinished run leaves its journal in the cache folder and nothing else but
+    the picture so far; `usdu journal clear` removes it."""
+    from lib_usdu.standalone.host import IdentityRefiner
+
+    cache, home = desk / "cache", desk / "home"
+    for folder in (cache, home):
+        folder.mkdir()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+    monkeypatch.setenv("HOME", str(home))
+    before = set(desk.rglob("*"))
+    calls = []
+
+    def stops(self, batch, stop):
+        calls.append(batch)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return batch.windows
+
+    monkeypatch.setattr(IdentityRefiner, "refine", stops)
+    arguments = ["result.png", "--scale", "1", "--tile", "512", "--engine", "identity", "--upscaler", "Lanczos"]
+    assert main(arguments) == 130
+    made = [path for path in set(desk.rglob("*")) - before if path.is_file()]
+    in_cache = [path for path in made if cache / "ultimate-sd-upscale" in path.parents]
+    assert in_cache and len(made) - len(in_cache) <= 1  # the picture so far
+    assert main(["journal", "clear"]) == 0
+    assert not [path for path in cache.rglob("*") if path.is_file()] and not list(home.iterdir())
