@@ -1,4 +1,5 @@
-"""How many tiles to refine together: as memory allows at first, then by what is measured."""
+"""How many tiles to refine together, and how many to give one call: as memory allows at first, then by what is
+measured."""
 
 from __future__ import annotations
 
@@ -6,6 +7,9 @@ from dataclasses import dataclass, field
 
 GAIN = 1.05
 """A larger batch must refine so many times as many tiles a second, or it is taken back."""
+CALL_SECONDS = 20.0
+"""A call that works on its tiles in parts holds as many as take so long: the person waits for it after Interrupt, and
+what it has done is lost with it."""
 _MEASURED = 2
 """Calls of one size that are timed, after a first one in which devices warm up; the fastest counts."""
 
@@ -33,6 +37,7 @@ class BatchSize:
 
     limits: BatchLimits
     now: int = field(init=False)
+    _seconds: float | None = field(default=None, init=False)
     _times: list[float] = field(default_factory=list, init=False)
     _before: tuple[int, float] | None = field(default=None, init=False)
     _settled: bool = field(default=False, init=False)
@@ -41,14 +46,18 @@ class BatchSize:
         self.now = self.limits.first
         self._settled = self.now >= self.limits.most
 
-    def measured(self, tiles: int, seconds: float) -> None:
-        """Told what a call that refined so many tiles took; calls of other sizes say nothing."""
-        if self._settled or tiles != self.now:
+    def measured(self, tiles: int, seconds: float, *, at_once: int | None = None, pace: float = 1.0) -> None:
+        """Told what a call that refined so many tiles took. Calls of other sizes say nothing of the size.
+
+        at_once: how many it worked on at a time; None: all. pace: what the time of a tile is proportional to.
+        """
+        self._seconds = seconds / (tiles * pace)
+        if self._settled or (at_once or tiles) != self.now:
             return
-        self._times.append(seconds)
+        self._times.append(seconds / tiles)
         if len(self._times) <= _MEASURED:
             return
-        rate = tiles / max(min(self._times[1:]), 1e-9)
+        rate = 1 / max(min(self._times[1:]), 1e-9)
         self._times = []
         if self._before is not None and rate < GAIN * self._before[1]:
             self.now, self._settled = self._before[0], True
@@ -57,6 +66,17 @@ class BatchSize:
         else:
             self._before = self.now, rate
             self.now = min(2 * self.now, self.limits.most)
+
+    def in_a_call(self, limits: BatchLimits | None, pace: float = 1.0) -> int:
+        """How many tiles to give a call that works on `now` of them at a time: as many as take CALL_SECONDS.
+
+        limits: the fewest and the most of them; None: calls hold `now`, as they do until one was timed.
+        """
+        if limits is None or self._seconds is None:
+            return self.now
+        fitting = int(CALL_SECONDS / max(self._seconds * pace, 1e-9))
+        count = min(max(fitting, limits.first), limits.most)
+        return max(self.now, count - count % self.now)
 
     def keep_within(self, most: int) -> None:
         """There may be less memory than when it was learned."""

@@ -22,6 +22,7 @@ class Batch:
     images: uint8 (n, window height, window width, 3), the pixels of each tile's window, 1:1.
     noises: the noise of each. denoise: denoising strength, 0-1. canvas: the whole picture.
     prompts: what each tile adds to the prompt, "" for nothing; empty where no tile has a prompt of its own.
+    at_once: how many of them the model sees at a time; 0: all.
 
     Fields that are tuples or arrays hold one entry a tile.
     """
@@ -32,11 +33,22 @@ class Batch:
     denoise: float
     canvas: Canvas
     prompts: tuple[str, ...] = ()
+    at_once: int = 0
+
+    @property
+    def together(self) -> int:
+        """How many tiles the model sees at a time."""
+        return self.at_once or len(self.tiles)
 
     def part(self, indices: Sequence[int]) -> Batch:
         """Some of the tiles, as a batch of their own."""
         chosen = list(indices)
-        return replace(self, **{item.name: _pick(getattr(self, item.name), chosen) for item in fields(self)})
+        picked = {item.name: _pick(getattr(self, item.name), chosen) for item in fields(self)}
+        return replace(self, **picked).seen(self.at_once)
+
+    def seen(self, at_once: int) -> Batch:
+        """The same tiles, of which the model sees so many at a time."""
+        return replace(self, at_once=at_once if at_once < len(self.tiles) else 0)
 
 
 def _pick(value: Any, indices: list[int]) -> Any:
@@ -125,6 +137,8 @@ class Abilities:
     batch_cap: int | None = None
     why_not_fused: Callable[[], str] = no_fused
     batch_limits: Callable[[int, int], BatchLimits] = one_at_a_time
+    tile_is_guessed: bool = False
+    """Whether no model is loaded that default_tile could be told from."""
 
 
 class TileModel:
@@ -216,6 +230,16 @@ class Host(TileModel):
     def upscaler_identity(self, name: str) -> Any:
         """What `enlarge` depends on besides the picture and the size; None where its result is not worth keeping."""
         return None
+
+    def call_limits(self, width: int, height: int) -> BatchLimits | None:
+        """The fewest and the most windows of this size, px, that one call of `refine` may hold where no tile waits for
+        another: it encodes all, then samples all, `Batch.at_once` at a time, then decodes all. None: this host works on
+        all windows of a call together."""
+        return None
+
+    def pace(self, denoise: float) -> float:
+        """What the time of a tile is proportional to, beside its size: how often the model is asked."""
+        return 1.0
 
     def refine(self, batch: Batch) -> np.ndarray:
         """Each window after the model: (n, window height, window width, 3), levels 0-255, float or uint8.

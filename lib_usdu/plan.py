@@ -13,13 +13,13 @@ import numpy as np
 
 from .batch_size import BatchLimits
 from .errors import OptionError
-from .geometry import Canvas, Tile
+from .geometry import Canvas, Region, Tile
 from .host import Abilities
 from .options import Options, listed
 from .options.tile_numbers import ALL
 from .options.tile_prompts import TilePrompts
 from .passes import Pass, plan_passes
-from .schedule import FUSED, batches
+from .schedule import FUSED, PARALLEL, batches, ordered
 from .select.mask import over_canvas, touched
 from .select.numbers import chosen_passes
 
@@ -49,6 +49,22 @@ class Plan:
     def tiles(self) -> int:
         """Tiles of all passes."""
         return sum(len(work.tiles) for work in self.passes)
+
+    def alike(self, work: Pass) -> dict[Tile, list[Tile]]:
+        """The tiles of a pass by the first one of the same window, noise and prompt: what the model makes of it is what
+        it would make of them all. On a canvas hardly larger than a window all windows may be one.
+        """
+        if work.context != PARALLEL or self.options.noise != "canvas":
+            return {tile: [tile] for tile in work.tiles}
+        found: dict[tuple[Region, str], list[Tile]] = {}
+        for tile in ordered(work.tiles, work.context):
+            found.setdefault((tile.window, self.prompts.of(tile)), []).append(tile)
+        return {same[0]: same for same in found.values()}
+
+    def grouped(self, work: Pass, limits: BatchLimits) -> list[list[Tile]]:
+        """The tiles of a pass in groups of at most `limits.most`, one group after another; any part of a group may be
+        refined together. Of tiles that are alike only the first is there."""
+        return batches(list(self.alike(work)), work.context, limits.most, reach=work.reach, canvas=work.canvas)
 
 
 def make_plan(
@@ -107,12 +123,6 @@ def batch_limits(options: Options, abilities: Abilities, work: Pass) -> BatchLim
     asked = options.tile_batch
     limits = BatchLimits(asked, asked) if asked else abilities.batch_limits(window.width, window.height)
     return limits if abilities.batch_cap is None else limits.within(abilities.batch_cap)
-
-
-def grouped(work: Pass, limits: BatchLimits) -> list[list[Tile]]:
-    """The tiles of a pass in groups of at most `limits.most`, one group after another; any part of a group may be
-    refined together."""
-    return batches(work.tiles, work.context, limits.most, reach=work.reach, canvas=work.canvas)
 
 
 def count_batches(groups: Sequence[Sequence[Tile]], size: int) -> int:

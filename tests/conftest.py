@@ -35,13 +35,15 @@ def own_cache(monkeypatch, tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def a_plain_processor(monkeypatch):
-    """The same machine everywhere: it refines tiles one at a time, in float32. What others do has tests of its own.
+    """The same machine everywhere: it refines tiles one at a time, a call for each, in float32. What others do has
+    tests of its own.
 
     Torch takes seconds to import, and is left to the test files that need it: they do so before their tests run.
     """
-    from lib_usdu.run import memory
+    from lib_usdu.run import estimates, memory
 
     monkeypatch.setattr(memory, "free_bytes", lambda device: None)
+    monkeypatch.setattr(estimates, "CALL_PIXELS", 0)
     if "torch" in sys.modules:
         monkeypatch.setattr(sys.modules["torch"].cpu, "_is_amx_tile_supported", lambda: False, raising=False)
 

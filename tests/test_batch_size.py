@@ -145,3 +145,70 @@ def test_an_upscaler_leaves_where_tiles_would_not_fit_beside_it(monkeypatch):
     for free, leaves in ((24e9, False), (1e9, True), (None, False)):
         monkeypatch.setattr(memory, "free_bytes", lambda device, free=free: free)
         assert estimates.short(Card("cuda"), 512, 512) == leaves
+
+
+def test_a_call_holds_as_many_tiles_as_take_twenty_seconds():
+    limits, size = BatchLimits(4, 30), BatchSize(BatchLimits(2, 2))
+    assert size.in_a_call(limits) == 2  # nothing was timed
+    for seconds, tiles in ((0.01, 30), (1.0, 20), (1.1, 18), (9.0, 4), (0.0, 30)):
+        size.measured(2, 2 * seconds)
+        assert size.in_a_call(limits) == tiles and size.in_a_call(None) == 2
+    size.measured(10, 10.0, at_once=2, pace=5)  # 0.2 s for each time the model is asked
+    assert (size.in_a_call(limits, 5), size.in_a_call(limits, 10)) == (20, 10)
+    assert BatchSize(BatchLimits(8, 8)).in_a_call(limits) == 8
+
+
+def test_calls_of_many_tiles_tell_how_many_the_model_should_see():
+    size = BatchSize(BatchLimits(1, 4))
+    size.measured(1, 1.0)
+    for _ in range(2):
+        size.measured(8, 8.0, at_once=1)
+    assert size.now == 2
+    for _ in range(3):
+        size.measured(8, 8.0, at_once=2)  # no faster
+    assert size.now == 1
+
+
+class InCalls(NoisyRefiner):
+    """Its memory holds `room` tiles at once, and `most` in a call."""
+
+    def __init__(self, room, most=99):
+        super().__init__()
+        self.room, self.most, self.tried = room, most, []
+
+    def batch_limits(self, width, height):
+        return BatchLimits(4, 4)
+
+    def refine(self, batch, stop):
+        self.tried.append(len(batch.tiles))
+        if batch.together > self.room or len(batch.tiles) > self.most:
+            raise MemoryError
+        return super().refine(batch, stop)
+
+
+class HostOfCalls(LocalHost):
+    def call_limits(self, width, height):
+        return BatchLimits(9, 9)
+
+    @property
+    def batch_sizes(self):
+        return self.__dict__.setdefault("sizes", {})
+
+
+@pytest.mark.parametrize("room, most", [(4, 99), (1, 99), (1, 1)])
+def test_a_call_that_memory_does_not_hold(photo, room, most):
+    """Fewer tiles are seen at once; where a call of several is too much even so, each has its own."""
+    options = Options(tile_width=64, padding=16, custom_scale=1, denoise=0.5)
+    refiner = InCalls(room, most)
+    host = HostOfCalls(refiner)
+    expected = upscale(photo[:192, :192], options, LocalHost(NoisyRefiner())).image
+    for _ in range(2):  # the second run knows what a tile takes
+        result = upscale(photo[:192, :192], options, host)
+        assert np.array_equal(result.image, expected) and result.finished
+    assert refiner.batches[-1].together <= room and len(refiner.batches[-1].tiles) <= most
+    assert sum(len(batch.tiles) for batch in refiner.batches) == 18
+    if room == 4:
+        assert [len(batch.tiles) for batch in refiner.batches][-2:] == [8, 1]
+    if most == 1:
+        assert "out of memory: one tile of 128x128 a call from here on" in result.notes
+        assert len(refiner.tried) <= 18 + 8

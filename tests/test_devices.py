@@ -25,6 +25,8 @@ COVERED = {
     "lib_usdu/enlarge/spandrel_model.py:_Downloads.start": CARD + "test_the_embedded_upscaler_on_the_card",
     "lib_usdu/run/memory.py:free_bytes": CARD + "test_what_torch_has_in_reserve_counts_as_free",
     "lib_usdu/run/memory.py:give_back": CARD + "test_what_is_given_back",
+    "lib_usdu/run/estimates.py:tiles_a_call": WEBUI + "test_a_call_holds_as_many_tiles_as_are_done_in_time",
+    "lib_usdu/webui/host.py:WebuiHost.call_limits": WEBUI + "test_a_call_holds_as_many_tiles_as_are_done_in_time",
     "lib_usdu/run/estimates.py:upscaler_windows": CARD + "test_windows_and_upscaler_windows_by_what_is_free",
     "lib_usdu/run/estimates.py:windows_that_fit": CARD + "test_windows_and_upscaler_windows_by_what_is_free",
     "lib_usdu/run/transfer.py:on_host": CARD + "test_pictures_go_to_the_card_out_of_pinned_memory",

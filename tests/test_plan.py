@@ -5,12 +5,15 @@ import sys
 
 import numpy as np
 import pytest
+from hosts import NoisyRefiner
 from PIL import Image
 
+from lib_usdu.engine import upscale
 from lib_usdu.errors import OptionError
 from lib_usdu.host import Abilities
 from lib_usdu.options import Options
-from lib_usdu.plan import make_plan
+from lib_usdu.plan import Plan, make_plan
+from lib_usdu.standalone.host import LocalHost
 
 ANY_FUSED = Abilities(why_not_fused=str)
 
@@ -120,3 +123,36 @@ def test_the_command_line_refuses_before_torch_is_imported(flags, sentence, tmp_
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2 and f"usdu: error: {sentence}" in done.stderr, done.stderr
     assert len(done.stderr.splitlines()) == 1 and not (tmp_path / "x-2x.png").exists()
+
+
+# --- tiles that are alike ---------------------------------------------------------------------------------------------
+
+
+def whole(**values):
+    """Over 96 x 72 px in tiles of 64 with so much around them every window is the whole picture."""
+    return Options(tile_width=64, tile_height=64, padding=64, custom_scale=1, denoise=0.4, **values)
+
+
+@pytest.mark.parametrize("values, calls", [
+    ({}, 1), ({"blend": "cut"}, 1), ({"seamless": True}, 4), ({"noise": "tile"}, 4), ({"redraw_mode": "linear"}, 4),
+    ({"tile_prompts": "2: a cat"}, 2), ({"redo_tiles": "2 3"}, 1), ({"tile_batch": 3}, 1),
+], ids=str)  # fmt: skip
+def test_windows_that_are_the_same_are_refined_once(photo, monkeypatch, values, calls):
+    picture, refiner = photo[:72, :96], NoisyRefiner()
+    result = upscale(picture, whole(**values), LocalHost(refiner))
+    tiles = [tile for batch in refiner.batches for tile in batch.tiles]
+    assert len(tiles) == calls and result.stats.tiles_done == result.stats.tiles
+    monkeypatch.setattr(Plan, "alike", lambda self, work: {tile: [tile] for tile in work.tiles})
+    each = upscale(picture, whole(**values), LocalHost(NoisyRefiner()))
+    assert np.array_equal(result.image, each.image) and each.stats.tiles == result.stats.tiles
+
+
+def test_of_tiles_that_are_alike_each_is_named_when_it_fails(photo):
+    class Fails(NoisyRefiner):
+        def refine(self, batch, stop):
+            if any(batch.prompts):
+                raise RuntimeError("a cat")
+            return super().refine(batch, stop)
+
+    result = upscale(photo[:72, :96], whole(tile_prompts="2: a cat\n4: a cat"), LocalHost(Fails()))
+    assert [note[:6] for note in result.notes] == ["tile 2", "tile 4"]

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from ..errors import OptionError, plural
 from ..host import Abilities
 from ..options import Options
-from ..plan import Plan, batch_limits, check_options, count_batches, grouped, make_plan
+from ..plan import Plan, batch_limits, check_options, count_batches, make_plan
 from .jobs import Job, read_mask
 from .models import abilities
 
@@ -49,7 +49,7 @@ def _tiles(plan: Plan, able: Abilities) -> str:
     text = ""
     for work in plan.passes:
         first = work.tiles[0]
-        groups = grouped(work, batch_limits(plan.options, able, work))
+        groups = plan.grouped(work, batch_limits(plan.options, able, work))
         batches = count_batches(groups, batch_limits(plan.options, able, work).first)
         text += (
             f", {work.name}: {plural(len(work.tiles), 'tile')} of {first.core.width}x{first.core.height} "

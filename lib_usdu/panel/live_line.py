@@ -12,7 +12,7 @@ from ..enlarge.resize_mode import STRETCH
 from ..errors import OptionError
 from ..host import Abilities
 from ..options import LEGACY_ARGUMENTS, VERSION_MARKER, Options
-from ..plan import Plan, batch_limits, count_batches, grouped, make_plan
+from ..plan import Plan, batch_limits, count_batches, make_plan
 from ..schedule import FUSED, PARALLEL
 from .text import (
     DISTORTED,
@@ -66,15 +66,17 @@ def live_line(host: LineSource, max_megapixels: float, page: str, *values: Any) 
         options = of_panel(page, values).with_(max_megapixels=max_megapixels)
         abilities = host.abilities()
         in_folder, stretches = read_tab(page)
+        about = "about " * (abilities.tile_is_guessed and 0 in (options.tile_width, options.tile_height))
         if in_folder:
             with_tile = options.with_tile(abilities.default_tile)
-            return line(_of_folder(with_tile, tab), *_warnings(with_tile, host))
+            return line(_of_folder(with_tile, tab, about), *_warnings(with_tile, host))
         if not all({"scale": picture, "img2img": tab}.get(options.target_size_type, ())):
             return line(NO_PICTURE, *_warnings(options.with_tile(abilities.default_tile), host))
         plan = make_plan(options, picture, abilities, img2img_size=tab)
         sizes = f"{picture[0]}x{picture[1]} → " * all(picture) + f"<b>{plan.canvas.width}x{plan.canvas.height}</b>"
         shape = _shape(picture, plan.canvas.size, stretches)
-        return line(f"{sizes}: {_work(plan, abilities)}", *shape, *_warnings(plan.options, host, plan.tiles))
+        work = about * bool(plan.passes) + _work(plan, abilities)
+        return line(f"{sizes}: {work}", *shape, *_warnings(plan.options, host, plan.tiles))
     except OptionError as error:
         above = f"{error.value} px is above the limit of {max_megapixels:.10g} megapixels."
         return line("", above if error.option == "size" else message(error))
@@ -111,20 +113,20 @@ def _work(plan: Plan, abilities: Abilities) -> str:
             text += ", all together" * (count > 1)
         elif count <= MOST_CHAINED_TILES or same[0].context == PARALLEL:
             limits = [batch_limits(plan.options, abilities, work) for work in same]
-            number = sum(count_batches(grouped(work, limit), limit.first) for work, limit in zip(same, limits))
+            number = sum(count_batches(plan.grouped(work, limit), limit.first) for work, limit in zip(same, limits))
             text += f", {number} batch{'es' * (number != 1)}"
         parts.append(text if name == "redraw" else f"{name}: {text}")
     return "; ".join(parts) or NOTHING_REDRAWN
 
 
-def _of_folder(options: Options, tab: tuple[int, int]) -> str:
-    """What becomes of each picture of the Batch tab's folder."""
+def _of_folder(options: Options, tab: tuple[int, int], about: str) -> str:
+    """What becomes of each picture of the Batch tab's folder. about: before the tile's size, where it is guessed."""
     size = {
         "scale": f"{options.custom_scale:g} times its size",
         "custom": f"{options.custom_width}x{options.custom_height}",
         "img2img": f"{tab[0]}x{tab[1]}",
     }[options.target_size_type]
-    return f"{FOLDER} <b>{size}</b>, tiles of {options.tile_width}x{options.tile_height}"
+    return f"{FOLDER} <b>{size}</b>, tiles of {about}{options.tile_width}x{options.tile_height}"
 
 
 def _shape(picture: tuple[int, int], result: tuple[int, int], stretches: bool) -> list[str]:

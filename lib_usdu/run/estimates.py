@@ -13,6 +13,10 @@ LARGEST_ON_CPU = 4
 """Two tiles at once take 0.89 of the time on a CPU (a small SD 1 in the webui, windows of 576 px), four 0.86."""
 FIRST_BATCH = 4
 """Most of what batches gain is there by then; from there on they grow by measurement."""
+CALL_PIXELS = 10_000_000
+"""Of all windows in one call: the webui holds each as 12 bytes a pixel, on the device and several times over."""
+FEWEST_IN_A_CALL = 4
+"""On a device to which models move: fewer would not be worth the way, however long they take."""
 UPSCALER_BATCH = 4
 """Windows of 288 px fill a card each: more at once only wait longer for their download."""
 _SHARE = 0.7
@@ -61,6 +65,14 @@ def windows_that_fit(
     on_gpu = _kind(device) != "cpu"
     limits = (BatchLimits(FIRST_BATCH, LARGEST_BATCH) if on_gpu else BatchLimits(1, LARGEST_ON_CPU)).within(most)
     return BatchLimits(1, max(limits.most, FIRST_BATCH)) if managed and on_gpu else limits
+
+
+def tiles_a_call(device: Any, width: int, height: int) -> BatchLimits | None:
+    """The fewest and the most windows of this size, px, for a call that works on some of them at a time; None where
+    there is room for one only. On a processor nothing moves: there the fewest is one.
+    """
+    most = CALL_PIXELS // (width * height)
+    return BatchLimits(1 if _kind(device) == "cpu" else min(FEWEST_IN_A_CALL, most), most) if most > 1 else None
 
 
 def upscaler_windows(device: Any, side: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from ..options import INFOTEXT_PREFIX
 from ..passes import Pass
 from ..plan import Plan, batch_limits
 from ..resume.journal import open_journal
+from ..schedule import INDEPENDENT
 from .memory import out_of_memory
 from .retry import Faults, one_line
 
@@ -51,12 +53,22 @@ class Guard:
         self._sizes[window.height, window.width] = size
         return size
 
+    def tiles_a_call(self, work: Pass, size: BatchSize) -> Callable[[], int]:
+        """How many tiles of this pass to give the next call; to be asked before each. size: the pass's. A number that
+        the person gave is that of a call, too."""
+        window = work.tiles[0].window
+        limits = None
+        if work.context in INDEPENDENT and self._abilities.batch_cap != 1 and not self._options.tile_batch:
+            limits = self.host.call_limits(window.width, window.height)
+        return partial(size.in_a_call, limits, self.host.pace(work.denoise))
+
     def _measured(self, batch: Batch) -> np.ndarray:
         started = time.perf_counter()
         refined = self.host.refine(batch)
         size = self._sizes.get(batch.images.shape[1:3])
         if size is not None:
-            size.measured(len(batch.tiles), time.perf_counter() - started)
+            seconds, pace = time.perf_counter() - started, self.host.pace(batch.denoise)
+            size.measured(len(batch.tiles), seconds, at_once=batch.together, pace=pace)
         return refined
 
     def _ran_out(self, shape: tuple[int, int], left: int) -> None:

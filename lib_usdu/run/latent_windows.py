@@ -31,13 +31,13 @@ class Patch:
     share: torch.Tensor
 
     def cut(self, canvas: torch.Tensor) -> torch.Tensor:
-        """The window of a canvas (n, channels, h, w)."""
-        return canvas[:, :, self.rows, self.columns]
+        """The window of a canvas (n, channels, ..., h, w)."""
+        return canvas[..., self.rows, self.columns]
 
     def add(self, part: torch.Tensor, canvas: torch.Tensor) -> None:
-        """Adds the window's share of `part` (n, channels, height, width) to a float32 canvas."""
+        """Adds the window's share of `part` (n, channels, ..., height, width) to a float32 canvas."""
         weighed = part.float() * self.share
-        canvas.flatten(2).index_add_(2, self.places, weighed.flatten(2))  # a wrapped window may see a place twice
+        canvas.flatten(-2).index_add_(-1, self.places, weighed.flatten(-2))  # a wrapped window may see a place twice
 
 
 def patches(tiles: Sequence[Tile], canvas: Canvas, scale: int, reach: tuple[int, int]) -> list[Patch]:
@@ -126,6 +126,46 @@ def unet_in_windows(
         return (over_windows(sample, places, limit, stop, predict),)
 
     return forward
+
+
+def through_the_patcher(
+    asked: Callable[..., torch.Tensor],
+    given: dict[str, Any],
+    over: Callable[[torch.Tensor, Callable[..., torch.Tensor]], torch.Tensor],
+) -> torch.Tensor:
+    """`model_function_wrapper` of the Forge family (backend/sampling/sampling_function.py) for a canvas in windows.
+
+    asked: the wrapper below this one, called as it is. given: what it was given for the canvas: `input` and `timestep`
+    with a row for each entry of `cond_or_uncond`, and the conditions `c`. over: `over_windows` without its `predict`.
+    """
+    marks, rows = given["cond_or_uncond"], len(given["input"])
+
+    def predict(cut: torch.Tensor, _conditions: Conditions) -> torch.Tensor:
+        windows = len(cut) // rows
+        told = {
+            **given, "input": cut.unflatten(0, (windows, rows)).transpose(0, 1).flatten(0, 1),
+            "timestep": given["timestep"].repeat_interleave(windows), "c": _for_each(given["c"], rows, windows, marks),
+        }  # fmt: skip
+        return asked(told).unflatten(0, (rows, windows)).transpose(0, 1).flatten(0, 1)
+
+    return over(given["input"], predict)
+
+
+def _for_each(conditions: dict[str, Any], rows: int, windows: int, marks: Sequence[int]) -> dict[str, Any]:
+    """Conditions of the canvas for so many windows: those of a row come together, as the marks do."""
+
+    def repeated(value: Any, count: int) -> Any:
+        alike = isinstance(value, torch.Tensor) and value.ndim > 0 and len(value) == count
+        return value.repeat_interleave(windows, 0) if alike else value
+
+    options = dict(conditions.get("transformer_options", {}))
+    options = {**options, "sigmas": repeated(options.get("sigmas"), rows // len(marks))}
+    options["cond_mark"] = repeated(options.get("cond_mark"), rows)
+    each = rows * windows // len(marks)
+    for name, kind in (("cond_indices", 0), ("uncond_indices", 1)):
+        options[name] = [i for i in range(rows * windows) if (marks[i // each] != 0) == (kind != 0)]
+    told = {name: repeated(value, rows) for name, value in conditions.items()}
+    return {**told, "transformer_options": options}
 
 
 def _for_windows(value: Any, sample: torch.Tensor, group: Sequence[Patch]) -> Any:

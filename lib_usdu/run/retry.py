@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 
 import numpy as np
 
 from ..errors import ModelError, NotANumber, OptionError, Skipped, Stopped, plural
+from ..geometry import Tile
 from ..host import Batch, Host
 from .broken import what_is_broken
 from .memory import give_back, out_of_memory
@@ -40,18 +41,23 @@ class Faults:
         ran_out: Callable[[tuple[int, int], int], None] = lambda shape, left: None,
     ):
         self._refine, self._host, self._total, self._ran_out = refine, host, total, ran_out
-        self._limits: dict[tuple[int, ...], int] = {}
+        self._limits: dict[tuple[int, ...], int] = {}  # tiles at once; 0: and no more than one a call
         self._succeeded = self._in_a_row = 0
         self.stage = "redraw"
+        self.alike: Mapping[Tile, Sequence[Tile]] = {}
+        """Tiles that stand for others, too (`Plan.alike`)."""
         self.left: dict[str, list[int]] = {}
         """Numbers of the tiles that stay as upscaled, by stage."""
         self.notes: dict[str, None] = {}
         """What the person should know, a line each, in order."""
 
     def refine(self, batch: Batch) -> np.ndarray:
-        count, done, start = len(batch.tiles), [], 0
+        limit = self._limits.get(batch.images.shape[1:3], len(batch.tiles))
+        if batch.at_once and limit:
+            return self._attempt(batch.seen(min(batch.at_once, limit)))
+        batch, count, done, start = batch.seen(0), len(batch.tiles), [], 0
         while start < count:
-            size = self._limits.get(batch.images.shape[1:3], count)  # may have become less
+            size = max(self._limits.get(batch.images.shape[1:3], count), 1)  # may have become less
             part = batch if size >= count else batch.part(range(start, min(start + size, count)))
             done.append(self._attempt(part))
             start += len(part.tiles)
@@ -122,8 +128,12 @@ class Faults:
     def _with_less_memory(self, batch: Batch, problem: BaseException) -> np.ndarray:
         give_back()
         height, width = batch.images.shape[1:3]
-        if len(batch.tiles) > 1:
-            half = len(batch.tiles) // 2
+        if batch.together == 1 < len(batch.tiles):  # what a call holds beside the model is too much
+            self._limits[height, width] = 0
+            self.notes[f"out of memory: one tile of {width}x{height} a call from here on"] = None
+            return self.refine(batch)
+        if batch.together > 1:
+            half = batch.together // 2
             self._limits[height, width] = half
             self._ran_out((height, width), half)
             self.notes[f"out of memory: {plural(half, 'tile')} of {width}x{height} at once from here on"] = None
@@ -155,7 +165,7 @@ class Faults:
         return alone.images
 
     def _keep(self, batch: Batch, reason: str) -> None:
-        numbers = [tile.index + 1 for tile in batch.tiles]
+        numbers = [same.index + 1 for tile in batch.tiles for same in self.alike.get(tile, [tile])]
         self.left.setdefault(self.stage, []).extend(numbers)
         for number in numbers:
             self.notes[f"tile {number} of the {self.stage} stays as upscaled: {reason}"] = None

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..batch_size import BatchSize
+from ..batch_size import BatchLimits
 from ..compose.cut import Cut
 from ..compose.feather import Feather
 from ..compose.tone import low_frequency_lock
@@ -22,7 +22,7 @@ from ..options import Options
 from ..options.tile_prompts import joined
 from ..passes import Pass
 from ..pictures.canvas import RELEASE_EVERY, copy_canvas, release
-from ..plan import Plan, grouped
+from ..plan import Plan
 from ..schedule import INDEPENDENT
 from .guard import Guard
 from .stats import Stats
@@ -39,7 +39,10 @@ def run_pass(work: Pass, base: np.ndarray, plan: Plan, guard: Guard, stats: Stat
     options, host, seed = plan.options, guard.host, plan.options.seed
     guard.faults.stage = work.name
     size = guard.batch_size(work)
-    groups = grouped(work, size.limits)
+    a_call = guard.tiles_a_call(work, size)
+    limits = BatchLimits(1, len(work.tiles)) if work.context in INDEPENDENT else size.limits
+    groups, alike = plan.grouped(work, limits), plan.alike(work)
+    guard.faults.alike = alike
     out = copy_canvas(base)
     compose = _composer(work, base, out)
     source = base if work.context in INDEPENDENT else compose.view
@@ -50,18 +53,22 @@ def run_pass(work: Pass, base: np.ndarray, plan: Plan, guard: Guard, stats: Stat
             for tile in tiles
         )
         texts = tuple(plan.prompts.of(tile) for tile in tiles)
-        return Batch(tuple(tiles), _crops(source, tiles, work), noises, work.denoise, work.canvas, texts)
+        batch = Batch(tuple(tiles), _crops(source, tiles, work), noises, work.denoise, work.canvas, texts)
+        return batch.seen(size.now)
 
     def put_in(batch: Batch, refined: np.ndarray) -> None:
         for tile, before, after in zip(batch.tiles, batch.images, refined):
             reference = before if work.context in INDEPENDENT else work.canvas.crop(base, tile.window)
-            compose.add(tile, low_frequency_lock(after, reference, options.tone_lock))
+            locked = low_frequency_lock(after, reference, options.tone_lock)
+            for same in alike[tile]:
+                compose.add(same, locked)
 
     finished, composing = True, None
     ahead = work.context in INDEPENDENT and host.works_apart
     with ThreadPoolExecutor(1, "usdu-compose") if ahead else _AtOnce() as worker:
         counted = time.perf_counter()
-        for batch in _one_ahead(_parts(groups, size), cut_out, worker) if ahead else map(cut_out, _parts(groups, size)):
+        parts = _parts(groups, a_call)
+        for batch in _one_ahead(parts, cut_out, worker) if ahead else map(cut_out, parts):
             if host.stop_requested():
                 finished = False
                 break
@@ -76,9 +83,10 @@ def run_pass(work: Pass, base: np.ndarray, plan: Plan, guard: Guard, stats: Stat
                 composing.result()  # no more than two batches are under way
             composing = worker.submit(put_in, batch, refined)
             now = time.perf_counter()
-            stats.count(len(batch.tiles), refine_seconds, now - counted - refine_seconds)
+            count = sum(len(alike[tile]) for tile in batch.tiles)
+            stats.count(count, refine_seconds, now - counted - refine_seconds)
             counted = now
-            if stats.tiles_done % RELEASE_EVERY < len(batch.tiles):
+            if stats.tiles_done % RELEASE_EVERY < count:
                 release(base)
                 release(out)
             host.progress(Progress(work.name, stats.tiles_done, stats.tiles), out)
@@ -97,13 +105,13 @@ class _AtOnce(Executor):
         return done
 
 
-def _parts(groups: list[list[Tile]], size: BatchSize) -> Iterator[list[Tile]]:
-    """The groups in parts of as many tiles as `size` says by then. A group's tiles may be refined one after another
+def _parts(groups: list[list[Tile]], a_call: Callable[[], int]) -> Iterator[list[Tile]]:
+    """The groups in parts of as many tiles as `a_call` says by then. A group's tiles may be refined one after another
     (`schedule.batches`)."""
     for group in groups:
         start = 0
         while start < len(group):
-            part = group[start : start + size.now]
+            part = group[start : start + a_call()]
             start += len(part)
             yield part
 
@@ -143,7 +151,7 @@ def _composer(work: Pass, base: np.ndarray, out: np.ndarray) -> Cut | Feather:
 def run_fused(work: Pass, base: np.ndarray, plan: Plan, guard: Guard, stats: Stats) -> tuple[np.ndarray, bool]:
     """As `run_pass`, for the mode in which all windows take each sampler step together."""
     options, host = plan.options, guard.host
-    groups = grouped(work, guard.batch_size(work).limits)
+    groups = plan.grouped(work, guard.batch_size(work).limits)
     out, canvas = copy_canvas(base), work.canvas
     compose = _composer(work, base, out)
     noise = tile_noise(options.seed, "canvas", canvas.region, 0, canvas, host.latent_scale, work.number)

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import ModelError, OptionError
 from ..noise import TileNoise
-from ..run.noise_draws import CanvasDraws
+from ..run.noise_draws import Brownian, CanvasDraws
 
 # Both said, so that a checkpoint's own setting does not stay.
 _PLAIN, _KARRAS = {"use_karras_sigmas": False}, {"use_karras_sigmas": True}
@@ -64,12 +64,12 @@ def step_noise(scheduler: Any, draw: Callable[..., Any]) -> Iterator[None]:
 
 
 def replace_brownian_tree(scheduler: Any, draw: Callable[..., Any], shape: tuple[int, ...]) -> None:
-    """Gives a scheduler that draws from a Brownian tree independent increments from `draw` instead.
+    """Gives a scheduler that draws from a Brownian tree increments made of `draw` instead.
 
     To be called after `set_timesteps`, which forgets it again.
     """
     if hasattr(scheduler, "noise_sampler"):
-        scheduler.noise_sampler = lambda sigma, sigma_next: draw(shape)
+        scheduler.noise_sampler = Brownian(lambda: draw(shape))
 
 
 class CanvasNoise:

@@ -188,6 +188,8 @@ def model_in_use() -> dict[str, str]:
 
 def needs_cross_attention_only() -> bool:
     """Whether the checkpoint is conditioned by the prompt alone: no inpainting, edit or depth checkpoint."""
+    if hasattr(shared.sd_model, "forge_objects"):
+        return not getattr(shared.sd_model, "is_inpaint", False)
     return getattr(getattr(shared.sd_model, "model", None), "conditioning_key", None) == "crossattn"
 
 

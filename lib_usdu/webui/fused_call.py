@@ -7,7 +7,7 @@ a scrap of a picture back. Neither encoder nor decoder ever sees the canvas. Fil
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
@@ -16,7 +16,8 @@ import numpy as np
 import torch
 
 from ..host import Fusion
-from ..run.latent_windows import Conditions, assemble, on_device, over_windows, patches
+from ..run.latent_windows import Conditions, assemble, on_device, over_windows, patches, through_the_patcher
+from .phases import asked_once, room_for
 from .protocols import Processing, ProcessingModule, SdModel
 
 
@@ -53,10 +54,11 @@ class FusedCall:
         p.image_cfg_scale = None
         p.sampler = self.create_sampler()
         latents = (self._encode(image, number) for number, image in enumerate(self.fusion.images))
-        first = next(latents)
-        self._places = on_device(self._places, first.device)
-        canvas = torch.empty(1, first.shape[1], *self._size, dtype=first.dtype, device=first.device)
-        p.init_latent = assemble(chain([first], latents), self._places, canvas)
+        with asked_once():
+            first = next(latents)
+            self._places = on_device(self._places, first.device)
+            canvas = torch.empty(*first.shape[:-2], *self._size, dtype=first.dtype, device=first.device)
+            p.init_latent = assemble(chain([first], latents), self._places, canvas)
         p.image_conditioning = canvas.new_zeros(1, 5, 1, 1)  # of a model that takes none (processing.py:396)
 
     def _encode(self, image: np.ndarray, number: int) -> torch.Tensor:
@@ -65,42 +67,85 @@ class FusedCall:
         return self.processing.images_tensor_to_samples(pixels, None, self.tile_p.sd_model)
 
     def sample(self, *args: Any, **kwargs: Any) -> Any:
-        # A module of this sampler's own, made in init and gone with it: nothing to put back.
-        denoiser = self.tile_p.sampler.model_wrap_cfg.inner_model
-        model = denoiser.forward
+        sampler = self.tile_p.sampler
+        if hasattr(self.tile_p.sd_model, "forge_objects"):
+            sampler.sample_img2img = self._patched(sampler.sample_img2img)
+        else:
+            denoiser = sampler.model_wrap_cfg.inner_model
+            denoiser.forward = self._in_windows(denoiser.forward)
+        latents = self._sample(*args, **kwargs)
+        if not self.interrupted():
+            with asked_once():
+                self.images += [self._decode(place.cut(latents)) for place in self._places]
+        scrap = self.processing.DecodedSamples()
+        scrap.append(torch.zeros(3, 8, 8))
+        return scrap
+
+    def _over(self, x: torch.Tensor, predict: Callable[[torch.Tensor, Conditions], torch.Tensor]) -> torch.Tensor:
+        predicted = over_windows(x, self._places, self.fusion.limit, self.stop, predict)
+        self.step_done()
+        return predicted
+
+    def _in_windows(self, model: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
+        """`forward` of AUTOMATIC1111's denoiser: a module of this sampler's own, made in init and gone with it."""
 
         def forward(x: torch.Tensor, sigma: torch.Tensor, **others: Any) -> torch.Tensor:
             def predict(cut: torch.Tensor, conditions: Conditions) -> torch.Tensor:
                 return model(cut, conditions(sigma), **conditions(others))
 
-            predicted = over_windows(x, self._places, self.fusion.limit, self.stop, predict)
-            self.step_done()
-            return predicted
+            return self._over(x, predict)
 
-        denoiser.forward = forward
-        latents = self._sample(*args, **kwargs)
-        if not self.interrupted():
-            for place in self._places:
-                decoded = self.processing.decode_latent_batch(
-                    self.tile_p.sd_model, place.cut(latents), target_device=torch.device("cpu"),
-                    check_for_nans=True,
-                )  # fmt: skip
-                pixels = torch.clamp((decoded[0].float() + 1) / 2, 0, 1)
-                self.images.append(pixels.movedim(0, 2).numpy() * np.float32(255))
-        scrap = self.processing.DecodedSamples()
-        scrap.append(torch.zeros(3, 8, 8))
-        return scrap
+        return forward
+
+    def _patched(self, sample: Callable[..., Any]) -> Callable[..., Any]:
+        """`sample_img2img` of the Forge family's samplers, with the model's patcher wrapped. By then the host has put
+        the model's objects back to what they were, and extensions have wrapped them for this call
+        (processing.py:1850 of Forge); the host's next call puts them back again."""
+
+        def sample_in_windows(p: Any, *args: Any, **kwargs: Any) -> Any:
+            objects = p.sd_model.forge_objects
+            objects.unet = objects.unet.clone()
+            below = objects.unet.model_options.get("model_function_wrapper")
+
+            def wrapper(model: Callable[..., torch.Tensor], given: dict[str, Any]) -> torch.Tensor:
+                def asked(told: dict[str, Any]) -> torch.Tensor:
+                    if below is not None:
+                        return below(model, told)
+                    return model(told["input"], told["timestep"], **told["c"])
+
+                return through_the_patcher(asked, given, self._over)
+
+            objects.unet.model_options["model_function_wrapper"] = wrapper
+            with room_for(p.sd_model, self._of_windows):
+                return sample(p, *args, **kwargs)
+
+        return sample_in_windows
+
+    def _of_windows(self, shape: Sequence[int]) -> list[int]:
+        """The shape of what the model sees at a time of a canvas's latents."""
+        return [shape[0] * self.fusion.limit, *shape[1:-2], *self._places[0].share.shape]
+
+    def _decode(self, latents: torch.Tensor) -> np.ndarray:
+        decoded = self.processing.decode_latent_batch(
+            self.tile_p.sd_model, latents, target_device=torch.device("cpu"), check_for_nans=True
+        )
+        picture = decoded[0].reshape(-1, *decoded[0].shape[-2:])  # (3, h, w), with an axis of frames in video models
+        return torch.clamp((picture.float() + 1) / 2, 0, 1).movedim(0, 2).numpy() * np.float32(255)
 
 
-def cannot_fuse(processing: ProcessingModule, sd_model: SdModel, *, controlnet: bool) -> str:
+def cannot_fuse(
+    processing: ProcessingModule, sd_model: SdModel, *, controlnet: bool, one_picture: bool = False
+) -> str:
     """Why windows cannot take each step together here; "" where they can.
 
-    processing: the host's module. controlnet: whether a unit is on.
+    processing: the host's module. controlnet: whether a unit is on. one_picture: whether the checkpoint looks at the
+    whole of a picture beside its latents.
     """
-    if not hasattr(processing, "DecodedSamples") or hasattr(sd_model, "forge_objects"):
+    if not hasattr(processing, "DecodedSamples"):
         return "this webui's samplers call the model in another way"
     if controlnet:
         return "with a ControlNet unit on"
-    if getattr(getattr(sd_model, "model", None), "conditioning_key", "crossattn") != "crossattn":
-        return "with an inpainting, edit or depth checkpoint"
+    conditioned = getattr(getattr(sd_model, "model", None), "conditioning_key", "crossattn") != "crossattn"
+    if conditioned or one_picture or getattr(sd_model, "is_inpaint", False):
+        return "with an inpainting, edit, depth or video checkpoint"
     return ""

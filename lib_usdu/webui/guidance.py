@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from typing import Any
 
+from .environment import guidance_is_watched
 from .overrides import temporarily
 from .protocols import Processing
 
@@ -60,12 +61,36 @@ def unguided(tile_p: Processing, settings: MutableMapping[str, Any]) -> Iterator
             tile_p.extra_generation_params.pop(name, None)
 
 
+_MODIFIERS = ("sampler_pre_cfg_function", "sampler_cfg_function", "sampler_post_cfg_function", "conditioning_modifiers")
+"""What extensions of the Forge family add to the options of its patcher, and what then sees both answers."""
+
+
+def _of_a_patcher(sample: Callable[..., Any]) -> Callable[..., Any]:
+    """`sample_img2img` of the Forge family's samplers, for which guidance 1 means that the negative prompt is not asked
+    about. By then extensions have had their hooks."""
+
+    def sample_once(p: Any, x: Any, noise: Any, prompts: Any, negatives: Any, *args: Any, **kwargs: Any) -> Any:
+        options, before = p.sd_model.forge_objects.unet.model_options, p.cfg_scale
+        modified = guidance_is_watched() or any(options.get(name) for name in _MODIFIERS)
+        if not modified and same_conditioning(prompts, negatives):
+            p.cfg_scale = 1.0
+        try:
+            return sample(p, x, noise, prompts, negatives, *args, **kwargs)
+        finally:
+            p.cfg_scale = before
+
+    return sample_once
+
+
 def without_idle_guidance(
     sample: Callable[..., Any], tile_p: Processing, settings: MutableMapping[str, Any]
 ) -> Callable[..., Any]:
     """`p.sample` that leaves guidance out where it would change nothing."""
 
     def sample_once(*args: Any, **kwargs: Any) -> Any:
+        if hasattr(getattr(tile_p, "sd_model", None), "forge_objects"):
+            tile_p.sampler.sample_img2img = _of_a_patcher(tile_p.sampler.sample_img2img)
+            return sample(*args, **kwargs)
         own = getattr(tile_p, "s_min_uncond", None)  # None: this host cannot
         if own != 0 or not same_conditioning(kwargs.get("conditioning"), kwargs.get("unconditional_conditioning")):
             return sample(*args, **kwargs)

@@ -24,18 +24,20 @@ from ..host import Batch, Fusion, Host, Progress
 from ..options import INFOTEXT_PREFIX, Options
 from ..options.tile_prompts import has_extra_networks
 from ..pictures.infotext import in_webui
+from ..run import estimates
 from . import environment, model_kind, other_extensions
 from .controlnet import ControlNetUnits
-from .environment import devices, errors, processing, shared
+from .environment import devices, processing, shared
 from .fingerprint import ModelWatch, stamp, webui_identity
 from .fused_call import FusedCall, cannot_fuse
 from .infotext import described
 from .overrides import temporarily, values_of_run
+from .phases import in_phases
 from .progress_bar import JobCount, Preview, interrupted_or_skipped, leaves_upscaling, say, state_kept, stop_requested
 from .prompts import Prompts
 from .protocols import Processing
 from .request import Wanted
-from .tile_call import encoding_alone, forget_pictures, own_method, tile_processing
+from .tile_call import forget_pictures, own_method, tile_processing
 from .upscaler_files import SESSION, UPSCALERS, upscaler_names
 
 
@@ -61,8 +63,8 @@ class WebuiHost(Host):
         self.units, self.prompts = ControlNetUnits(p), Prompts()
         self.comments: dict[str, int] = dict.fromkeys([*self.units.notes, *other_extensions.notes(p)], 1)
         # The host takes the extra networks of a batch from its first prompt (extra_networks.py:194).
-        alone = self.units.one_at_a_time or has_extra_networks(options.tile_prompts) or model_kind.one_picture_a_call()
-        self.batch_cap = 1 if alone else None
+        alone = self.units.one_at_a_time, has_extra_networks(options.tile_prompts)
+        self.batch_cap = 1 if any(alone) or model_kind.one_picture_a_call(p.sampler_name) else None
         self.interrogators = environment.interrogators()
         self.finishes = other_extensions.finishes(script for script, _ in other_extensions.alwayson(p))
         if mask is not None and not mask.any():
@@ -98,8 +100,8 @@ class WebuiHost(Host):
         last = self._done + tiles
         which = f"tile {last}" if tiles == 1 else f"tiles {self._done + 1}-{last}"
         say(shared.state, f"Drawing {which} of {max(self._total, last)}")
-        steps = int(min(self.p.denoising_strength, 0.999) * self.p.steps) + 1
         self._calls += 1
+        steps = self.pace(self.p.denoising_strength)
         shared.total_tqdm.updateTotal(steps * (self._calls + math.ceil(calls) - 1))
 
     def enlarge(self, rgb: np.ndarray, name: str, width: int, height: int) -> np.ndarray:
@@ -136,14 +138,22 @@ class WebuiHost(Host):
     def batch_limits(self, width: int, height: int) -> BatchLimits:
         return model_kind.batch_limits(width, height)
 
+    def call_limits(self, width: int, height: int) -> BatchLimits | None:
+        # What ControlNet prepares is for all of a call.
+        return None if self.units.places else estimates.tiles_a_call(devices.device, width, height)
+
+    def pace(self, denoise: float) -> int:
+        return int(min(denoise, 0.999) * self.p.steps) + 1
+
     def refine(self, batch: Batch) -> np.ndarray:
         self._check_unchanged()
         self._begin(len(batch.tiles))
         tile_p = self._tile_processing(batch)
         self.prompts.settle(tile_p, own_method(tile_p, self.p, "init"), batch.prompts)
         self.units.crop_to(tile_p, batch.tiles[0].window, batch.canvas)
-        with environment.own_generators(), encoding_alone(processing, [noise.seed % 2**64 for noise in batch.noises]):
-            torch.manual_seed(batch.noises[0].seed % 2**64)
+        seeds = [noise.seed % 2**64 for noise in batch.noises]
+        with environment.own_generators(), in_phases(processing, tile_p, seeds, batch.together):
+            torch.manual_seed(seeds[0])
             try:
                 processed = processing.process_images(tile_p)
             except getattr(devices, "NansException", NotANumber) as error:
@@ -174,11 +184,11 @@ class WebuiHost(Host):
             raise Stopped(self.changed)
 
     def _tile_processing(self, batch: Batch) -> Processing:
-        return tile_processing(
+        return other_extensions.leave_out(tile_processing(
             self.p, batch, self.picture, self._parameters, device=shared.device,
             seed_delta=int(getattr(shared.opts, "eta_noise_seed_delta", 0) or 0),
             settings=shared.opts.data, guidance_may_idle=self._only_the_prompts_guide(),
-        )  # fmt: skip
+        ))  # fmt: skip
 
     def _only_the_prompts_guide(self) -> bool:
         """Whether the model's answers to prompt and negative prompt can differ by the prompts alone."""
@@ -186,7 +196,8 @@ class WebuiHost(Host):
         return plain and not environment.guidance_is_watched() and not self.units.places
 
     def why_not_fused(self) -> str:
-        return cannot_fuse(processing, shared.sd_model, controlnet=bool(self.units.places))
+        one_picture, units = model_kind.one_picture_a_call(self.p.sampler_name), bool(self.units.places)
+        return cannot_fuse(processing, shared.sd_model, controlnet=units, one_picture=one_picture)
 
     def fuse(self, fusion: Fusion, step_done: Callable[[int, int], None]) -> list[np.ndarray]:
         sd_samplers, sd_samplers_common = environment.samplers()
@@ -260,21 +271,10 @@ class WebuiHost(Host):
     def finish(self, picture: np.ndarray, name: str) -> np.ndarray:
         """Once over the final picture. A pass that fails leaves it as it is: the tiles are not lost."""
         say(shared.state, "Finishing")
-        try:
-            if name == "faces":
-                done = np.asarray(environment.restore_faces(picture.copy()))
-            else:
-                p = self.infotext_p({})
-                p.width, p.height = (self._last or p).width, (self._last or p).height
-                arguments = environment.img2img_scripts().PostprocessImageArgs
-                done = np.asarray(other_extensions.run_adetailer(p, Image.fromarray(picture), arguments).convert("RGB"))
-        except Exception as error:
-            errors.report(f"{self.title}: the finishing pass", exc_info=True)
-            self.comments[f"The finishing pass failed: {type(error).__name__}: {error}"] = 1
-            return picture
-        if done.shape != picture.shape or np.array_equal(done, picture):
-            self.comments["The finishing pass changed nothing: no face was found, or its model is missing."] = 1
-            return picture
+        p = self.infotext_p({})
+        p.width, p.height = (self._last or p).width, (self._last or p).height
+        done, note = other_extensions.finished(picture, name, p)
+        self.comments.update({note: 1} if note else {})
         return done
 
     def progress(self, progress: Progress, canvas: np.ndarray | None) -> None:

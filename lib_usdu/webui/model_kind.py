@@ -11,7 +11,9 @@ from contextlib import suppress
 from typing import Any
 
 from ..batch_size import BatchLimits
+from ..errors import ModelError
 from ..run.estimates import SD, SIXTEEN, XL, Needs, windows_that_fit
+from ..run.retry import one_line
 from .environment import devices, model_data, processing, shared
 from .protocols import Processing
 
@@ -23,15 +25,24 @@ _SMALL_WORDS = ("sd", "sd1", "sd15", "")
 
 
 def load_chosen_model(p: Processing) -> None:
-    """Loads the checkpoint that the settings name, if it is not in memory. What a failed load raises goes on.
+    """Loads the checkpoint that the settings name, if it is not in memory. Raises ModelError where it cannot be loaded:
+    whoever asks for it later would only have it tried again.
 
     p: the person's; it is not changed. Forge's own function also forgets prompts that another model encoded.
     """
     manage = getattr(processing, "manage_model_and_prompt_cache", None)
-    if manage is None:
-        _ = shared.sd_model  # loaded when first asked for
-    else:
-        manage(copy.copy(p))
+    reason: BaseException | None = None
+    try:
+        if manage is not None:
+            manage(copy.copy(p))
+        elif shared.sd_model is not None:  # loaded when first asked for
+            return
+        else:
+            reason = ModelError("the webui's console says why")  # sd_models.py:696
+    except Exception as error:
+        reason = error
+    if reason is not None:
+        raise ModelError(f"the checkpoint cannot be loaded: {one_line(reason)}") from reason
 
 
 def loaded_model() -> Any:
@@ -60,8 +71,11 @@ def default_tile() -> int:
     return LARGE_TILE if latent_channels(model) >= 16 else SMALL_TILE
 
 
-def one_picture_a_call() -> bool:
-    """Whether a call of this checkpoint holds one picture only: edit models with references, video models."""
+def one_picture_a_call(sampler_name: str | None = None) -> bool:
+    """Whether a call of this checkpoint holds one picture only: edit models with references, video models. So it does
+    with a sampler that chooses its steps by the error of the whole batch (DPM adaptive, alias k_dpm_ad)."""
+    if any(word in str(sampler_name).casefold() for word in ("adaptive", "dpm_ad")):
+        return True
     model = loaded_model()
     if getattr(model, "is_wan", False):
         return True

@@ -3,15 +3,34 @@ once on the final picture."""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
-from .environment import shared
+from .environment import errors, img2img_scripts, restore_faces, shared
 from .protocols import HookedScript, Processing, Script
 
 # Extensions whose first argument says whether they are on, by the start of their title.
+_LEFT_OUT = {
+    "pid integrated": "it would load another checkpoint for each tile and make a picture of it",
+    "stylealign": "it would make tiles look like the first one of their call",
+    "animatediff": "it makes videos",
+    "reactor": "it works on whole faces: use it on the finished picture",
+    "roop": "it works on whole faces: use it on the finished picture",
+    "faceswaplab": "it works on whole faces: use it on the finished picture",
+    "face editor": "it works on whole faces: use it on the finished picture",
+    "after detailer": "it works on whole faces: use it on the finished picture",
+    "ddetailer": "it works on whole faces: use it on the finished picture",
+}
+"""What never runs in a tile, and why. ADetailer is told by p itself (tile_call.py), and may be the finishing pass."""
+_OF_THE_PICTURE = ("post_sample", "postprocess_batch", "postprocess_batch_list", "postprocess_image",
+                   "postprocess_image_after_composite", "postprocess")  # fmt: skip
+"""Hooks that change a finished picture, which a tile is not."""
+_FINE = ("controlnet", "adetailer", "soft inpainting", "refiner", "seed", "sampler")
+"""Extensions that have such hooks, and do nothing to a tile by them."""
 _NOTES = {
     "tiled diffusion": "Tiled Diffusion is on: inside of a tile it only costs time; turn it off.",
     "multidiffusion": "MultiDiffusion is on: inside of a tile it only costs time; turn it off.",
@@ -45,10 +64,43 @@ def title(script: Script) -> str:
 def notes(p: Processing) -> list[str]:
     """What the person should know of extensions that are on."""
     found = []
-    for script, places in alwayson(p):
-        if places and p.script_args[places[0]] is True:
-            found += [text for start, text in _NOTES.items() if title(script).startswith(start)]
+    for script in _on(p):
+        known = [text for start, text in _NOTES.items() if title(script).startswith(start)]
+        reason = _why_left_out(script)
+        if reason:
+            known.append(f"{script.title()} was left out of the tiles: {reason}.")
+        elif not known and not title(script).startswith(_FINE) and _changes_pictures(script):
+            known.append(f"{script.title()} is on: it changes each tile, not the finished picture.")
+        found += known
     return found
+
+
+def leave_out(tile_p: Processing) -> Processing:
+    """The tile's p with a runner without the scripts that never run in a tile; the person's runner is not changed."""
+    names = {id(script) for script in _on(tile_p) if _why_left_out(script)}
+    if names and tile_p.scripts is not None:
+        runner = copy.copy(tile_p.scripts)
+        runner.alwayson_scripts = [script for script in runner.alwayson_scripts if id(script) not in names]
+        if hasattr(runner, "callback_map"):  # which scripts have which hooks (scripts.py:809)
+            runner.callback_map = {}
+        tile_p.scripts = runner
+    return tile_p
+
+
+def _on(p: Processing) -> list[Script]:
+    """Scripts whose first argument says that they are on."""
+    return [script for script, places in alwayson(p) if places and p.script_args[places[0]] is True]
+
+
+def _why_left_out(script: Script) -> str:
+    return next((reason for start, reason in _LEFT_OUT.items() if title(script).startswith(start)), "")
+
+
+def _changes_pictures(script: Script) -> bool:
+    """Whether it has a hook of its own for finished pictures."""
+    base = img2img_scripts().Script
+    own = (getattr(type(script), name, None) for name in _OF_THE_PICTURE)
+    return any(hook is not None and hook is not getattr(base, name, None) for name, hook in zip(_OF_THE_PICTURE, own))
 
 
 def adetailer(p: Processing) -> tuple[HookedScript, range] | None:
@@ -77,6 +129,25 @@ def run_adetailer(p: Processing, picture: Image.Image, arguments: Callable[..., 
     script.process(p, *args)
     script.postprocess_image(p, holder, *args)
     return holder.image
+
+
+def finished(picture: np.ndarray, name: str, p: Processing) -> tuple[np.ndarray, str]:
+    """The picture, uint8 (h, w, 3), after the finishing pass of this name, and what is to be said of it.
+
+    p: as for `run_adetailer`.
+    """
+    try:
+        if name == "faces":
+            done = np.asarray(restore_faces(picture.copy()))
+        else:
+            done = run_adetailer(p, Image.fromarray(picture), img2img_scripts().PostprocessImageArgs)
+            done = np.asarray(done.convert("RGB"))
+    except Exception as error:
+        errors.report("Ultimate SD Upscale: the finishing pass", exc_info=True)
+        return picture, f"The finishing pass failed: {type(error).__name__}: {error}"
+    if done.shape != picture.shape or np.array_equal(done, picture):
+        return picture, "The finishing pass changed nothing: no face was found, or its model is missing."
+    return done, ""
 
 
 def finishes(scripts: Iterable[Any]) -> list[str]:

@@ -35,8 +35,10 @@ class PanelHost:
         return Abilities(
             default_tile=default_tile(), upscalers=tuple(upscaler_names()), interrogators=tuple(interrogators()),
             finishes=tuple(finishes(_alwayson())), batch_cap=1 if one_picture_a_call() else None,
-            batch_limits=batch_limits,
-            why_not_fused=lambda: cannot_fuse(processing, loaded_model(), controlnet=False),
+            batch_limits=batch_limits, tile_is_guessed=loaded_model() is None,
+            why_not_fused=lambda: cannot_fuse(
+                processing, loaded_model(), controlnet=False, one_picture=one_picture_a_call()
+            ),
         )  # fmt: skip
 
     def is_xl(self) -> bool:

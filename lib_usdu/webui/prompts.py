@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -39,3 +40,26 @@ class Prompts:
             return init(tile_p.all_prompts, *args, **kwargs)
 
         tile_p.init = init_with_prompts
+        _encode_once(tile_p)
+
+
+def _encode_once(tile_p: Processing) -> None:
+    """Prompts that are all the same are encoded as one: the host encodes a batch anew when it holds another number of
+    them (processing.py:461)."""
+    get = getattr(type(tile_p), "get_conds_with_caching", None)
+    if get is None:
+        return
+
+    def for_all(function: Any, required_prompts: Any, *args: Any, **kwargs: Any) -> Any:
+        count = len(required_prompts)
+        if any(text != required_prompts[0] for text in required_prompts):
+            return get(tile_p, function, required_prompts, *args, **kwargs)
+        one = copy.copy(required_prompts)  # a list that knows the picture's size
+        del one[1:]
+        found = copy.copy(get(tile_p, function, one, *args, **kwargs))
+        if isinstance(found, list):
+            return found * count
+        found.batch, found.shape = found.batch * count, (count,)  # MulticondLearnedConditioning (prompt_parser.py:233)
+        return found
+
+    tile_p.get_conds_with_caching = for_all

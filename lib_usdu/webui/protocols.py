@@ -37,10 +37,11 @@ class HookedScript(Script, Protocol):
 
 
 class ScriptRunner(Protocol):
-    """The scripts of a tab (scripts.py:538)."""
+    """The scripts of a tab (scripts.py:538). callback_map: which scripts have which hooks; some hosts have none."""
 
     scripts: Sequence[Script]
     alwayson_scripts: Sequence[Any]
+    callback_map: dict[str, Any]
 
 
 class Sampler(Protocol):
@@ -48,6 +49,7 @@ class Sampler(Protocol):
 
     model_wrap_cfg: Any
     create_noise_sampler: Callable[..., Any]
+    sample_img2img: Callable[..., Any]
 
 
 class Processing(Protocol):
@@ -105,6 +107,7 @@ class Processing(Protocol):
     init: Callable[..., Any]
     sample: Callable[..., Any]
     cached_params: Callable[..., Any]
+    get_conds_with_caching: Callable[..., Any]
     usdu_tiles: list[tuple[int, int, int, int, int, int]]
     """Ours: see `tile_call.tile_processing`."""
 
@@ -232,6 +235,7 @@ class Images(Protocol):
     """The host's module `images`."""
 
     save_image: Callable[..., Any]
+    read: Callable[..., Image.Image]
 
     def flatten(self, img: Image.Image, bgcolor: str) -> Image.Image:
         """Without transparency, on this colour."""

@@ -7,12 +7,20 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
-from PIL import Image
+import numpy as np
+from PIL import Image, ImageOps
 
+from ..compose.mask import painted, soften
+from ..enlarge.resize_mode import fit_plane
+from ..enlarge.windows import resize
 from ..errors import OptionError, UsduError
 from ..options import LEGACY_ARGUMENTS, VERSION_MARKER
 from ..options.forms import is_marker
@@ -104,6 +112,41 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
+def file_of_the_folder() -> Path | None:
+    """The file that the Batch tab is at; None elsewhere. The tab tells it to no script, so it is read off its own frame
+    (img2img.py:52, the path in the loop's `image`)."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        if frame.f_code.co_name == "process_batch" and str(frame.f_globals.get("__name__")) == "modules.img2img":
+            value = frame.f_locals.get("image")
+            return Path(value) if isinstance(value, str) and Path(value).is_file() else None
+        frame = frame.f_back
+    return None
+
+
+def whole_pictures(p: Processing, file: Path | None, read_file: Callable[[str], Image.Image]) -> list[Image.Image]:
+    """`init_images`, but with the file's own picture where the host has cropped it: Forge Neo crops pictures of a
+    folder to its "Resolution Step" (img2img.py:81). read_file: the host's."""
+    if file is None:
+        return list(p.init_images)
+    with suppress(Exception):  # a format that only the host's loop can read
+        whole = ImageOps.exif_transpose(read_file(str(file)))
+        if whole.size != p.init_images[0].size:
+            return [whole] * len(p.init_images)
+    return list(p.init_images)
+
+
+def names_of_the_folder(p: Processing, file: Path | None) -> dict[str, str]:
+    """Settings by which results are named after their file, where an output folder is given and the host does not see
+    to it itself: Forge does so only with its setting `img2img_batch_use_original_name` (img2img.py:126)."""
+    overrides = p.override_settings or {}
+    if file is None or overrides.get("save_to_dirs") is not False or "samples_filename_pattern" in overrides:
+        return {}
+    several = p.n_iter > 1 or p.batch_size > 1
+    pattern = f"{file.stem}-[generation_number]" if several else file.stem
+    return {"samples_filename_pattern": pattern, "save_images_replace_action": "Add number suffix"}
+
+
 def read(image: Image.Image, *, from_page: bool) -> Pixels:
     """A picture of the request, of any mode, with colours carried outward under its transparent pixels.
 
@@ -114,3 +157,20 @@ def read(image: Image.Image, *, from_page: bool) -> Pixels:
     grey = pixels.grey or (from_page and bool((red == green).all() and (green == blue).all()))
     rgb = pixels.rgb if pixels.alpha is None else carried_outward(pixels.rgb, pixels.alpha)
     return replace(pixels, rgb=rgb, grey=grey, deep=None)
+
+
+def inpaint_mask(
+    p: Processing, source: tuple[int, int], target: tuple[int, int], resize_mode: int
+) -> np.ndarray | None:
+    """The Inpaint tab's mask with its blur, which is in px of the source, at the result's size: uint8 (h, w). None
+    without a mask.
+
+    source, target: (width, height) of the picture and of the result.
+    """
+    if p.image_mask is None:
+        return None
+    mask = painted(p.image_mask, binary=getattr(p, "mask_round", True))
+    mask = mask if mask.shape[::-1] == source else resize(mask, *source, Image.Resampling.BILINEAR)
+    mask = soften(255 - mask if p.inpainting_mask_invert else mask, p.mask_blur_x, p.mask_blur_y)
+    enlarge = partial(resize, resampler=Image.Resampling.BILINEAR)
+    return fit_plane(mask, *target, resize_mode, enlarge)

@@ -28,6 +28,7 @@ from .environment import (
     apply_settings,
     check_settings,
     errors,
+    images,
     max_megapixels,
     model_in_use,
     picture_settings,
@@ -36,12 +37,21 @@ from .environment import (
 )
 from .fingerprint import ModelWatch
 from .host import WebuiHost
-from .inpaint_mask import inpaint_mask
 from .model_kind import load_chosen_model
 from .overrides import in_force
 from .progress_bar import JobCount
 from .protocols import Processed, Processing, Script
-from .request import Wanted, check, read, supplied, wanted
+from .request import (
+    Wanted,
+    check,
+    file_of_the_folder,
+    inpaint_mask,
+    names_of_the_folder,
+    read,
+    supplied,
+    wanted,
+    whole_pictures,
+)
 from .upscaler_files import remember, upscaler_names
 
 CLIENTS_WAIT = 30.0
@@ -114,10 +124,12 @@ def _run(p: Processing, script: Script, args: Sequence[Any]) -> Processed:
     options = options.with_(denoise=float(p.denoising_strength), max_megapixels=max_megapixels())
     # A size by scale keeps the picture's shape; for the others the tab says what to do with another shape.
     resize_mode = 0 if options.target_size_type == "scale" else p.resize_mode
-    sources = _sources(p, options, resize_mode)
+    file = file_of_the_folder()
+    sources = _sources(p, whole_pictures(p, file, images.read), options, resize_mode)
     subseed = processing.get_fixed_seed(p.subseed)
     delivery, total = _Delivery(), len(wanted(p, 0, 0))
     with in_force(shared.opts, p, check_settings, apply_settings) as settings, JobCount(shared.state, total) as jobs:
+        settings.set_temporary(names_of_the_folder(p, file))
         load_chosen_model(p)  # before anything asks what kind of model it is
         watch = ModelWatch(model_in_use, lambda: settings.changed(picture_settings()))
         prepared = partial(WebuiHost, title=script.title(), jobs=jobs, watch=watch, resize_mode=resize_mode)
@@ -174,10 +186,10 @@ def _seed(
     return run.about["seed"]
 
 
-def _sources(p: Processing, options: Options, resize_mode: int) -> list[_Source]:
-    """Each of `init_images`, read; one that stands there twice is read once."""
+def _sources(p: Processing, pictures: Sequence[Any], options: Options, resize_mode: int) -> list[_Source]:
+    """Each of the pictures, read; one that stands there twice is read once."""
     read_already: dict[int, _Source] = {}
-    for image in p.init_images:
+    for image in pictures:
         if id(image) not in read_already:
             pixels = read(image, from_page=not getattr(p, "is_api", False))
             size = Canvas.of(pixels.rgb).size
@@ -185,7 +197,7 @@ def _sources(p: Processing, options: Options, resize_mode: int) -> list[_Source]
             if options.seamless:
                 check_whole(pixels.rgb, *target, resize_mode)
             read_already[id(image)] = _Source(pixels, inpaint_mask(p, size, target, resize_mode))
-    return [read_already[id(image)] for image in p.init_images]
+    return [read_already[id(image)] for image in pictures]
 
 
 def _deliver(

@@ -6,6 +6,7 @@ File:line references are to AUTOMATIC1111 v1.10.1.
 from __future__ import annotations
 
 import copy
+import functools
 import inspect
 import math
 import types
@@ -17,9 +18,9 @@ from PIL import Image
 
 from ..geometry import Region
 from ..host import Batch
-from ..run.noise_draws import CanvasDraws
+from ..run.noise_draws import Brownian, CanvasDraws, uses_noise
 from .guidance import without_idle_guidance
-from .protocols import Processing, ProcessingModule
+from .protocols import Processing
 from .request import Wanted
 
 # What a tile's call must not inherit from the person's settings: a tile is no picture of its own.
@@ -84,7 +85,7 @@ def tile_processing(
     sample = own_method(tile_p, p, "sample")
     if guidance_may_idle:
         sample = without_idle_guidance(sample, tile_p, settings)
-    tile_p.sample = _with_canvas_noise(sample, tile_p, batch, device, seed_delta, settings)
+    tile_p.sample = _with_canvas_noise(sample, tile_p, batch, device, seed_delta)
     return tile_p
 
 
@@ -106,12 +107,7 @@ def own_method(tile_p: Processing, p: Processing, name: str) -> Callable[..., An
 
 
 def _with_canvas_noise(
-    sample: Callable[..., Any],
-    tile_p: Processing,
-    batch: Batch,
-    device: Any,
-    seed_delta: int,
-    settings: Mapping[str, Any],
+    sample: Callable[..., Any], tile_p: Processing, batch: Batch, device: Any, seed_delta: int
 ) -> Callable[..., Any]:
     """`sample` with the canvas's noise in place of the host's.
 
@@ -127,7 +123,7 @@ def _with_canvas_noise(
             draws = CanvasDraws(
                 batch.noises, latent.shape[1], device,
                 subseed=tile_p.all_subseeds[0], subseed_strength=float(tile_p.subseed_strength or 0),
-                seed_delta=seed_delta, first_only=_only_churns(tile_p, settings),
+                seed_delta=seed_delta,
             )  # fmt: skip
 
             def draw(*_: Any) -> Any:
@@ -135,8 +131,7 @@ def _with_canvas_noise(
                 return draws.next().reshape(latent.shape)
 
             innermost.next = draw
-            # The Brownian tree of the SDE samplers spans the sigmas of one picture and ignores p.rng.
-            tile_p.sampler.create_noise_sampler = lambda x, sigmas, p: draw
+            _draws_of_steps(tile_p.sampler, draws, innermost, draw)
         else:
             _own_noise(innermost, batch)
             note = "Ultimate SD Upscale: this model's latents have another shape; each tile has its own noise."
@@ -182,40 +177,37 @@ def _hide_latent_from_prompts(tile_p: Processing) -> None:
     tile_p.cached_params = without_latent
 
 
-def _only_churns(tile_p: Processing, settings: Mapping[str, Any]) -> bool:
-    """Whether the sampler's steps draw noise for its churn alone, and that is off: Euler and Heun do (k-diffusion's
-    sampling.py:124), and a draw costs more than the rest of such a step outside the model. One that also has `eta` or
-    a `noise_sampler` (Kohaku LoNyu Yog) needs its noise."""
-    sampler = getattr(tile_p.sampler, "func", None)
-    if not callable(sampler) or settings.get("s_churn") or getattr(tile_p, "s_churn", 0):
-        return False
-    takes = inspect.signature(sampler).parameters
-    return "s_churn" in takes and "noise_sampler" not in takes and "eta" not in takes
+def _draws_of_steps(sampler: Any, draws: CanvasDraws, rng: Any, draw: Callable[..., Any]) -> None:
+    """Gives a sampler the canvas's noise for its steps, or zeros where it is found to make no use of it, as Euler
+    without churn: a draw costs more than the rest of such a step outside the model.
 
-
-@contextmanager
-def encoding_alone(processing: ProcessingModule, seeds: Sequence[int]) -> Iterator[None]:
-    """Each window is encoded from its own seed, whatever batch it is in.
-
-    processing: the host's module. It encodes one by one with noise of the global generator
-    (sd_samplers_common.py:102, DiagonalGaussianDistribution.sample): a window's would depend on those before it.
+    rng: the host's; its `next` is `draw`, which gives the next of `draws`.
     """
-    encode = getattr(processing, "images_tensor_to_samples", None)
-    if encode is None:
-        yield
+    function = getattr(sampler, "func", None)
+    # The Brownian tree of the SDE samplers spans the sigmas of one picture and ignores p.rng.
+    sampler.create_noise_sampler = lambda x, sigmas, p: Brownian(draw)
+    if not callable(function):
         return
+    takes = inspect.signature(function).parameters
 
-    def one_by_one(image: Any, *args: Any, **kwargs: Any) -> Any:
-        import torch
+    @contextmanager
+    def noise_is(given: Callable[[], Any]) -> Iterator[None]:
+        rng.next = lambda *_: given()
+        try:
+            yield
+        finally:
+            rng.next = draw
 
-        latents = []
-        for i in range(len(image)):
-            torch.manual_seed(seeds[i % len(seeds)])
-            latents.append(encode(image[i : i + 1], *args, **kwargs))
-        return torch.cat(latents)
+    @functools.wraps(function)
+    def with_canvas_noise(model: Any, x: Any, *args: Any, **kwargs: Any) -> Any:
+        own = {"noise_sampler": lambda sigma, sigma_next: draw()} if "noise_sampler" in takes else {}
 
-    processing.images_tensor_to_samples = one_by_one
-    try:
-        yield
-    finally:
-        processing.images_tensor_to_samples = encode
+        def run(half: Any, one: Any, noise_sampler: Any) -> Any:
+            alone = {"extra_args": {}, "callback": None, "disable": True, **dict.fromkeys(own, noise_sampler)}
+            return function(half, one, *args, **{**kwargs, **{k: v for k, v in alone.items() if k in takes}})
+
+        if "rtol" not in takes:  # DPM adaptive may not come to an end
+            draws.first_only = not uses_noise(run, model, x, noise_is)
+        return function(model, x, *args, **{**own, **kwargs})
+
+    sampler.func = with_canvas_noise

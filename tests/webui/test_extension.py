@@ -626,14 +626,6 @@ def test_progress_counts_batches_of_tiles(extension):
     assert "Tile 9 of 9" in shared.state.textinfo and shared.state.current_image is not None
 
 
-# Forge names pictures of a folder after their files only then (img2img.py:126); A1111 always does.
-ORIGINAL_NAMES = {"img2img_batch_use_original_name": True}
-
-
-# Neo crops the pictures of a folder to steps of 64 px before a script sees them.
-WHOLE_PICTURES = pytest.mark.parametrize("host", ["a1111", "forge"], indirect=True)
-
-
 @pytest.fixture
 def folder(tmp_path):
     place = tmp_path / "in"
@@ -661,10 +653,9 @@ def batch(extension, folder, out, persons=None, **values):
     return img2img.process_batch(p, str(folder), str(out), "", vector)
 
 
-@WHOLE_PICTURES
 def test_a_folder_keeps_its_names_and_settings(extension, folder, tmp_path):
     out = tmp_path / "out"
-    with options(save_images_add_number=False, **ORIGINAL_NAMES):
+    with options(save_images_add_number=False):
         done = batch(extension, folder, out, tile_width=64)
     assert sorted(p.name for p in out.iterdir()) == ["a.png", "c.png", "d_alpha.png", "e_grey.png", "f_turned.png"]
     sizes = {p.name: Image.open(p).size for p in out.iterdir()}
@@ -677,13 +668,12 @@ def test_a_folder_keeps_its_names_and_settings(extension, folder, tmp_path):
 
 def test_a_picture_that_fails_does_not_lose_the_others(extension, folder, tmp_path, monkeypatch):
     standin.knobs.fail_on, standin.knobs.fail_times = 2, 2  # the third picture's tile, and its second try
-    with options(save_images_add_number=False, **ORIGINAL_NAMES):
+    with options(save_images_add_number=False):
         batch(extension, folder, tmp_path / "out", tile_width=512)
     assert len(list((tmp_path / "out").iterdir())) == 4
     assert any("told to fail" in report for report in standin.log.reports)
 
 
-@WHOLE_PICTURES
 def test_progress_in_a_folder_is_picture_k_of_m(extension, folder, tmp_path):
     batch(extension, folder, tmp_path / "out", tile_width=64, padding=16)
     assert shared.state.job_count == 6 and shared.state.job_no == 5

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from modules import images, processing, shared, standin
 from probes.harness import options
-from test_extension import ORIGINAL_NAMES, ask, batch, extension, folder, person  # noqa: F401
+from test_extension import ask, batch, extension, folder, person  # noqa: F401
 
 from lib_usdu.resume import journal
 from lib_usdu.webui import script as webui
@@ -56,7 +56,7 @@ def test_a_folder_goes_on_where_one_picture_cannot_be_saved(extension, folder, t
         return original(*args, **kwargs)
 
     monkeypatch.setattr(images, "save_image", third_fails)
-    with options(save_images_add_number=False, **ORIGINAL_NAMES):
+    with options(save_images_add_number=False):
         done = batch(extension, folder, tmp_path / "out", tile_width=512)
     assert len(done.images) == 5 and len(list((tmp_path / "out").iterdir())) == 4
 

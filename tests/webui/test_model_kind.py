@@ -4,11 +4,16 @@ import types
 
 import pytest
 import torch
-from modules import devices, processing, scripts, sd_models, shared
+from modules import devices, forge_backend, processing, scripts, sd_models, shared, standin
+from panel_values import from_the_panel
+from test_extension import extension, person  # noqa: F401
 
 from lib_usdu.errors import UsduError
 from lib_usdu.geometry import Region
-from lib_usdu.webui import model_kind, request, tile_call
+from lib_usdu.options import VERSION_MARKER
+from lib_usdu.panel.live_line import live_line
+from lib_usdu.run.noise_draws import Brownian, CanvasDraws
+from lib_usdu.webui import model_kind, request, script, tile_call
 from lib_usdu.webui.panel_host import PanelHost
 
 
@@ -100,18 +105,52 @@ def test_latents_with_an_axis_of_one_frame_are_a_windows(shape, is_one):
     assert tile_call._is_window(shape, Region(0, 0, 12, 8)) == is_one
 
 
-@pytest.mark.parametrize(
-    "sampler, churns_only",
-    [
-        (lambda model, x, s_churn=0.0: x, True),
-        (lambda model, x, s_churn=0.0, eta=1.0: x, False),
-        (lambda model, x, s_churn=0.0, noise_sampler=None: x, False),
-        (lambda model, x, eta=1.0: x, False),
-    ],
-)
-def test_a_sampler_that_may_draw_noise_gets_it(sampler, churns_only):
-    p = types.SimpleNamespace(sampler=types.SimpleNamespace(func=sampler), s_churn=0)
-    assert tile_call._only_churns(p, {}) == churns_only
+def churns(model, x, sigmas, s_churn=0.0):
+    """As Euler: a draw in every step, used by the churn alone."""
+    for sigma in sigmas:
+        x = (x + torch.randn_like(x) * s_churn * (sigma > 5) + model(x, sigma)) / 2
+    return x
+
+
+def kohaku(model, x, sigmas, s_churn=0.0, eta=1.0, noise_sampler=None, disable=None):
+    """As Kohaku LoNyu Yog: churn, and noise of its own beside it."""
+    for sigma in sigmas:
+        x = churns(model, x, [sigma], s_churn) + eta * noise_sampler(sigma, 0)
+    return x
+
+
+def odd(model, x, sigmas):
+    return x * model.sigma_of_the_data
+
+
+@pytest.mark.parametrize("sampler, given, uses", [
+    (churns, {}, False), (churns, {"s_churn": 0.5}, True), (churns, {"s_churn": 0.5, "sigmas": (4.0, 2.0)}, False),
+    (kohaku, {}, True), (kohaku, {"eta": 0.0}, False), (odd, {}, True),
+])  # fmt: skip
+def test_what_draws_noise_in_its_steps_is_found_out(sampler, given, uses):
+    """By trying it with what it is given: churn may be on outside of the steps that are left."""
+    rng = types.SimpleNamespace(next=None)
+    drawn = []
+
+    def draw(*_):
+        drawn.append(1)
+        return torch.ones(2, 4, 8, 8)
+
+    draws = CanvasDraws((), 4, "cpu")
+    rng.next = draw
+    owner = types.SimpleNamespace(func=sampler)
+    tile_call._draws_of_steps(owner, draws, rng, draw)
+    with pytest.MonkeyPatch.context() as hijacked:  # as the host does (sd_samplers_common.py:294)
+        hijacked.setattr(torch, "randn_like", lambda x: rng.next())
+        given = {"sigmas": (10.0, 5.0), **given}
+        if sampler is odd:
+            with pytest.raises(AttributeError):
+                owner.func(object(), torch.ones(2, 4, 8, 8), **given)
+        else:
+            owner.func(lambda x, sigma: x, torch.ones(2, 4, 8, 8), **given)
+            assert len(drawn) == len(given["sigmas"]) * (2 if sampler is kohaku else 1)  # none in the trial
+    assert draws.first_only != uses and rng.next is draw
+    assert isinstance(owner.create_noise_sampler(None, None, None), Brownian)  # SDE samplers take theirs from here
 
 
 def test_where_noise_cannot_be_the_canvass_each_tile_has_its_own():
@@ -135,3 +174,32 @@ def test_a_request_that_came_while_the_api_was_starting_is_refused():
     p = types.SimpleNamespace(scripts=types.SimpleNamespace(scripts=[script]), script_args=[3], is_api=True)
     with pytest.raises(UsduError, match="still starting"):
         request.supplied(p, script, ())
+
+
+def test_a_checkpoint_that_cannot_be_loaded_is_tried_once(extension):  # noqa: F811
+    p = person()
+    standin.load(None)
+    standin.knobs.checkpoint, standin.knobs.unloadable = "other.safetensors", True
+    if standin.knobs.forge:
+        forge_backend.refresh_model_loading_parameters()
+    standin.log.loads.clear()
+    done = script.run(p, extension, [{}])
+    assert done.images == [] and len(standin.log.loads) == 1
+    reason = "a file that is no checkpoint" if standin.knobs.forge else "the webui's console says why"
+    assert f"the checkpoint cannot be loaded: {'ValueError: ' * standin.knobs.forge}{reason}" in done.comments
+
+
+@pytest.mark.parametrize("page", ["[640, 480, 512, 512, 0.3]", "[640, 480, 512, 512, 0.3, true, 0]"])
+def test_a_guessed_tile_is_called_about_so_large(extension, page):  # noqa: F811
+    """Until a checkpoint is loaded; a tile that the person gave is no guess."""
+
+    def said(**values):
+        sent = [value for value in from_the_panel(**values)[1:] if value != VERSION_MARKER]
+        return live_line(PanelHost(), 1000.0, page, *sent)
+
+    known = said(tile_width=0, tile_height=0)
+    standin.load(None)
+    assert "about" not in known and "about " in said(tile_width=0, tile_height=0)
+    assert said(tile_width=0, tile_height=0).replace("about ", "") == known
+    assert "about" not in said(tile_width=512, tile_height=512)
+    assert standin.log.loads == []

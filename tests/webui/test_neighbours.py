@@ -7,7 +7,7 @@ import gradio
 import numpy as np
 import pytest
 from controlnet import ControlNet, ControlNetUnit, ResizeMode
-from modules import img2img, processing, scripts, shared, standin
+from modules import img2img, paths, processing, scripts, shared, standin
 from panel_values import from_the_panel
 from PIL import Image
 from probes.harness import make
@@ -26,10 +26,11 @@ def photo(width=96, height=72, shift=0):
 
 
 @pytest.fixture
-def make_runner(host):
+def make_runner(host, monkeypatch, tmp_path):
     """Our script beside these others, loaded as the webui does it."""
     from pathlib import Path
 
+    monkeypatch.setattr(paths, "data_path", str(tmp_path / "data"))  # no tiles of another test
     def load(*classes):
         scripts.scripts_data.clear()
         standin.load_extension(Path(__file__).parents[2])
@@ -312,11 +313,6 @@ def test_the_blur_is_in_pixels_of_the_source(make_runner):
     assert 96 + 8 < changed.max() <= 96 + 22
 
 
-# Neo crops the pictures of a folder to steps of 64 px before a script sees them.
-WHOLE_PICTURES = pytest.mark.parametrize("host", ["a1111", "forge"], indirect=True)
-
-
-@WHOLE_PICTURES
 def test_a_folder_of_masks(make_runner, tmp_path):
     runner = make_runner()
     for name, picture in (("in", photo()), ("masks", mask_of(0, 0, 20, 12))):
@@ -449,3 +445,59 @@ def test_the_tiles_place_is_published(make_runner, monkeypatch):
     runner = make_runner()
     run(runner, person(runner))
     assert seen[0] == (0, 0, 128, 128, 192, 144) and seen[-1] == (64, 16, 128, 128, 192, 144) and len(seen) == 9
+
+
+# --- scripts that run in every call -----------------------------------------------------------------------------------
+
+
+def always_on(name, *hooks):
+    """A script of this title, on by its first argument, which counts the calls of these hooks."""
+
+    class Always(scripts.Script):
+        calls = 0
+
+        def title(self):
+            return name
+
+        def show(self, is_img2img):
+            return scripts.AlwaysVisible
+
+        def ui(self, is_img2img):
+            return [gradio.Checkbox(label="on", value=False)]
+
+    def called(self, p, *args, **kwargs):
+        if args[-1] is True:
+            Always.calls += 1
+
+    for hook in hooks:
+        setattr(Always, hook, called)
+    return Always
+
+
+@pytest.mark.parametrize("name", ["PiD Integrated", "StyleAlign Integrated", "ReActor", "AnimateDiff"])
+def test_what_never_belongs_in_a_tile_is_left_out_and_said(make_runner, name):
+    left_out, kept = always_on(name, "post_sample"), always_on("Something", "process")
+    runner = make_runner(left_out, kept)
+    before = list(runner.alwayson_scripts)
+    done = run(runner, person(runner, [True]))
+    assert left_out.calls == 0 and f"{name} was left out of the tiles: it " in done.comments
+    other = next(script for script in runner.alwayson_scripts if isinstance(script, kept))
+    p = person(runner, [True])
+    p.script_args[other.args_from] = True
+    run(runner, p)
+    assert left_out.calls == 0 and kept.calls == standin.log.process_images / 2
+    assert runner.alwayson_scripts == before  # the person's own
+    off = run(runner, person(runner))
+    assert name not in off.comments
+
+
+@pytest.mark.parametrize("hook", ["postprocess_image", "post_sample", "postprocess"])
+def test_an_unknown_script_that_changes_finished_pictures_is_said(make_runner, hook):
+    unknown, harmless = always_on("Watermark", hook), always_on("Slower", "process_batch")
+    runner = make_runner(unknown, harmless)
+    p = person(runner, [True])
+    p.script_args[next(s for s in runner.alwayson_scripts if isinstance(s, harmless)).args_from] = True
+    done = run(runner, p)
+    assert "Watermark is on: it changes each tile, not the finished picture." in done.comments
+    assert "Slower" not in done.comments and unknown.calls >= standin.log.process_images
+    assert "Watermark" not in run(runner, person(runner)).comments

@@ -15,6 +15,7 @@ from lib_usdu.batch_size import BatchLimits
 from lib_usdu.enlarge.spandrel_model import SpandrelModel
 from lib_usdu.options import LEGACY_ARGUMENTS, OWN_ARGUMENTS, Options
 from lib_usdu.panel.live_line import live_line
+from lib_usdu.run import estimates
 from lib_usdu.webui import environment, model_kind
 from lib_usdu.webui.host import WebuiHost
 from lib_usdu.webui.panel_host import PanelHost
@@ -150,3 +151,18 @@ def test_a_tile_that_the_webui_gives_back_black_is_done_again(extension, webui, 
     assert len(calls) == 10, "nine tiles, one of them twice"
     monkeypatch.setattr(processing, "process_images", original)
     assert np.array_equal(done.images[0], ask(request, picture).images[0])
+
+
+def test_a_call_holds_as_many_tiles_as_are_done_in_time(extension, card, webui, monkeypatch, photo):  # noqa: F811
+    """A first call is timed, while the next is cut out. Models move to a card, so that a call holds at least four tiles
+    however slow they are."""
+    monkeypatch.setattr(estimates, "CALL_PIXELS", 10_000_000)
+    request = [{"tile_width": 64, "tile_height": 64, "padding": 16, "resume": False, "upscaler": "None"}]
+    picture = Image.fromarray(photo[:72, 150:246])
+    expected = on_a_processor([{**request[0], "tile_batch": 1}], picture).images[0]
+    standin.log.calls.clear()
+    assert np.array_equal(ask(request, picture).images[0], expected)
+    first = 1 if moves_weights() else 4
+    assert [len(call.seeds) for call in standin.log.calls] == [first, first, 9 - 2 * first]
+    assert estimates.tiles_a_call(CUDA, 512, 512).first == 4 and estimates.tiles_a_call("cpu", 512, 512).first == 1
+    assert estimates.tiles_a_call(CUDA, 4096, 4096) is None

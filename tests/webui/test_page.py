@@ -4,7 +4,7 @@ import time
 
 from modules import processing, scripts, shared, standin
 from probes.harness import options
-from test_extension import ORIGINAL_NAMES, WHOLE_PICTURES, Model4x, ask, batch, extension, folder, person  # noqa: F401
+from test_extension import Model4x, ask, batch, extension, folder, person  # noqa: F401
 
 from lib_usdu.webui import script as webui
 from lib_usdu.webui.environment import journal_folder
@@ -50,12 +50,11 @@ def test_the_time_left_does_not_count_the_upscaling(extension, monkeypatch):  # 
 # --- folders ----------------------------------------------------------------------------------------------------------
 
 
-@WHOLE_PICTURES
 def test_a_prompt_of_a_tile_that_a_smaller_picture_has_not_does_not_stop_the_folder(
     extension, folder, tmp_path  # noqa: F811
 ):  # fmt: skip
     args = {**TILES, "tile_prompts": "1: sky\n8: sea\n9: sand"}
-    with options(save_images_add_number=False, **ORIGINAL_NAMES):
+    with options(save_images_add_number=False):
         done = batch(extension, folder, tmp_path / "out", **args)
     assert len(done.images) == 5 and len(list((tmp_path / "out").iterdir())) == 5
     prompts = [prompt for call in standin.log.calls for prompt in call.prompts]

@@ -254,6 +254,29 @@ def test_alpha_is_kept(server, small):
     assert done.images[0].mode == "RGBA" and done.images[0].size == (192, 144)
 
 
+@pytest.mark.parametrize("sampler", ["Euler", "Euler a", "DPM++ 2M", "DPM++ SDE"])
+def test_many_tiles_in_one_call_are_tile_by_tile(server, face, sampler):
+    """The call holds all; how many of them the model sees at a time grows by measurement: to the bit for that many."""
+    request = dict(prompt="photo", steps=8, sampler_name=sampler)
+    automatic = {**NINE_TILES, "tile_batch": 0}
+    server.ask([automatic], face, **request)  # a tile is timed
+    done = server.ask([automatic], face, **request)
+    each = [server.ask([{**NINE_TILES, "tile_batch": n}], face, **request).pixels for n in (1, 2, 4)]
+    assert done.status == 200 and min(np.abs(done.pixels.astype(int) - one).max() for one in each) == 0
+    assert all(np.abs(done.pixels.astype(int) - one).max() <= 1 for one in each)
+
+
+@pytest.mark.parametrize("sampler", ["Euler", "DPM++ 2M"])
+def test_fused_of_two_windows_that_see_all_is_the_pass_without_tiles(server, face, sampler):
+    """Windows as large as the picture say the same of it, and so their mean is the answer to the whole."""
+    request = dict(prompt="photo", steps=8, sampler_name=sampler)
+    args = {**NINE_TILES, "custom_scale": 1, "padding": 256, "redraw_mode": "fused"}
+    fused = server.ask([args], face, **request)
+    whole = server.ask([{**args, "tile_width": 512, "padding": 0, "redraw_mode": "parallel"}], face, **request)
+    assert fused.status == whole.status == 200, fused.body or whole.body
+    assert psnr(fused.pixels, whole.pixels) > 60
+
+
 # --- progress and stopping --------------------------------------------------------------------------------------------
 
 
@@ -402,10 +425,7 @@ def test_a_folder_keeps_its_names_and_settings(server, tab, folder, tmp_path, nu
     tab.press_tab("#img2img_batch_source", "From directory")
     tab.fill("#img2img_batch_input_dir", str(folder))
     tab.fill("#img2img_batch_output_dir", str(out))
-    settings = {"save_images_add_number": numbered}
-    if "img2img_batch_use_original_name" in server.get("/sdapi/v1/options"):
-        settings["img2img_batch_use_original_name"] = True  # Forge names after the files only then
-    with server.options(**settings):
+    with server.options(save_images_add_number=numbered):
         tab.generate()
         tab.finished()
     names = {f"{number:05}-{stem}.png" if numbered else f"{stem}.png": stem for number, stem in enumerate(SIZES)}
@@ -428,12 +448,14 @@ def test_stop_after_the_current_tile(server, tab, face, tmp_path, clicks):
     tab.type("#img2img_seed input", time.time_ns() % 2**31)  # tiles of a run before are remembered
     tab.drop(tmp_path / "face.png")
     tab.until(lambda: "9 tiles" in tab.line(), "the live line", 30)
-    tab.generate()
-    tab.until(lambda: server.progress()["textinfo"] == "Tile 2 of 9", "tile 2", 60)
-    tab.click("#img2img_interrupt")
-    if clicks == 2:
-        tab.click("#img2img_interrupting")
-    tab.finished()
+    # Forge Neo has the setting off ("Don't Interrupt in the middle"): its first click stops at once.
+    with server.options(interrupt_after_current=True):
+        tab.generate()
+        tab.until(lambda: server.progress()["textinfo"] == "Tile 2 of 9", "tile 2", 60)
+        tab.click("#img2img_interrupt")
+        if clicks == 2:
+            tab.click("#img2img_interrupting")
+        tab.finished()
     done = int(tab.infotext("unfinished").partition("unfinished: ")[2].partition(" of 9 tiles")[0])
     assert (3 if clicks == 1 else 2) <= done < 9
     size = "return (({naturalWidth: w, naturalHeight: h}) => [w, h])(document.querySelector('#img2img_gallery img'))"

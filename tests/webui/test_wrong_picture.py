@@ -15,7 +15,7 @@ from modules import errors, processing, sd_models, shared, standin, upscaler
 from PIL import Image
 from probes.harness import options
 from safetensors.torch import load_file
-from test_extension import ORIGINAL_NAMES, ask, batch, extension, folder, photo, refused  # noqa: F401
+from test_extension import ask, batch, extension, folder, photo, refused  # noqa: F401
 
 from lib_usdu.embedded import DEFAULT_UPSCALER
 
@@ -408,7 +408,7 @@ def test_generation_number_leaves_a_file_for_each_result(extension, tmp_path):  
 
 @pytest.mark.parametrize("values", [{"n_iter": 3}, {"batch_size": 3}], ids=str)
 def test_a_folder_with_three_results_each_leaves_three_files_each(extension, folder, tmp_path, values):  # noqa: F811
-    with options(save_images_add_number=False, **ORIGINAL_NAMES):
+    with options(save_images_add_number=False):
         batch(extension, folder, tmp_path / "out", values, tile_width=512)
     names = sorted(path.stem for path in (tmp_path / "out").iterdir())
     assert names == sorted(f"{stem}-{n}" for stem in ("a", "c", "d_alpha", "e_grey", "f_turned") for n in (1, 2, 3))

@@ -5,6 +5,7 @@ File:line: Forge dfdcbab.
 """
 
 import copy
+import math
 import sys
 import types
 
@@ -22,6 +23,9 @@ class UnetPatcher:
         self.model, self.model_options = model, model_options or {"transformer_options": {}}
         self.controlnet_linked_list = self.extra_concat_condition = None
 
+    def memory_required(self, input_shape):
+        return self.model.memory_required(input_shape=input_shape)
+
     def clone(self):
         return UnetPatcher(self.model, copy.deepcopy(self.model_options))
 
@@ -36,8 +40,31 @@ class KModel:
         self._model = model
         self.predictor = types.SimpleNamespace(sigma_min=0.03, sigma_max=14.6)
 
+    def memory_required(self, input_shape):
+        """In latents of the model's input."""
+        return input_shape[0] * math.prod(input_shape[2:])
+
     def apply_model(self, x, t, c_crossattn=None, y=None, transformer_options=None, **others):
         return self._model.apply_model(x, t, {"crossattn": c_crossattn, **({} if y is None else {"vector": y})})
+
+
+def _load_models_gpu(models, memory_required=0, **others):
+    """memory_management.py: models come to the card, with so much room beside them."""
+    standin.log.wanted.append((*models, memory_required))
+
+
+def _load_model_gpu(model):
+    return memory_management.load_models_gpu([model])
+
+
+memory_management = types.ModuleType("backend.memory_management")
+memory_management.load_models_gpu, memory_management.load_model_gpu = _load_models_gpu, _load_model_gpu
+
+
+def sampling_prepare(unet, x):
+    """backend/sampling/sampling_function.py:365"""
+    required = unet.memory_required([2 * x.shape[0], *x.shape[1:]])
+    memory_management.load_models_gpu(models=["unet"], memory_required=required)
 
 
 class ForgeObjects:
@@ -70,6 +97,22 @@ class ForgeModel(sd_models.Model):
         self.forge_objects_original = self.forge_objects.shallow_copy()
         self.forge_objects_after_applying_lora = self.forge_objects.shallow_copy()
         self.comments, self.extra_generation_params, self.ini_latent, self.is_wan = [], {}, None, False
+
+    def encode(self, images):
+        """patcher/vae.py:181; one picture a call (sd_samplers_common.py:96)."""
+        for _ in images:
+            memory_management.load_models_gpu(["vae"], memory_required=1)
+        return super().encode(images)
+
+    def decode(self, latents):
+        """patcher/vae.py:126; what comes together is decoded together."""
+        memory_management.load_models_gpu(["vae"], memory_required=len(latents))
+        return super().decode(latents)
+
+    def get_learned_conditioning(self, texts):
+        """diffusion_engine/sd15.py:65"""
+        memory_management.load_model_gpu("clip")
+        return super().get_learned_conditioning(texts)
 
     def is_webui_legacy_model(self):
         return self.is_sd1 or self.is_sd2 or self.is_sdxl or self.is_sd3
@@ -105,6 +148,10 @@ def forge_model_reload():
     if not data.forge_loading_parameters:
         raise ValueError("You do not have any model!")
     standin.log.loads.append(data.forge_loading_parameters["checkpoint_info"].name)
+    if standin.knobs.unloadable:
+        data.set_sd_model(FakeInitialModel())
+        data.forge_hash = ""
+        raise ValueError("a file that is no checkpoint")
     kind = "sdxl" if "xl" in standin.log.loads[-1] else "sd1"
     data.set_sd_model(ForgeModel(kind))
     data.sd_model.sd_checkpoint_info.filename = standin.log.loads[-1]
@@ -220,15 +267,15 @@ def set_config(req, is_api=False, run_callbacks=True, save_config=True):
 def show(there):
     """The modules that only this family has, under their names."""
     package = sys.modules[__package__]
-    for name in ("modules_forge", "modules_forge.main_entry", f"{__package__}.sysinfo"):
+    names = ("backend", "modules_forge", "modules_forge.main_entry", f"{__package__}.sysinfo")
+    for name in (*names, "backend.memory_management"):
         sys.modules.pop(name, None)
     vars(package).pop("sysinfo", None)
     if not there:
         return
-    forge, main_entry, sysinfo = map(types.ModuleType, ("modules_forge", "modules_forge.main_entry", "sysinfo"))
-    main_entry.refresh_model_loading_parameters, sysinfo.set_config = refresh_model_loading_parameters, set_config
-    forge.main_entry = main_entry
-    package.sysinfo = sysinfo
-    sys.modules.update({
-        "modules_forge": forge, "modules_forge.main_entry": main_entry, f"{__package__}.sysinfo": sysinfo
-    })  # fmt: skip
+    backend, forge, main_entry, package.sysinfo = map(types.ModuleType, names)
+    main_entry.refresh_model_loading_parameters = refresh_model_loading_parameters
+    package.sysinfo.set_config = set_config
+    forge.main_entry, backend.memory_management = main_entry, memory_management
+    sys.modules.update(zip(names, (backend, forge, main_entry, package.sysinfo)))
+    sys.modules["backend.memory_management"] = memory_management

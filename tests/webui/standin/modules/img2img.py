@@ -28,26 +28,27 @@ def process_batch(
     masks = sorted(Path(inpaint_mask_dir).iterdir()) if inpaint_mask_dir else []
     state.job_count = len(files) * p.n_iter
     results, limit = None, shared.opts.img2img_batch_show_results_limit
-    for i, path in enumerate(files):
+    for i, image in enumerate(map(str, files)):
         state.job = f"{i + 1} out of {len(files)}"
         state.skipped = False
         if state.interrupted or state.stopping_generation:
             break
         try:
-            image = images.fix_image(images.read(path))
+            img = images.fix_image(images.read(image))
         except UnidentifiedImageError as error:
             print(error)
             continue
         if to_scale:
-            p.width, p.height = int(image.width * scale_by), int(image.height * scale_by)
+            p.width, p.height = int(img.width * scale_by), int(img.height * scale_by)
         if standin.knobs.neo:  # Neo img2img.py:81: to whole steps of its "Resolution Step", before a script sees it
-            image = images.resize_image(1, image, *(max(64, round(side / 64) * 64) for side in image.size))
-        p.init_images = [image] * p.batch_size
+            img = images.resize_image(1, img, *(max(64, round(side / 64) * 64) for side in img.size))
+        p.init_images = [img] * p.batch_size
         if masks:
             p.image_mask = images.read(masks[0])
         if output_dir:
             several = p.n_iter > 1 or p.batch_size > 1
-            pattern = f"{path.stem}-[generation_number]" if several else path.stem
+            stem = Path(image).stem
+            pattern = f"{stem}-[generation_number]" if several else stem
             p.outpath_samples = output_dir
             p.override_settings["save_to_dirs"] = False
             if not standin.knobs.forge:

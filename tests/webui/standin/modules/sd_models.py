@@ -57,6 +57,7 @@ class Model:
         """Latents -> (B, 3, H, W) of -1..1, with the detail of the next pictures of the batch (none where the sizes
         differ).
         """
+        standin.log.decoded.append(len(latents))
         images = self._enlarge(latents[:, :3].float())
         known = [one[1] for one in self._current[self._decoded :][: len(images)]]
         self._decoded += len(images)
@@ -116,28 +117,31 @@ class Painting:
         lift = _colour((levels(knobs.seed_gain) * seeds).expand_as(clean))
         self.target = clean + p.denoising_strength * levels(knobs.noise_gain) * _colour(noise) + lift
         self.gain = p.denoising_strength * levels(knobs.step_gain)
-        self.answer, self.content, self.added = clean, noise, torch.zeros_like(clean)
+        self.answer, self.content, self.added = clean.clone(), noise.clone(), torch.zeros_like(clean)
         self.x = self.sigma = None
+        self.rows = slice(0, 0)
 
     def look(self, x, sigma):
         """Before the model is asked: what noise is in x beyond that of the answer before. A step that draws none
-        leaves as much noise in x, in sigmas, as there was.
+        leaves as much noise in x, in sigmas, as there was. Where x is a part of the batch, the parts come in order.
         """
+        start = self.rows.stop % len(self.target) if len(x) < len(self.target) else 0
+        self.rows = slice(start, start + len(x))
         self.x, self.sigma = x, sigma.reshape(-1, 1, 1, 1)
         if self.gain:
-            content = (x - self.answer) / self.sigma
-            self.added = self.added + content - self.content
-            self.content = content
+            content = (x - self.answer[self.rows]) / self.sigma
+            self.added[self.rows] += content - self.content[self.rows]
+            self.content[self.rows] = content
 
     def answered(self, denoised):
         """What the sampler was told."""
-        self.answer = denoised
+        self.answer[self.rows] = denoised
         if self.gain:
-            self.content = (self.x - denoised) / self.sigma
+            self.content[self.rows] = (self.x - denoised) / self.sigma
 
     def under(self, row):
         """What is below the noise of a row of the model's input, (4, h, w): a picture of the batch or a part of one."""
-        whole = self.target + self.gain * _colour(self.added) if self.gain else self.target
+        whole = (self.target + self.gain * _colour(self.added) if self.gain else self.target)[self.rows]
         for i, x in enumerate(self.x):
             if x.shape == row.shape and torch.equal(x, row):
                 return whole[i]
@@ -195,6 +199,9 @@ class SdModelData:
 
     def get_sd_model(self):
         if self.sd_model is None:
+            standin.log.loads.append("standin")
+            if standin.knobs.unloadable:  # :696: printed, and tried again when it is asked for again
+                return None
             self.set_sd_model(Model())
         return self.sd_model
 

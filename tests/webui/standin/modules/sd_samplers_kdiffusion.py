@@ -5,7 +5,7 @@ import inspect
 import k_diffusion.sampling
 import torch
 
-from . import script_callbacks, sd_models, sd_samplers_common, shared, standin
+from . import forge_backend, script_callbacks, sd_models, sd_samplers_common, shared, standin
 from .sd_samplers_cfg_denoiser import CFGDenoiser
 
 _CHURN = ["s_churn", "s_tmin", "s_tmax", "s_noise"]
@@ -45,6 +45,8 @@ class KDiffusionSampler(sd_samplers_common.Sampler):
         self, p, x, noise, conditioning, unconditional_conditioning, steps=None, image_conditioning=None
     ):
         """:134-190"""
+        if standin.knobs.forge:
+            forge_backend.sampling_prepare(shared.sd_model.forge_objects.unet, x)
         steps, t_enc = sd_samplers_common.setup_img2img_steps(p, steps)
         sigmas = self.get_sigmas(p, steps)
         schedule = sigmas[steps - t_enc - 1 :]

@@ -21,6 +21,7 @@ class Knobs:
     window_gain: float = 0.0  # levels by which what the model sees in one piece tilts from its left to its right
     forge: bool = False  # shaped like Forge and Forge Neo: see `become`
     neo: bool = False  # shaped like Forge Neo, on top of that
+    unloadable: bool = False  # no checkpoint can be loaded
     checkpoint: str = "sd1.safetensors"  # what Forge and Neo load where the settings name none
     fail_on: int = -1  # the n-th call of process_images (from 0) raises RuntimeError in sampling
     fail_times: int = 1  # and so many calls from there on
@@ -46,8 +47,10 @@ class Call:
 class Log:
     calls: list = field(default_factory=list)
     encoded: list = field(default_factory=list)  # texts that went through the text encoder
-    loads: list = field(default_factory=list)  # names of checkpoints that were loaded (Forge and Neo)
+    loads: list = field(default_factory=list)  # names of checkpoints that were loaded, or tried to be
     asked: list = field(default_factory=list)  # of each call of the model: rows, and (height, width) in latents
+    decoded: list = field(default_factory=list)  # of each call of the decoder: pictures
+    wanted: list = field(default_factory=list)  # models the memory manager was asked for (Forge and Neo): name, room
     process_images: int = 0  # calls of process_images
     processed: list = field(default_factory=list)  # what the API's requests came to
     saved: list = field(default_factory=list)  # full file names

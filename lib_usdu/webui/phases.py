@@ -1,0 +1,175 @@
+"""One call of the webui for several tiles, in phases: all windows are encoded, then all are sampled, then all decoded.
+
+For the host, its sampler and the noise they are one batch; only the models see a few at a time, so that the result is
+that of few tiles a call. A webui that moves each model to the card when it is needed (A1111's --medvram, the Forge
+family always) moves it once for all of them. File:line: AUTOMATIC1111 v1.10.1.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from .protocols import Processing, ProcessingModule, SdModel
+
+
+@contextmanager
+def in_phases(processing: ProcessingModule, tile_p: Processing, seeds: Sequence[int], together: int) -> Iterator[None]:
+    """A call of the host for `tile_p` in this context goes in phases.
+
+    processing: the host's module. seeds: of each window, for the encoder's own small noise. together: how many windows
+    sampler steps and decoder take at a time.
+    """
+    sample = tile_p.sample
+
+    def sample_in_parts(*args: Any, **kwargs: Any) -> Any:
+        count = len(tile_p.init_latent)
+        if together >= count:
+            return sample(*args, **kwargs)
+        with room_for(tile_p.sd_model, lambda shape: [math.ceil(shape[0] * together / count), *shape[1:]]) as begin:
+            _step_in_parts(tile_p.sampler, count, together, begin)
+            return sample(*args, **kwargs)
+
+    tile_p.sample = sample_in_parts
+    before = {name: vars(processing)[name] for name in _CODERS if name in vars(processing)}
+    try:
+        for name, wrap in _CODERS.items():
+            if name in before:
+                setattr(processing, name, wrap(before[name], seeds, together))
+        yield
+    finally:
+        for name, function in before.items():
+            setattr(processing, name, function)
+
+
+def _encoding_alone(encode: Callable[..., Any], seeds: Sequence[int], _together: int) -> Callable[..., Any]:
+    """Each window from its own seed, whatever batch it is in. The host encodes one by one with noise of the global
+    generator (sd_samplers_common.py:102, DiagonalGaussianDistribution.sample): a window's would depend on those before
+    it.
+    """
+
+    def one_by_one(image: Any, *args: Any, **kwargs: Any) -> Any:
+        latents = []
+        with asked_once():
+            for i in range(len(image)):
+                torch.manual_seed(seeds[i % len(seeds)])
+                latents.append(encode(image[i : i + 1], *args, **kwargs))
+        return torch.cat(latents)
+
+    return one_by_one
+
+
+def _decoding_in_parts(decode: Callable[..., Any], _seeds: Sequence[int], together: int) -> Callable[..., Any]:
+    """`decode_latent_batch` (processing.py:625). Forge decodes what it is given at once."""
+
+    def in_parts(model: Any, latents: Any, *args: Any, **kwargs: Any) -> Any:
+        if len(latents) <= together:
+            return decode(model, latents, *args, **kwargs)
+        with asked_once():
+            parts = [decode(model, latents[at], *args, **kwargs) for at in _parts(len(latents), together)]
+        decoded = parts[0]  # a list of the host's own kind
+        for part in parts[1:]:
+            decoded.extend(part)
+        return decoded
+
+    return in_parts
+
+
+_CODERS = {"images_tensor_to_samples": _encoding_alone, "decode_latent_batch": _decoding_in_parts}
+
+
+def _step_in_parts(sampler: Any, count: int, together: int, begin: Callable[[], Any]) -> None:
+    """The sampler's steps ask the model for so many of its `count` pictures at a time. begin: called before each step.
+
+    Its denoiser (sd_samplers_cfg_denoiser.py:156) sees what it would in a call for those alone: latents, sigmas and the
+    conditionings of each. The denoiser is this sampler's own, made in `init` and gone with it.
+    """
+    denoiser = sampler.model_wrap_cfg
+    forward = denoiser.forward
+
+    def in_parts(x: Any, sigma: Any, **others: Any) -> Any:
+        if len(x) != count:
+            return forward(x, sigma, **others)
+        begin()
+        step, answers, noises = denoiser.step, [], []
+        for at in _parts(count, together):
+            denoiser.step = step  # each call counts one
+            answers.append(forward(x[at], sigma[at], **{name: _rows(one, at, count) for name, one in others.items()}))
+            noises.append(getattr(denoiser, "last_noise_uncond", None))  # CFG++
+        if all(isinstance(noise, torch.Tensor) for noise in noises):
+            denoiser.last_noise_uncond = torch.cat(noises)
+        return torch.cat(answers)
+
+    denoiser.forward = in_parts
+
+
+def _parts(count: int, together: int) -> list[slice]:
+    return [slice(start, start + together) for start in range(0, count, together)]
+
+
+def _rows(value: Any, at: slice, count: int) -> Any:
+    """What belongs to some of the batch's `count` pictures; what is not theirs one by one stays as it is."""
+    batch = getattr(value, "batch", None)
+    if isinstance(batch, list) and len(batch) == count:  # MulticondLearnedConditioning (prompt_parser.py:240)
+        part = copy.copy(value)
+        part.batch, part.shape = batch[at], (len(batch[at]),)
+        return part
+    if isinstance(value, (list, torch.Tensor)) and getattr(value, "ndim", 1) > 0 and len(value) == count:
+        return value[at]
+    return value
+
+
+@contextmanager
+def room_for(sd_model: SdModel, seen: Callable[[Sequence[int]], list[int]]) -> Iterator[Callable[[], Any]]:
+    """The Forge family makes room for all of a batch before it samples (sampling_function.py:365 of Neo), if need be by
+    moving a part of the model out: here for what the model sees at a time.
+
+    seen: from the shape of a batch of latents to that. Yields what is to be called where from then on the host asks for
+    what there really is.
+    """
+    patcher = getattr(getattr(sd_model, "forge_objects", None), "unet", None)
+    model: Any = getattr(patcher, "model", None)
+    required = getattr(model, "memory_required", None)
+    if required is None:
+        yield lambda: None
+        return
+
+    def end() -> None:
+        vars(model).pop("memory_required", None)
+
+    model.memory_required = lambda input_shape: required(input_shape=seen(input_shape))
+    try:
+        yield end
+    finally:
+        end()
+
+
+@contextmanager
+def asked_once() -> Iterator[None]:
+    """The Forge family asks for a model before each picture it encodes or decodes. In this context a request like the
+    one before is not made again: the model is there, and as much room beside it (memory_management.py:616 of Neo)."""
+    try:
+        from backend import memory_management  # pyright: ignore[reportMissingImports]
+
+        load = memory_management.load_models_gpu
+    except (ImportError, AttributeError):
+        yield
+        return
+    last: list[Any] = []
+
+    def load_others(models: Any, *args: Any, **kwargs: Any) -> Any:
+        asked = [[id(model) for model in models], args, kwargs]
+        if asked != last:
+            load(models, *args, **kwargs)
+            last[:] = asked
+
+    memory_management.load_models_gpu = load_others
+    try:
+        yield
+    finally:
+        memory_management.load_models_gpu = load

@@ -1,0 +1,170 @@
+"""A call of the webui for several tiles in phases: encode all, sample all, decode all; models see a few at a time."""
+
+import numpy as np
+import pytest
+from modules import script_callbacks, sd_samplers, shared, standin
+from probes.harness import options
+from test_extension import ask, extension, person, photo  # noqa: F401
+
+from lib_usdu.batch_size import BatchLimits
+from lib_usdu.run import estimates
+from lib_usdu.webui import model_kind
+from lib_usdu.webui import script as webui
+from lib_usdu.webui.upscaler_files import SESSION
+
+NINE = {"custom_scale": 2, "tile_width": 64, "padding": 16, "tone_lock": 0, "resume": False}
+
+
+@pytest.fixture
+def phases(monkeypatch):
+    """Makes this a machine on which a call may hold many tiles, so many of them seen together, and the session one that
+    knows that they take no time."""
+    monkeypatch.setattr(SESSION, "_sizes", {})
+
+    def begin(together=1):
+        monkeypatch.setattr(estimates, "CALL_PIXELS", 10_000_000)
+        monkeypatch.setattr(model_kind, "batch_limits", lambda width, height: BatchLimits(together, together))
+        SESSION._sizes.clear()
+        ask([NINE], steps=1)
+        standin.log.__init__()
+
+    return begin
+
+
+def pixels(done):
+    return np.asarray(done.images[0])
+
+
+@pytest.mark.parametrize("values", [
+    {}, {"sampler_name": "Euler a"}, {"sampler_name": "DPM++ SDE"}, {"sampler_name": "DPM++ 2M", "cfg_scale": 1},
+    {"sampler_name": "Heun", "s_churn": 0.5, "prompt": "a AND b:0.5"}, {"subseed": 9, "subseed_strength": 0.3},
+    {"prompt": "[a:b:2] c", "cfg_scale": 3, "negative_prompt": " ".join(["word"] * 90)},
+], ids=str)  # fmt: skip
+@pytest.mark.parametrize("together", [1, 2])
+def test_the_result_is_that_of_tile_by_tile(extension, phases, values, together):  # noqa: F811
+    knobs = {"prompt_gain": 6, "step_gain": 8, "window_gain": 10}
+    vars(standin.knobs).update(knobs)
+    with options(s_churn=values.get("s_churn", 0)):
+        values = {name: value for name, value in values.items() if name != "s_churn"}
+        given = {**NINE, "tile_batch": together}
+        tile_by_tile = pixels(ask([given], **values))
+        most = {rows for rows, _ in standin.log.asked}
+        assert len(standin.log.calls) == -(-9 // together)
+        phases(together)
+        done = ask([NINE], **values)
+    assert np.array_equal(pixels(done), tile_by_tile)
+    assert [len(call.seeds) for call in standin.log.calls] == [9]
+    assert {rows for rows, _ in standin.log.asked} <= most and max(standin.log.decoded) == together
+
+
+@pytest.mark.parametrize("kind", ["sd1", "sdxl"])
+def test_one_call_encodes_each_prompt_once_and_asks_for_each_model_once(extension, phases, kind):  # noqa: F811
+    phases()
+    standin.load(kind)
+    ask([{**NINE, "tile_width": 64}], prompt="a cat", negative_prompt="a dog")  # the first tile is timed
+    standin.log.__init__()
+    ask([{**NINE, "tile_width": 64}], prompt="a house", negative_prompt="a ship")
+    assert standin.log.process_images == 1 and len(standin.log.calls[0].seeds) == 9
+    assert sorted(standin.log.encoded) == ["a house", "a ship"]
+    if standin.knobs.forge:
+        assert [name for name, _ in standin.log.wanted] == ["vae", "clip", "clip", "unet", "vae"]
+        assert dict(standin.log.wanted)["unet"] == 2 * 16 * 16  # for one tile and its guidance, not for nine
+    else:
+        assert standin.log.wanted == []
+    assert standin.log.decoded == [1] * 9
+    assert "memory_required" not in vars(getattr(getattr(shared.sd_model, "forge_objects", shared), "unet", shared))
+
+
+def test_a_run_encodes_once_however_many_tiles_its_calls_hold(extension, phases):  # noqa: F811
+    """The host keeps conditionings by the list of a batch's prompts: another number of them would be another list."""
+    phases()
+    SESSION._sizes.clear()  # the first tile goes alone
+    ask([NINE], prompt="a house", negative_prompt="a ship")
+    assert [len(call.seeds) for call in standin.log.calls] == [1, 8]
+    assert sorted(standin.log.encoded) == ["a house", "a ship"]
+
+
+def test_each_tile_has_its_own_prompt(extension, phases):  # noqa: F811
+    standin.knobs.prompt_gain = 20
+    given = {**NINE, "tile_prompts": "2: cat\n7: dog"}
+    tile_by_tile = pixels(ask([given]))
+    phases()
+    assert np.array_equal(pixels(ask([given])), tile_by_tile)
+    (call,) = standin.log.calls
+    assert [prompt for prompt in call.prompts if prompt != "a"] == ["a, cat", "a, dog"]
+
+
+@pytest.mark.parametrize("values", [{"redraw_mode": "linear"}, {"tile_batch": 1}], ids=str)
+def test_tiles_that_wait_for_others_go_alone_and_so_they_do_if_told(extension, phases, values):  # noqa: F811
+    phases()
+    ask([{**NINE, **values}])
+    assert len(standin.log.calls) == 9
+
+
+def test_a_sampler_that_looks_at_the_whole_batch_has_one_tile_a_call(extension, phases, monkeypatch):  # noqa: F811
+    phases()
+    euler = sd_samplers.find_sampler_config("Euler")
+    monkeypatch.setitem(sd_samplers.all_samplers_map, "DPM adaptive", euler._replace(name="DPM adaptive"))
+    ask([NINE], sampler_name="DPM adaptive")
+    ask([{**NINE, "tile_batch": 4}], sampler_name="DPM adaptive")
+    assert [len(call.seeds) for call in standin.log.calls] == [1] * 18
+
+
+@pytest.mark.parametrize("flag", ["interrupted", "skipped"])
+def test_a_stop_or_skip_in_a_step_is_noticed_before_the_next_tile(extension, phases, flag):  # noqa: F811
+    phases()
+    seen = []
+
+    def at_the_third_tile(_):
+        seen.append(1)
+        if len(seen) == 3:
+            setattr(shared.state, flag, True)
+
+    script_callbacks.on_cfg_after_cfg(at_the_third_tile)
+    shared.state.begin(job="t")
+    done = webui.run(person(), extension, [NINE])
+    assert len(seen) == 3 and standin.log.process_images == 1
+    said = {"interrupted": "unfinished: 0 of 9 tiles", "skipped": "skipped: 9 tiles"}[flag]
+    assert f"Ultimate SD upscale {said}" in done.infotexts[0]
+
+
+def test_finished_calls_are_kept_by_a_stop(extension, phases, monkeypatch):  # noqa: F811
+    """Of 9 tiles a call holds 4: after a stop in the second call, four tiles are there when it is asked again."""
+    phases()
+    monkeypatch.setattr(estimates, "CALL_PIXELS", 4 * 128 * 128)
+    given = {**NINE, "resume": True}
+    whole = pixels(ask([given], seed=5))
+    assert [len(call.seeds) for call in standin.log.calls] == [4, 4, 1]
+    standin.log.__init__()
+    calls = []
+
+    def in_the_second_call(params):
+        calls.append(standin.log.process_images)
+        if calls[-1] == 2:
+            shared.state.interrupted = True
+
+    script_callbacks.on_cfg_denoiser(in_the_second_call)
+    shared.state.begin(job="t")
+    first = webui.run(person(seed=6), extension, [given])
+    assert "unfinished: 4 of 9 tiles" in first.infotexts[0]
+    script_callbacks.clear_callbacks()
+    shared.state.begin(job="t")
+    standin.log.__init__()
+    done = webui.run(person(seed=6), extension, [given])
+    assert "resumed: 4 tiles were there" in done.comments and sum(len(call.seeds) for call in standin.log.calls) == 5
+    standin.log.__init__()
+    shared.state.begin(job="t")
+    again = webui.run(person(seed=6), extension, [{**given, "resume": False}])
+    assert np.array_equal(pixels(done), pixels(again)) and not np.array_equal(pixels(done), whole)
+
+
+def test_memory_that_does_not_hold_the_tiles_seen_together(extension, phases):  # noqa: F811
+    """Fewer are seen at a time; the call goes on to hold all."""
+    standin.knobs.noise_gain = 8
+    expected = pixels(ask([NINE]))
+    phases(4)
+    standin.knobs.error, standin.knobs.fail_on, standin.knobs.fail_times = MemoryError, 0, 2
+    done = ask([NINE])
+    assert np.array_equal(pixels(done), expected)
+    assert "out of memory: 1 tiles of 128x128 at once" in done.comments
+    assert standin.log.process_images == 3 and [len(call.seeds) for call in standin.log.calls] == [9]
