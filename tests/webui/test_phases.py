@@ -166,5 +166,5 @@ def test_memory_that_does_not_hold_the_tiles_seen_together(extension, phases):  
     standin.knobs.error, standin.knobs.fail_on, standin.knobs.fail_times = MemoryError, 0, 2
     done = ask([NINE])
     assert np.array_equal(pixels(done), expected)
-    assert "out of memory: 1 tiles of 128x128 at once" in done.comments
+    assert "out of memory: 1 tile of 128x128 at once" in done.comments
     assert standin.log.process_images == 3 and [len(call.seeds) for call in standin.log.calls] == [9]
