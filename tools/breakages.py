@@ -38,8 +38,8 @@ BREAKAGES = (
              ("tests/webui/test_extension.py", "-k", "skip_leaves")),
     Breakage("Guidance is left out although a part of the prompt has a weight", "lib_usdu/webui/guidance.py",
              "if part.weight != 1 or len", "if len", ("tests/webui/test_guided.py", "-k", "guidance_that_matters")),
-    Breakage("Churn draws zeros", "lib_usdu/webui/tile_call.py",
-             'or settings.get("s_churn") or getattr(tile_p, "s_churn", 0)', "",
+    Breakage("Churn draws zeros", "lib_usdu/run/noise_draws.py",
+             "return not torch.equal(*found)", "return False",
              ("tests/webui/test_guided.py", "-k", "noise_of_the_steps and parallel")),
     Breakage("Fused adds its windows up unweighed", "lib_usdu/run/latent_windows.py",
              "down[:, None] * across[None, :]", "0 * down[:, None] * across[None, :] + 1",
@@ -64,6 +64,9 @@ BREAKAGES = (
     Breakage("The mask is not honoured when the result is composed", "lib_usdu/compose/mask.py",
              "(weight * inside[strip] + (255 - weight) * outside[strip] + 127) // 255", "inside[strip]",
              ("tests/test_mask.py", "-k", "soft_mask")),
+    Breakage("Tiles of one call get the prompts of its first ones", "lib_usdu/webui/phases.py",
+             "part.batch, part.shape = batch[at]", "part.batch, part.shape = batch[: len(batch[at])]",
+             ("tests/webui/test_phases.py", "-k", "own_prompt")),
 )
 
 
