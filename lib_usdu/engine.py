@@ -85,7 +85,7 @@ def upscale(
         with stats.stage("finish"):
             canvas = _masked(plan, host.finish(canvas, plan.options.finish), upscaled)
     guard.close()
-    stats.stages["journal"] = guard.seconds
+    stats.stages["journal"], stats.resumed = guard.seconds, guard.found
     stats.seconds = time.perf_counter() - started
     parameters.update({**_left_out(stats), **guard.parameters})
     if not finished:

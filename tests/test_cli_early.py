@@ -243,6 +243,14 @@ def test_names_carry_the_factor_and_keep_the_format(tmp_path, photo):
         assert main([str(tmp_path / f"a{suffix}"), *flags, *PLAIN]) == 0 and (tmp_path / name).exists(), name
 
 
+def test_pictures_may_stand_between_flags(tmp_path, photo):
+    for name in ("a.png", "b.png"):
+        Image.fromarray(photo[:30, :40]).save(tmp_path / name)
+    a, b, out = (str(tmp_path / name) for name in ("a.png", "b.png", "out"))
+    assert main([a, "-s", "2", b, "-o", out, *PLAIN]) == 0
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.png", "b.png"]
+
+
 def test_quality(tmp_path, photo):
     Image.fromarray(photo).save(tmp_path / "a.png")
     sizes = []
@@ -256,7 +264,8 @@ def test_quality(tmp_path, photo):
 def test_a_dry_run_says_everything_and_makes_nothing(small, tmp_path, untouched, capsys):
     assert main([str(small), "--dry-run", "--tile", "64", "--scale", "4", *PLAIN]) == 0
     said, out = capsys.readouterr().out, tmp_path / "small-4x.png"
-    assert said == f"small.png: 40x30 -> 160x120, Lanczos, redraw: 6 tiles of 56x64 in 6 batches -> {out}\n"
+    expected = "small.png: 40x30 -> 160x120, Lanczos, redraw: 6 tiles of 56x64 in 6 batches, "
+    assert said == expected + f"time unknown before the first run -> {out}\n"
     assert list(tmp_path.iterdir()) == [small]
 
 

@@ -13,19 +13,26 @@ from typing import Any
 
 from ..errors import UsduError
 from ..pictures.imagefile import Picture
+from ..plan import Plan
+from ..run.stats import Stats
 from .flags import STREAM
 from .jobs import Job
 from .picture import read_picture, upscale_file
+from .planning import timings, works
 from .say import Bar, message, say
 
 
 class Batch:
     """failed: source and reason of each picture that could not be made. stop: set to end the run after this step."""
 
-    def __init__(self, args: argparse.Namespace, jobs: Sequence[Job], host: Any, first: Picture | None = None):
-        """first: the only picture to be made, where it has been read already."""
+    def __init__(
+        self, args: argparse.Namespace, jobs: Sequence[Job], plans: Sequence[Plan | None], host: Any,
+        first: Picture | None = None,
+    ):  # fmt: skip
+        """plans: of the jobs. first: the only picture to be made, where it has been read already."""
         self.failed: list[tuple[Path, str]] = []
         self._args, self._jobs, self._host = args, jobs, host
+        self._plans = {job.target: plan for job, plan in zip(jobs, plans)}
         self._stop, self._first = False, first
         self.at_once = 1 if host is None else min(len(jobs), host.pictures_at_once)
 
@@ -50,12 +57,22 @@ class Batch:
             # Several bars would overwrite each other.
             bar = Bar(job.name, quiet=self._args.quiet or self.at_once > 1)
             picture, self._first = self._first or read_picture(job, self._args), None
-            return upscale_file(job, picture, self._host.with_progress(bar.show), bar, self._args)
+            report, stats = upscale_file(job, picture, self._host.with_progress(bar.show), bar, self._args)
+            self._learn(job, stats)
+            return report
         except (UsduError, MemoryError) as error:
             self._fail(job, message(error))
         except OSError as error:
             self._fail(job, _full(error))
         return None
+
+    def _learn(self, job: Job, stats: Stats) -> None:
+        """How long this has taken, for the next --dry-run; not where part of it was there already, or left out."""
+        plan = self._plans[job.target]
+        if plan is None or stats.resumed or stats.tiles_flat or stats.tiles_done < plan.tiles or self.at_once > 1:
+            return
+        work = works(self._args, plan)
+        timings().learn({work[stage]: stats.stages[stage] for stage in work if stage in stats.stages})
 
     def clean_up(self) -> None:
         """Removes temporary files of this process beside the results: it is about to end at once."""

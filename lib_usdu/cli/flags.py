@@ -21,7 +21,7 @@ examples:
   usdu photos/ -o large/ --scale 4                 a folder; run it again and it goes on where it was
   usdu photo.png --longest 3840 -c model.safetensors -p "a harbour at dusk" -d 0.3
   usdu photo.png --size 1920x1080 --resize-mode crop --format webp --quality 90
-  usdu photo.png --dry-run                         sizes and tiles only
+  usdu photo.png --dry-run                         sizes, tiles and time only
   cat photo.png | usdu - > large.png
 
 exit codes:
@@ -59,7 +59,7 @@ def add_size(group: Any) -> None:
 
 def add_run(group: Any) -> None:
     add = group.add_argument
-    add("--dry-run", action="store_true", help="print sizes, tiles and names; make nothing")
+    add("--dry-run", action="store_true", help="print sizes, tiles, time and names; make nothing")
     add(
         "--journal", type=Path, metavar="FOLDER",
         help="where finished tiles are kept until the picture is written",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from contextlib import ExitStack
 from typing import Any
 
@@ -51,7 +52,7 @@ def _command(arguments: list[str], stopping: Stopping) -> int:
         return journal_command.main(arguments[1:])
     from .flags import parser
 
-    args = parser().parse_args(arguments)
+    args = parser().parse_intermixed_args(arguments)  # pictures may stand between flags
     if args.print_completion is not None:
         from .printed import completion
 
@@ -72,7 +73,7 @@ def _run(args: argparse.Namespace, stopping: Stopping, left: ExitStack) -> int:
     from .flags import options_of, take_input
     from .jobs import check_mask, jobs_of
     from .models import check_model, redraws
-    from .planning import checked, plan_lines
+    from .planning import checked, loading, plan_lines, timings, whole_time
     from .targets import check_targets, with_earlier
 
     take_input(args, left)
@@ -92,6 +93,8 @@ def _run(args: argparse.Namespace, stopping: Stopping, left: ExitStack) -> int:
     if skipped and not args.dry_run:
         _say_skipped(skipped)
     if args.dry_run:
+        if len(wanted) > 1:
+            answer(whole_time(args, options, plans))
         return 1 if any(job.refusal for job in jobs) else 0
     host, first = None, None
     if wanted:
@@ -103,8 +106,10 @@ def _run(args: argparse.Namespace, stopping: Stopping, left: ExitStack) -> int:
 
         if redraws(args, options):
             say("loading models ...", level=2)
+        started = time.perf_counter()
         host = models.host_of(args, options)
-    return _make_all(Batch(args, jobs, host, first), args, jobs, stopping)
+        timings().learn({loading(args, options): time.perf_counter() - started})
+    return _make_all(Batch(args, jobs, plans, host, first), args, jobs, stopping)
 
 
 def _say_skipped(skipped: list[Any]) -> None:

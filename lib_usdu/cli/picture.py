@@ -14,6 +14,7 @@ import numpy as np
 from ..errors import ModelError, plural
 from ..pictures import imagefile
 from ..pictures.metadata import with_history
+from ..run.stats import Stats
 from .flags import STREAM, max_pixels
 from .jobs import Job, read_mask
 from .report import report_of
@@ -29,8 +30,9 @@ def read_picture(job: Job, args: argparse.Namespace) -> imagefile.Picture:
 
 def upscale_file(
     job: Job, picture: imagefile.Picture, host: Any, bar: Bar, args: argparse.Namespace
-) -> dict[str, Any]:
-    """Makes the picture of a job and writes it, and what else is asked for; returns the report for --json.
+) -> tuple[dict[str, Any], Stats]:
+    """Makes the picture of a job and writes it, and what else is asked for; returns the report for --json, and what
+    the run has cost.
 
     Raises UsduError where it cannot be made or written.
     """
@@ -80,7 +82,7 @@ def upscale_file(
     say(f"{job.name}: {job.width}x{job.height} -> {width}x{height}, {tiles}, {result.stats.seconds:.1f} s -> {target}")
     for stage, seconds in result.stats.stages.items():
         say(f"{job.name}:   {stage} {seconds:.2f} s", level=2)
-    return report_of(job, result, target)
+    return report_of(job, result, target), result.stats
 
 
 def _write(target: Path, job: Job, args: argparse.Namespace, rgb: np.ndarray, **about: Any) -> tuple[str, ...]:

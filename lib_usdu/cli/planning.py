@@ -8,9 +8,12 @@ from collections.abc import Iterator, Sequence
 from ..errors import OptionError, plural
 from ..host import Abilities
 from ..options import Options
+from ..options.tile_numbers import ALL
 from ..plan import Plan, batch_limits, check_options, count_batches, make_plan
+from ..resume.journal import default_folder
+from ..run.timings import Timings, Work, about
 from .jobs import Job, read_mask
-from .models import abilities
+from .models import abilities, redraws
 
 
 def checked(args: argparse.Namespace, options: Options, jobs: Sequence[Job]) -> list[Plan | None]:
@@ -38,10 +41,51 @@ def plan_lines(args: argparse.Namespace, jobs: Sequence[Job], plans: Sequence[Pl
         if plan is None:
             yield f"{job.name}: {job.refusal or job.done + ', skipped'}"
             continue
+        work = [*works(args, plan).values(), *[loading(args, job.options)][: len(jobs) == 1]]
+        time = f", {about(timings().seconds(work))}" if args.dry_run else ""
         yield (
             f"{job.name}: {job.width}x{job.height} -> {plan.canvas.width}x{plan.canvas.height}, {plan.options.upscaler}"
-            f"{_tiles(plan, able)} -> {job.target}"
+            f"{_tiles(plan, able)}{time} -> {job.target}"
         )
+
+
+def whole_time(args: argparse.Namespace, options: Options, plans: Sequence[Plan | None]) -> str:
+    """What all pictures take together, with the loading of the models."""
+    wanted = [plan for plan in plans if plan is not None]
+    each = [work for plan in wanted for work in works(args, plan).values()]
+    return f"{plural(len(wanted), 'picture')}: {about(timings().seconds([loading(args, options), *each]))}"
+
+
+def works(args: argparse.Namespace, plan: Plan) -> dict[str, Work]:
+    """What there is to do for a picture, by the stage of a run that does it."""
+    model = ", ".join(map(str, (_model(args), args.sampler, "guided" * (args.cfg > 1), args.ray or "")))
+    found = {}
+    if plan.options.redo_tiles == ALL:
+        megapixels = plan.canvas.width * plan.canvas.height / 1e6
+        found["upscale"] = Work(f"upscale, {plan.options.upscaler}, {args.device}", megapixels)
+    denoise = plan.options.denoise
+    for name in dict.fromkeys(work.name for work in plan.passes):
+        same = [work for work in plan.passes if work.name == name]
+        strength = plan.options.seams_fix_denoise if name != "redraw" else denoise
+        steps = max(1.0, args.steps * strength)
+        window = same[0].tiles[0].window
+        kind = f"{same[0].context}, {model}, {window.width}x{window.height}"
+        found[name] = Work(kind, steps * sum(len(work.tiles) for work in same))
+    return found
+
+
+def loading(args: argparse.Namespace, options: Options) -> Work:
+    """Before the first picture."""
+    return Work(f"load, {_model(args)}" if redraws(args, options) else "load nothing", 1)
+
+
+def _model(args: argparse.Namespace) -> str:
+    return f"{args.checkpoint if args.engine == 'diffusers' else args.engine}, {args.device}, {args.low_memory}"
+
+
+def timings() -> Timings:
+    """This person's, on this machine."""
+    return Timings(default_folder() / "timings.json")
 
 
 def _tiles(plan: Plan, able: Abilities) -> str:

@@ -60,14 +60,15 @@ def _cache_folder() -> Path:
 
 
 class Journal:
-    """The entries of one run. `resumed` counts the tiles that were there; `seconds` is what keeping them has cost.
+    """The entries of one run. `resumed` counts the tiles that were there, `found` all pieces of work; `seconds` is what
+    keeping them has cost.
 
     `note` says, once, why nothing is kept any more. Entries are written by a thread of their own.
     """
 
     def __init__(self, folder: Path, identity: str):
         self.folder, self._identity = folder, identity
-        self.resumed, self.seconds, self.note = 0, 0.0, ""
+        self.resumed, self.found, self.seconds, self.note = 0, 0, 0.0, ""
         self._bytes = 0
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="usdu-journal")
         self._waiting: deque[Future] = deque()
@@ -133,7 +134,9 @@ class Journal:
         KeptRun.at(self.folder).remove()
 
     def _read(self, key: str, shape: tuple[int, ...]) -> np.ndarray | None:
-        return entries.read(self.folder / (key + _SUFFIX), key, shape)
+        entry = entries.read(self.folder / (key + _SUFFIX), key, shape)
+        self.found += entry is not None
+        return entry
 
     def _keep(self, key: str, array: np.ndarray) -> None:
         if self.note:

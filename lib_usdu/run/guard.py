@@ -129,6 +129,11 @@ class Guard:
         return 0.0 if self.journal is None else self.journal.seconds
 
     @property
+    def found(self) -> int:
+        """Pieces of work that were there from an earlier run."""
+        return 0 if self.journal is None else self.journal.found
+
+    @property
     def parameters(self) -> dict[str, str]:
         """For the infotext: which tiles stay as upscaled."""
         if not self.faults.left:

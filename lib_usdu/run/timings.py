@@ -1,0 +1,75 @@
+"""How long work has taken on this machine, kept from run to run, so that a plan can say what a run will take."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..resume import entries
+
+MOST_KEPT = 500
+"""Kinds of work; the one measured longest ago goes first."""
+_NEW = 0.5
+"""Of what a new measurement says, beside what was known: a machine that was busy once is not slow for ever."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """A piece of work. kind: all that decides how fast it is done, such as "redraw, sd15, auto, 576x576". amount: how
+    much of it, in a unit of its kind, more than 0."""
+
+    kind: str
+    amount: float
+
+
+class Timings:
+    """Seconds by kind of work, in a file. A file that cannot be read or written is as good as none: nothing depends
+    on it."""
+
+    def __init__(self, file: Path):
+        self._file = file
+
+    def seconds(self, works: Iterable[Work]) -> float | None:
+        """What these take together; None where one of them has never been measured."""
+        rates, total = self._rates(), 0.0
+        for work in works:
+            if work.kind not in rates:
+                return None
+            total += rates[work.kind] * work.amount
+        return total
+
+    def learn(self, measured: Mapping[Work, float]) -> None:
+        """measured: the seconds that work has taken."""
+        rates = self._rates()
+        for work, seconds in measured.items():
+            rate = seconds / work.amount
+            known = rates.pop(work.kind, rate)
+            rates[work.kind] = known + _NEW * (rate - known)
+        newest = dict(list(rates.items())[-MOST_KEPT:])
+        with suppress(OSError):
+            self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            entries.replace(self._file, json.dumps(newest).encode())
+
+    def _rates(self) -> dict[str, float]:
+        """Seconds a unit, in the order in which they were measured."""
+        with suppress(OSError, ValueError, AttributeError, RecursionError):
+            read = json.loads(self._file.read_bytes()[:1_000_000])
+            return {kind: float(rate) for kind, rate in read.items() if isinstance(rate, (int, float)) and rate >= 0}
+        return {}
+
+
+def about(seconds: float | None) -> str:
+    """ "about 12 s", "about 5 min", "about 2 h 10 min", or that it is not known."""
+    if seconds is None:
+        return "time unknown before the first run"
+    if seconds < 1:
+        return "under 1 s"
+    if seconds < 100:
+        return f"about {seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 100:
+        return f"about {minutes} min"
+    return f"about {minutes // 60} h {minutes % 60} min"
