@@ -264,7 +264,7 @@ def test_quality(tmp_path, photo):
 def test_a_dry_run_says_everything_and_makes_nothing(small, tmp_path, untouched, capsys):
     assert main([str(small), "--dry-run", "--tile", "64", "--scale", "4", *PLAIN]) == 0
     said, out = capsys.readouterr().out, tmp_path / "small-4x.png"
-    expected = "small.png: 40x30 -> 160x120, Lanczos, redraw: 6 tiles of 56x64 in 6 batches, "
+    expected = "small.png: 40x30 -> 160x120, Lanczos, redraw: 6 tiles of 56x64 in 3 batches, "
     assert said == expected + f"time unknown before the first run -> {out}\n"
     assert list(tmp_path.iterdir()) == [small]
 
