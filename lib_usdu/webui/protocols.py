@@ -131,7 +131,7 @@ class Processed(Protocol):
 
 
 class ProcessingModule(Protocol):
-    """The host's module `processing`. Only A1111's has DecodedSamples."""
+    """The host's module `processing`."""
 
     Processed: Callable[..., Processed]
     DecodedSamples: Callable[[], list[Any]]

@@ -270,7 +270,7 @@ def test_many_tiles_in_one_call_are_tile_by_tile(server, face, sampler):
 def test_fused_of_two_windows_that_see_all_is_the_pass_without_tiles(server, face, sampler):
     """Windows as large as the picture say the same of it, and so their mean is the answer to the whole."""
     request = dict(prompt="photo", steps=8, sampler_name=sampler)
-    args = {**NINE_TILES, "custom_scale": 1, "padding": 256, "redraw_mode": "fused"}
+    args = {**NINE_TILES, "custom_scale": 1, "padding": 128, "redraw_mode": "fused"}
     fused = server.ask([args], face, **request)
     whole = server.ask([{**args, "tile_width": 512, "padding": 0, "redraw_mode": "parallel"}], face, **request)
     assert fused.status == whole.status == 200, fused.body or whole.body
@@ -288,8 +288,13 @@ def test_progress_grows_in_tiles_and_shows_the_canvas(server, face):
     assert values[0] < 0.2 and values[-1] > 0.85 and len(set(values)) > 8
     assert all(later > earlier - 0.02 for earlier, later in zip(values, values[1:])), values
     assert {found["state"]["job_count"] for found in seen[2:-2]} <= {-1, 9}
-    assert len({found["textinfo"] for found in seen} & {f"Tile {k} of 9" for k in range(1, 10)}) > 5
+    assert len({found["textinfo"] for found in seen} & {f"Drawing tile {k} of 9" for k in range(1, 10)}) > 5
     assert sum(found["current_image"] is not None for found in seen) > 3
+
+
+def in_tile(number, seen) -> bool:
+    """Whether this tile of nine is in its steps."""
+    return seen["textinfo"] == f"Drawing tile {number} of 9" and seen["state"]["sampling_step"] > 0
 
 
 def left_as_upscaled(answer, canvas) -> list[bool]:
@@ -303,7 +308,7 @@ def test_interrupt(server, face, done):
     """Before tile 1 and in tile 3."""
     running = Running(server, [NINE_TILES], face, steps=20)
     if done:
-        running.until(lambda seen: seen["textinfo"] == f"Tile {done} of 9" and seen["state"]["sampling_step"] > 0)
+        running.until(lambda seen: in_tile(done + 1, seen))
     else:
         running.until(lambda seen: seen["state"]["job"])
     server.post("/sdapi/v1/interrupt")
@@ -317,7 +322,7 @@ def test_interrupt(server, face, done):
 def test_an_interrupted_run_goes_on_where_it_was(server, face):
     args, values = [{**NINE_TILES, "resume": True}], dict(steps=20, seed=time.time_ns() % 2**31)
     running = Running(server, args, face, **values)
-    running.until(lambda seen: seen["textinfo"] == "Tile 2 of 9" and seen["state"]["sampling_step"] > 0)
+    running.until(lambda seen: in_tile(3, seen))
     server.post("/sdapi/v1/interrupt")
     assert "unfinished: 2 of 9 tiles" in running.answer().text
     resumed, undisturbed = server.ask(args, face, **values), server.ask([NINE_TILES], face, **values)
@@ -342,7 +347,7 @@ def test_a_stop_while_upscaling(server, face, endpoint):
 
 def test_skip_leaves_one_tile_as_upscaled(server, face):
     running = Running(server, [NINE_TILES], face, steps=20)
-    running.until(lambda seen: seen["textinfo"] == "Tile 1 of 9" and seen["state"]["sampling_step"] > 0)
+    running.until(lambda seen: in_tile(2, seen))
     server.post("/sdapi/v1/skip")
     answer = running.answer()
     assert "unfinished" not in answer.text and "Ultimate SD upscale skipped: 1 tile" in answer.text
@@ -451,7 +456,7 @@ def test_stop_after_the_current_tile(server, tab, face, tmp_path, clicks):
     # Forge Neo has the setting off ("Don't Interrupt in the middle"): its first click stops at once.
     with server.options(interrupt_after_current=True):
         tab.generate()
-        tab.until(lambda: server.progress()["textinfo"] == "Tile 2 of 9", "tile 2", 60)
+        tab.until(lambda: server.progress()["textinfo"] == "Drawing tile 3 of 9", "tile 3", 60)
         tab.click("#img2img_interrupt")
         if clicks == 2:
             tab.click("#img2img_interrupting")
