@@ -46,7 +46,7 @@ def small(photo):
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_every_sampler_and_a_batch_is_its_tiles(folder, sampler, photo):
     made = refiner(folder, sampler=sampler)
-    options = Options(tile_width=64, padding=16, custom_scale=1, denoise=0.3, tone_lock=0)
+    options = Options(tile_width=64, padding=0, custom_scale=1, denoise=0.3, tone_lock=0)
     alone = upscale(small(photo), options, LocalHost(made))
     together = upscale(small(photo), options.with_(tile_batch=3), LocalHost(made))
     assert together.stats.batches < alone.stats.batches
@@ -57,7 +57,7 @@ def test_every_sampler_and_a_batch_is_its_tiles(folder, sampler, photo):
 def test_a_pipeline_on_the_card(folder, photo, card):
     """In half precision, and in batches that its free memory allows: the picture is the one made tile by tile."""
     made = refiner(folder)
-    options = Options(tile_width=64, padding=16, custom_scale=1, denoise=0.3, tone_lock=0)
+    options = Options(tile_width=64, padding=0, custom_scale=1, denoise=0.3, tone_lock=0)
     alone = upscale(small(photo), options.with_(tile_batch=1), LocalHost(made))
     assert not made.works_apart and card.placement.halved == 0
     pipeline, name = load_checkpoint(str(folder), torch.device("cuda"))

@@ -10,7 +10,7 @@ from lib_usdu.host import Abilities, Host, TileModel
 from lib_usdu.options import Options
 from lib_usdu.standalone.host import Refiner
 
-OPTIONS = Options(tile_width=64, padding=16, mask_blur=0, custom_scale=1, tone_lock=0)
+OPTIONS = Options(tile_width=64, padding=0, mask_blur=0, custom_scale=1, tone_lock=0)
 
 
 class Plain(Host):

@@ -18,7 +18,7 @@ from lib_usdu.standalone.latents import Autoencoder  # noqa: E402
 from lib_usdu.standalone.refiner import DiffusersRefiner, Sampling  # noqa: E402
 
 CPU = torch.device("cpu")
-OPTIONS = Options(tile_width=64, padding=16, custom_scale=1, denoise=0.5, upscaler="None", tone_lock=0)
+OPTIONS = Options(tile_width=64, padding=0, custom_scale=1, denoise=0.5, upscaler="None", tone_lock=0)
 
 
 @pytest.fixture

@@ -66,7 +66,7 @@ def _spoilt(vae: Any, when: Any) -> Any:
 def not_numbers(setting: Setting, refiner: Any) -> None:
     report, tile, vae = setting.report, setting.tile("SD 1.5"), refiner.pipeline.vae
     picture = setting.canvas(4, tile)
-    good = setting.redraw(refiner, picture, tile_width=tile, tile_batch=1)
+    good = setting.redraw(refiner, picture, tile_width=tile, padding=0, tile_batch=1)
     half = torch.float16 if setting.card.is_cuda else torch.float32
     cases = {
         "in half precision, once": lambda call: call == 2 and vae.dtype == half,
@@ -77,7 +77,7 @@ def not_numbers(setting: Setting, refiner: Any) -> None:
         before = setting.card.allocated
         with _spoilt(vae, when):
             try:
-                result = setting.redraw(refiner, picture, tile_width=tile, tile_batch=1)
+                result = setting.redraw(refiner, picture, tile_width=tile, padding=0, tile_batch=1)
             except Exception as error:
                 report.check(f"NaN {name}", name == "for ever" and "NaN" in str(error), f"ended: {error}"[:200])
                 continue
