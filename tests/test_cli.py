@@ -113,6 +113,7 @@ BAD = {
     "engine": (["{small}", "--engine", "x"], "--engine: 'x' is not allowed; allowed: diffusers, identity"),
     "device": (["{small}", "--device", "cuda:99"], "--device: 'cuda:99'"),
     "unknown flag": (["{small}", "--sharper"], "--sharper"),
+    "compare as a text": (["{small}", "--compare", "{dir}/c.txt"], "'.txt' is not allowed; allowed: .html .png"),
     "compare with a folder": (["{dir}", "--compare", "{dir}/c.png"], "--compare"),
     "empty folder": (["{dir}/empty"], "no pictures"),
 }

@@ -1,14 +1,20 @@
-"""The before | after picture: its layout, and where its crops come from."""
+"""Before and after: the layout of the picture and where its crops come from; what is in the page."""
 
 from __future__ import annotations
 
+import base64
+import io
+import json
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from lib_usdu.pictures.compare import side_by_side
+from lib_usdu.errors import OutputError
+from lib_usdu.pictures import slider
+from lib_usdu.pictures.compare import check_comparison, side_by_side, write_comparison
 
 PHOTO = Path(__file__).parent / "photos" / "astronaut.jpg"
 
@@ -95,3 +101,36 @@ def test_deterministic_and_inputs_are_left_alone():
 def test_different_sizes_are_refused():
     with pytest.raises(ValueError, match="different sizes"):
         side_by_side(photo(64), photo(128))
+
+
+def embedded(page: str) -> dict[str, Image.Image]:
+    data = json.loads(re.search(r"usduSlider\(document.querySelector\('main'\), (\{.*\})\)", page)[1])
+    return {side: Image.open(io.BytesIO(base64.b64decode(text.split(",")[1]))) for side, text in data.items()}
+
+
+def test_a_page_holds_both_pictures_and_needs_nothing_else(tmp_path):
+    before, after = photo(200), photo(200)[:, ::-1]
+    path = tmp_path / "page.html"
+    write_comparison(path, before, after, name="<b>&.png", icc=None, overwrite=False)
+    text = path.read_text(encoding="utf-8")
+    for side, pixels in (("before", before), ("after", after)):
+        found = np.array(embedded(text)[side].convert("RGB"))
+        assert np.abs(found.astype(int) - pixels).mean() < 2
+    assert "http" not in text and "src=" not in text and "&lt;b&gt;&amp;.png: 200x200 px" in text
+    with pytest.raises(OutputError, match="exists; use --overwrite"):
+        write_comparison(path, before, after, name="a", icc=None, overwrite=False)
+
+
+def test_a_page_of_a_large_picture_says_that_it_is_smaller(monkeypatch):
+    monkeypatch.setattr(slider, "MOST_PIXELS", 100 * 100)
+    picture = photo(400)
+    text = slider.page(picture, picture, name="a.png")
+    assert {image.size for image in embedded(text).values()} == {(100, 100)}
+    assert "400x400 px, shown at 25 % of its size." in text
+
+
+def test_a_comparison_is_a_page_or_a_picture():
+    for name in ("a.html", "a.HTM", "a.png", "a.jpg"):
+        check_comparison(Path(name))
+    with pytest.raises(OutputError, match=r"'.pdf' is not allowed; allowed: .html .png"):
+        check_comparison(Path("a.pdf"))

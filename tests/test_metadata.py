@@ -1,5 +1,8 @@
 """What a picture says beside its pixels goes into the result: camera data, XMP, parameters, 16 bits, grey."""
 
+import base64
+import io
+import re
 from fractions import Fraction
 
 import numpy as np
@@ -188,3 +191,8 @@ def test_comparisons_and_number_sheets_carry_the_profile(photo, tmp_path):
     command = [str(tmp_path / "in.png"), "--compare", str(sheets[0]), "--number-tiles", str(sheets[1]), *PLAIN]
     assert main([*command, "-o", str(tmp_path / "out.png")]) == 0
     assert all(Image.open(sheet).info["icc_profile"] == profile for sheet in sheets)
+    page = tmp_path / "compare.html"
+    assert main([str(tmp_path / "in.png"), "--compare", str(page), *PLAIN, "-o", str(tmp_path / "more.png")]) == 0
+    embedded = re.findall(r"base64,([^\"]+)", page.read_text(encoding="utf-8"))
+    opened = [Image.open(io.BytesIO(base64.b64decode(text))) for text in embedded]
+    assert [(image.size, image.info["icc_profile"] == profile) for image in opened] == [((128, 128), True)] * 2

@@ -68,9 +68,10 @@ def upscale_file(
         say(f"{job.name}: {note}")
     profile = {"icc": picture.icc, "overwrite": args.overwrite}
     if args.compare:
-        from ..pictures.compare import side_by_side
+        from ..pictures.compare import write_comparison
 
-        imagefile.write(args.compare, side_by_side(resize(rgb, width, height), result.image), **profile)
+        upscaled = resize(rgb, width, height)
+        write_comparison(Path(args.compare), upscaled, result.image, name=job.source.name, **profile)
     if result.numbered is not None:
         imagefile.write(args.number_tiles, result.numbered, **profile)
     if result.finished:

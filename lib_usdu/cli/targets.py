@@ -16,6 +16,7 @@ from ..geometry import Canvas
 from ..options import INFOTEXT_PREFIX, OF_PICTURE, Options
 from ..options.tile_numbers import ALL
 from ..pictures import imagefile
+from ..pictures.compare import check_comparison
 from ..pictures.formats import INPUT_EXTENSIONS, check_size, output_kind
 from ..pictures.infotext import MASK_KEY, REDONE_KEY, mask_name, pairs_of
 from ..pictures.saving import remove_left_over
@@ -147,7 +148,9 @@ def check_targets(args: argparse.Namespace, jobs: Sequence[Job]) -> None:
         allowed = "a name that is not a picture's, such as report.json, or - for standard output"
         raise OptionError("--json", str(args.json), allowed)
     for flag, path in written.items():
-        if flag != "--json":
+        if flag == "--compare":
+            check_comparison(path)
+        elif flag != "--json":
             output_kind(path)
         if os.path.lexists(path) and not args.overwrite:
             raise OutputError(f"{path} exists; use --overwrite")

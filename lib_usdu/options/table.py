@@ -167,7 +167,9 @@ class Table:
     compare: bool = option(
         False, Flag(), "also make a picture of before and after, side by side", "results", of_picture=False,
         more="The webui shows it as the second picture and does not save it.",
-        flag=CommandFlag("--compare", "FILE", "also write before and after side by side, with crops at 100 %%"),
+        flag=CommandFlag(
+            "--compare", "FILE", "also write before and after: a .html page with a slider, else side by side with crops"
+        ),
         control=Control((2, 1), "Show before and after", "A second picture, side by side. It is not saved"),
     )
     auto_padding: bool = option(

@@ -1,14 +1,50 @@
-"""A "before | after" picture: the whole on top, below it the places with most detail at 100 %."""
+"""Before and after: a picture with the whole on top and the places with most detail at 100 % below it, or a page."""
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
+
+from ..errors import OutputError
+from . import slider
+from .formats import OUTPUT_FORMATS, output_kind
+from .saving import write, write_whole
 
 _BACKGROUND, _TEXT, _MARK = (24, 24, 24), (225, 225, 225), (255, 255, 255)
 _GAP, _HEADER = 6, 26
 _LARGEST_VIEW = (597, 840)  # two views and three gaps are 1212 px wide
 _SMALLEST_COLUMN = 72  # room for a label
+
+
+PAGES = (".html", ".htm")
+"""Suffixes of a comparison that is a page with a slider."""
+
+
+def check_comparison(path: Path) -> None:
+    """Raises OutputError for a file name that a comparison cannot have."""
+    suffix = path.suffix.lower()
+    if suffix in OUTPUT_FORMATS:
+        output_kind(path)
+    elif suffix not in PAGES:
+        allowed = " ".join((PAGES[0], *OUTPUT_FORMATS))
+        raise OutputError(f"{path}: extension {path.suffix!r} is not allowed; allowed: {allowed}")
+
+
+def write_comparison(
+    path: Path, before_rgb: np.ndarray, after_rgb: np.ndarray, *, name: str, icc: bytes | None, overwrite: bool
+) -> None:
+    """Writes a page with a slider, or both side by side, as the path's suffix says. Both uint8 (h, w, 3) of one size.
+    name: of the picture. Raises OutputError."""
+    if path.suffix.lower() not in PAGES:
+        write(path, side_by_side(before_rgb, after_rgb), icc=icc, overwrite=overwrite)
+        return
+    if os.path.lexists(path) and not overwrite:
+        raise OutputError(f"{path} exists; use --overwrite")
+    text = slider.page(before_rgb, after_rgb, name=name, icc=icc).encode("utf-8")
+    write_whole(path, lambda file: file.write(text))
 
 
 def side_by_side(before_rgb: np.ndarray, after_rgb: np.ndarray, *, crops: int = 3, crop: int = 384) -> np.ndarray:
