@@ -19,6 +19,7 @@ A1111 = {
 
 LEFT_OUT = {
     "panel/test_panel.py": {"selenium"},  # the page itself is run by .venv-webui
+    "panel/test_slider.py": {"selenium"},
     "test_diffusers_host.py": {"diffusers", "transformers", "peft"},
     "test_embedded.py": {"diffusers"},
     "test_fused.py": {"diffusers", "transformers"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
@@ -44,7 +45,11 @@ def write_comparison(
     if os.path.lexists(path) and not overwrite:
         raise OutputError(f"{path} exists; use --overwrite")
     text = slider.page(before_rgb, after_rgb, name=name, icc=icc).encode("utf-8")
-    write_whole(path, lambda file: file.write(text))
+
+    def save(file: BinaryIO) -> None:
+        file.write(text)
+
+    write_whole(path, save)
 
 
 def side_by_side(before_rgb: np.ndarray, after_rgb: np.ndarray, *, crops: int = 3, crop: int = 384) -> np.ndarray:
