@@ -5,8 +5,12 @@ from __future__ import annotations
 import html
 import json
 from collections.abc import Mapping
+from pathlib import Path
 
-from .text import PREFIX
+from ..pictures import slider
+from .text import COMPARE, PREFIX
+
+_GALLERY = Path(__file__).with_name("gallery.js").read_text(encoding="utf-8")
 
 _PAGE = """
     const root = typeof gradioApp === 'function' ? gradioApp() : document;
@@ -66,6 +70,7 @@ def bootstrap(titles: Mapping[str, str]) -> str:
     let last = null, timer = 0;
     const look = () => {{
         timer = 0;
+        if (!document.hidden) gallery.look();
         if (document.hidden || !root.querySelector('#{PREFIX}plan')?.offsetParent) return;
         help();
         const now = page(), still = now === last, touched = window.ultimateupscaleTouched || 0;
@@ -77,6 +82,10 @@ def bootstrap(titles: Mapping[str, str]) -> str:
     }};
     const soon = () => {{ timer = timer || setTimeout(look, {_PAUSE}); }};
     if (window.ultimateupscaleWatch) return;  // one watch a page, however often the panel is shown anew
+    {slider.SCRIPT}
+    {_GALLERY}
+    const words = Object.entries({json.dumps(COMPARE)}).map(([name, text]) => [name, window.localization?.[text] || text]);
+    const gallery = window.usduGallery(root, Object.fromEntries(words));
     window.ultimateupscaleSoon = soon;
     for (const event of ['input', 'change', 'click', 'load']) root.addEventListener(event, soon, true);
     window.ultimateupscaleWatch = setInterval(soon, {_TICK});

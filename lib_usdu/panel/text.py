@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from ..errors import OptionError
 from ..options import SCRIPT_OPTIONS, declared, names_of_group
 from ..options.declaration import GROUPS
+from ..pictures import slider
 
 PREFIX = "usdu_"
 INTRODUCTION = (
@@ -18,6 +19,10 @@ INTRODUCTION = (
 )
 PRESETS_HINT = "A preset sets the controls below and the tab's denoising strength."
 REFRESH = "Refresh the list"
+COMPARE = {
+    "button": "Before and after", "before": "Before upscaling", "after": "After upscaling", "help": slider.HELP,
+}  # fmt: skip
+"""On the gallery's slider."""
 NO_PICTURE = "Add a picture to see how it will be tiled."
 NOTHING_REDRAWN = "enlarged, nothing redrawn"
 DRIFT = "Denoising strength above 0.5: tiles may stop matching. Use ControlNet tile."
@@ -104,4 +109,10 @@ STYLE = f"""<style>
 .dark #{PREFIX}panel input[type=checkbox]:not(:checked) {{border-color: #9ca3af}}
 {_FOCUSED} {{outline: 2px solid #2563eb !important; outline-offset: 2px}}
 .dark {_FOCUSED} {{outline-color: #93c5fd !important}}
+{slider.STYLE}
+.usdu-compare {{position: absolute; inset: 0; z-index: 45}}
+#img2img_gallery .usdu-compare-button {{position: absolute; top: 8px; left: 8px; z-index: 46; padding: 2px 10px; border-radius: 6px;
+    background: rgba(0, 0, 0, .7); color: #fff; font-size: 14px; line-height: 1.5}}
+#img2img_gallery .usdu-compare-button[aria-pressed=true] {{background: #fff; color: #181818; box-shadow: 0 0 0 1px #181818}}
+.usdu-compare-button:focus-visible {{outline: 3px solid #93c5fd}}
 </style>"""

@@ -255,6 +255,15 @@ def refresh_upscalers() -> None:
         modelloader.load_upscalers()
 
 
+def add_gallery_switch(name: str, label: str) -> None:
+    """A switch, on at first, among the gallery's on the settings page; the page's scripts read it as `opts[name]`."""
+    with suppress(ImportError, AttributeError):
+        from modules import options, script_callbacks
+
+        switch = options.OptionInfo(True, label, section=("ui_gallery", "Gallery"))
+        script_callbacks.on_ui_settings(lambda: shared.opts.add_option(name, switch))
+
+
 def own_generators() -> Any:
     """A context in which torch's global generators may be used; they are put back afterwards."""
     return torch.random.fork_rng(devices=[devices.device] if torch.device(devices.device).type == "cuda" else [])

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 
 import gradio as gr
+from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from lib_usdu.batch_size import BatchLimits  # noqa: E402
@@ -87,6 +88,8 @@ def page(host: StandInHost) -> gr.Blocks:
                 box.change(partial(setattr, host, name), box, [], queue=False)
         dumped = gr.Textbox(label="Dumped", elem_id="dumped")
         parameters = gr.Textbox(label="Parameters", elem_id="parameters")
+        generate = gr.Button("Generate", elem_id="img2img_generate")
+        gallery = gr.Gallery(elem_id="img2img_gallery", preview=True, columns=4, height=500)
 
         def dump(*values: object) -> str:
             return json.dumps({"at": time.monotonic_ns(), "values": values})
@@ -95,6 +98,13 @@ def page(host: StandInHost) -> gr.Blocks:
             changes = [function(json.loads(text)) for _, function in panel.infotext_fields]
             return [gr.update() if change is None else change for change in changes]
 
+        def generated() -> list[Image.Image]:
+            """A result twice the size of the picture, and a sheet of another size."""
+            found = [Image.new("RGB", (2560, 1440), (180, 150, 120)), Image.new("RGB", (900, 300), (40, 40, 40))]
+            found[0].putpixel((0, 0), (time.monotonic_ns() % 256, 0, 0))  # never the same file again
+            return found
+
+        generate.click(generated, [], gallery, queue=False)
         run.click(dump, panel.inputs, dumped, queue=False)
         paste.click(pasted, parameters, [component for component, _ in panel.infotext_fields], queue=False)
     return app

@@ -508,6 +508,30 @@ def test_translated_sentences_are_those_on_the_page(page: Browser):
     assert {preset.about for preset in PRESETS} | {preset.name for preset in PRESETS} <= labels
 
 
+def test_the_slider_in_the_gallery(page: Browser, photo: Path):
+    """Before stands at the left of the line, the result at its right; other pictures of the gallery have none."""
+    page.drop(photo)
+    page.until_line("15 tiles")
+    button, slider = ".usdu-compare-button", "#img2img_gallery .usdu-slider-root"
+    page.click_until("#img2img_generate", lambda: page.shown(button), "the button over the result")
+    page.click(button)
+    root = page.until(lambda: page.find(slider), "the slider")
+    sizes = "return ['before', 'after'].map((x) => document.querySelector(`.usdu-slider-${x}`).naturalWidth)"
+    page.until(lambda: page.js(sizes) == [1280, 2560], "both pictures")
+    before = page.find(".usdu-slider-line").location["x"]
+    page.press(Keys.PAGE_DOWN)
+    page.until(lambda: page.find(".usdu-slider-line").location["x"] > before + 20, "the line moves by a key")
+    assert page.js("return document.activeElement") == root
+    page.js("document.querySelectorAll('#img2img_gallery .thumbnail-item')[1].click()")
+    page.until(lambda: not page.shown(button) and not page.shown(slider), "the sheet has no slider")
+    page.js("document.querySelectorAll('#img2img_gallery .thumbnail-item')[0].click()")
+    page.until(lambda: page.shown(slider), "the result has its slider again")
+    page.click(button)
+    page.until(lambda: not page.shown(slider) and page.shown(button), "the picture as it was")
+    page.js("window.opts = {usdu_slider: false}; document.body.click()")
+    page.until(lambda: not page.shown(button), "it is switched off in the settings")
+
+
 def test_a_drag_asks_the_server_once(page: Browser, photo: Path):
     page.drop(photo)
     page.until_line("15 tiles")

@@ -2,12 +2,12 @@
 
 import time
 
-from modules import processing, scripts, shared, standin
+from modules import processing, script_callbacks, scripts, shared, standin
 from probes.harness import options
 from test_extension import Model4x, ask, batch, extension, folder, person  # noqa: F401
 
 from lib_usdu.webui import script as webui
-from lib_usdu.webui.environment import journal_folder
+from lib_usdu.webui.environment import journal_folder, settings_of_identity
 from lib_usdu.webui.panel_host import PanelHost
 
 TILES = {"tile_width": 64, "padding": 16}
@@ -93,3 +93,10 @@ def test_a_choice_that_is_gone_or_unreadable_is_forgotten(extension, monkeypatch
 def test_a_run_opens_no_connection(extension, network):  # noqa: F811
     assert ask([{**TILES, "upscaler": "SPAN"}]).images[0].size == (192, 144)
     assert not network
+
+
+def test_the_slider_has_a_switch_on_the_settings_page(extension):  # noqa: F811
+    """On at first. Whether somebody looks at before and after is nothing that makes another picture."""
+    script_callbacks.ui_settings_callback()
+    assert shared.opts.usdu_slider is True and shared.opts.data_labels["usdu_slider"].section[0] == "ui_gallery"
+    assert settings_of_identity({"usdu_slider": False}) == {}
