@@ -84,8 +84,9 @@ def bootstrap(titles: Mapping[str, str]) -> str:
     if (window.ultimateupscaleWatch) return;  // one watch a page, however often the panel is shown anew
     {slider.SCRIPT}
     {_GALLERY}
-    const words = Object.entries({json.dumps(COMPARE)}).map(([name, text]) => [name, window.localization?.[text] || text]);
-    const gallery = window.usduGallery(root, Object.fromEntries(words));
+    const words = {json.dumps(COMPARE)};
+    for (const [name, text] of Object.entries(words)) words[name] = window.localization?.[text] || text;
+    const gallery = window.usduGallery(root, words);
     window.ultimateupscaleSoon = soon;
     for (const event of ['input', 'change', 'click', 'load']) root.addEventListener(event, soon, true);
     window.ultimateupscaleWatch = setInterval(soon, {_TICK});

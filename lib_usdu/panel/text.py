@@ -111,8 +111,9 @@ STYLE = f"""<style>
 .dark {_FOCUSED} {{outline-color: #93c5fd !important}}
 {slider.STYLE}
 .usdu-compare {{position: absolute; inset: 0; z-index: 45}}
-#img2img_gallery .usdu-compare-button {{position: absolute; top: 8px; left: 8px; z-index: 46; padding: 2px 10px; border-radius: 6px;
-    background: rgba(0, 0, 0, .7); color: #fff; font-size: 14px; line-height: 1.5}}
-#img2img_gallery .usdu-compare-button[aria-pressed=true] {{background: #fff; color: #181818; box-shadow: 0 0 0 1px #181818}}
+#img2img_gallery .usdu-compare-button {{position: absolute; top: 8px; left: 8px; z-index: 46; padding: 2px 10px;
+    border-radius: 6px; background: rgba(0, 0, 0, .7); color: #fff; font-size: 14px; line-height: 1.5}}
+#img2img_gallery .usdu-compare-button[aria-pressed=true] {{background: #fff; color: #181818;
+    box-shadow: 0 0 0 1px #181818}}
 .usdu-compare-button:focus-visible {{outline: 3px solid #93c5fd}}
 </style>"""
