@@ -268,13 +268,14 @@ def test_many_tiles_in_one_call_are_tile_by_tile(server, face, sampler):
 
 @pytest.mark.parametrize("sampler", ["Euler", "DPM++ 2M"])
 def test_fused_of_two_windows_that_see_all_is_the_pass_without_tiles(server, face, sampler):
-    """Windows as large as the picture say the same of it, and so their mean is the answer to the whole."""
+    """Windows as large as the picture say the same of it, and so their mean is the answer to the whole. The host cuts
+    levels off where Fused rounds them: 1 level."""
     request = dict(prompt="photo", steps=8, sampler_name=sampler)
     args = {**NINE_TILES, "custom_scale": 1, "padding": 128, "redraw_mode": "fused"}
     fused = server.ask([args], face, **request)
     whole = server.ask([{**args, "tile_width": 512, "padding": 0, "redraw_mode": "parallel"}], face, **request)
     assert fused.status == whole.status == 200, fused.body or whole.body
-    assert psnr(fused.pixels, whole.pixels) > 60
+    assert np.abs(fused.pixels.astype(int) - whole.pixels).max() <= 1
 
 
 # --- progress and stopping --------------------------------------------------------------------------------------------
