@@ -16,6 +16,7 @@ from ..batch_size import BatchLimits
 from ..enlarge.precision import multiplies_bfloat16
 from ..errors import OptionError, Stopped
 from ..host import Batch, Fusion
+from ..latents import Latents
 from ..pictures import infotext
 from ..run.estimates import SD, XL, windows_that_fit
 from ..run.latent_windows import assemble, on_device, patches, unet_in_windows
@@ -73,7 +74,7 @@ class DiffusersRefiner(Refiner):
         pipeline.set_progress_bar_config(disable=True)
         self.device = pipeline.unet.device if device is None else torch.device(device)
         self.autoencoder = Autoencoder(pipeline.vae, self.device, self._dtype)
-        self.latent_scale = self.autoencoder.scale
+        self.latents = Latents(self.autoencoder.channels, self.autoencoder.scale)
         self._in_bfloat16 = self._dtype == torch.float32 and multiplies_bfloat16(self.device)
         if self._in_bfloat16:
             pipeline.unet.forward = self._reduced(pipeline.unet.forward)
@@ -133,7 +134,7 @@ class DiffusersRefiner(Refiner):
         size, vae = first.images.shape[1:3], self.autoencoder
         vae.fit_for(max(size))
         height, width = region.height, region.width
-        places = patches(fusion.tiles, fusion.canvas, self.latent_scale, fusion.reach)
+        places = patches(fusion.tiles, fusion.canvas, self.latents, fusion.reach)
         places = on_device(places, self.device)
 
         def encoded() -> torch.Tensor:
