@@ -197,7 +197,7 @@ def test_checkpoints_that_are_none(tmp_path):
         with pytest.raises(ModelError, match=name):
             load_checkpoint(str(tmp_path / name), CPU)
     torch.save({"state_dict": {"other.weight": torch.zeros(1)}}, tmp_path / "d.ckpt")
-    with pytest.raises(ModelError, match="not a Stable Diffusion"):
+    with pytest.raises(ModelError, match="not a model of one of Stable Diffusion"):
         load_checkpoint(str(tmp_path / "d.ckpt"), CPU)
     (tmp_path / "empty").mkdir()
     with pytest.raises(ModelError, match="empty"):

@@ -23,11 +23,14 @@ LEFT_OUT = {
     "test_diffusers_host.py": {"diffusers", "transformers", "peft"},
     "test_embedded.py": {"diffusers"},
     "test_fused.py": {"diffusers", "transformers"},
+    "test_flow.py": {"diffusers", "transformers"},
     "test_gpu_bench.py": {"diffusers"},
     "test_latents.py": {"diffusers", "transformers"},
     "test_placement.py": {"diffusers", "transformers", "accelerate"},
     "test_prompts.py": {"diffusers", "transformers", "peft"},
     "test_ray.py": {"ray"},
+    "test_same_pictures.py": {"diffusers", "transformers"},
+    "test_samplers.py": {"diffusers", "transformers"},
 }
 
 

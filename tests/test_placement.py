@@ -35,8 +35,8 @@ def pipeline(request, tmp_path):
 class OnACard(Placement):
     """Believes that the processor is a card, which has accelerate's real hooks do their work."""
 
-    def __init__(self, pipeline, device, low_memory, tile):
-        super().__init__(pipeline, device, "off", tile)
+    def __init__(self, pipeline, device, low_memory, tile, needs):
+        super().__init__(pipeline, device, "off", tile, needs)
         self.device, self.way = torch.device("cpu:0"), low_memory
 
     def _hooks(self):
