@@ -214,7 +214,7 @@ class Host(TileModel):
         return Abilities(
             self.latents.aligned(self.alignment), self.default_tile, tuple(self.upscalers()),
             tuple(self.upscaler_suffixes), tuple(self.interrogators), tuple(self.finishes), self.batch_cap,
-            self.why_not_fused, self.batch_limits, self.latents.grain,
+            self.why_not_fused, self.batch_limits, grain=self.latents.grain,
         )  # fmt: skip
 
     def announce(self, parameters: dict[str, str], tiles: int) -> None:

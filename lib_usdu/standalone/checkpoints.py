@@ -162,7 +162,8 @@ def _from_pretrained(source: str, device: torch.device) -> Any:
     import diffusers
 
     try:
-        family = of_any_task(diffusers.DiffusionPipeline.load_config(source)["_class_name"])
+        index: Any = diffusers.DiffusionPipeline.load_config(source)
+        family = of_any_task(index["_class_name"])
         if family is not None and family.flow:
             return getattr(diffusers, family.pipeline).from_pretrained(source, torch_dtype=_format(device, family))
         pipeline = diffusers.AutoPipelineForImage2Image.from_pretrained(

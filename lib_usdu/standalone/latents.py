@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import is_dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -38,10 +38,10 @@ def scale_of(vae: Any) -> int:
 
 def floats(predicted: Any) -> Any:
     """The tensors of a prediction in float32: one, a tuple or list of them, or diffusers' own output with `sample`."""
-    if is_dataclass(predicted):
-        return replace(predicted, sample=floats(predicted.sample))
     if isinstance(predicted, (tuple, list)):
         return type(predicted)(floats(one) for one in predicted)
+    if hasattr(predicted, "sample"):
+        return replace(predicted, sample=floats(predicted.sample))
     return predicted.float()
 
 

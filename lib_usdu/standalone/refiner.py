@@ -49,11 +49,11 @@ class DiffusersRefiner(Refiner):
         Raises ModelError where it does not fit.
         """
         self.family, self.network = family_of(pipeline), network(pipeline)
-        self.sampling = sampling = sampling.suited(self.family)
+        self.sampling = suited = sampling.suited(self.family)
         self.pipeline, self.model_name, self.loras = pipeline, model_name, loras
         self.default_tile = self.family.tile
         self.embeddings = embeddings
-        pipeline.scheduler = scheduler_for(sampling.sampler, pipeline.scheduler)
+        pipeline.scheduler = scheduler_for(suited.sampler, pipeline.scheduler)
         pipeline.set_progress_bar_config(disable=True)
         self.device = self.network.device if device is None else torch.device(device)
         self.autoencoder = Autoencoder(pipeline.vae, self.device, self._dtype)
@@ -63,11 +63,11 @@ class DiffusersRefiner(Refiner):
         if self._in_bfloat16:
             self.network.forward = self._reduced(self.network.forward)
         self.conditions = Conditions(
-            pipeline, sampling.prompt, sampling.negative_prompt, sampling.cfg_scale, self.device, embeddings
+            pipeline, sampling.prompt, sampling.negative_prompt, suited.cfg_scale, self.device, embeddings
         )
         way = "off" if device is None else low_memory
         self.placement = Placement(pipeline, self.device, way, self.default_tile, self.family.needs)
-        self.steps = Steps(pipeline, self.family, sampling, self.placement, self.conditions)
+        self.steps = Steps(pipeline, self.family, suited, self.placement, self.conditions)
         if device is not None:
             self.placement.begin()
         self.conditions.begin(leave=self.placement.encoders_leave)

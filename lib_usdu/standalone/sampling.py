@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ..errors import OptionError
 from .families.table import Family
@@ -31,7 +31,16 @@ class Sampling:
         if self.cfg_scale is not None and not (math.isfinite(self.cfg_scale) and 0 <= self.cfg_scale <= 100):
             raise OptionError("cfg", self.cfg_scale, "a number from 0 to 100")
 
-    def suited(self, family: Family) -> Sampling:
+    def suited(self, family: Family) -> Suited:
         """With everything decided, for this kind of model."""
         cfg = family.cfg if self.cfg_scale is None else self.cfg_scale
-        return replace(self, sampler=self.sampler or family.sampler, cfg_scale=cfg)
+        told = {**vars(self), "sampler": self.sampler or family.sampler, "cfg_scale": cfg}
+        return Suited(**told)
+
+
+@dataclass(frozen=True)
+class Suited(Sampling):
+    """What one kind of model is told: nothing is open."""
+
+    sampler: str = "DPM++ 2M"
+    cfg_scale: float = 7.0

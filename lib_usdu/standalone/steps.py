@@ -15,7 +15,7 @@ from .families import flow
 from .families.table import Family
 from .placement import Placement
 from .samplers import CanvasNoise, replace_brownian_tree, step_noise
-from .sampling import Sampling
+from .sampling import Suited
 
 
 class Steps:
@@ -23,7 +23,7 @@ class Steps:
     noise, prompts."""
 
     def __init__(
-        self, pipeline: Any, family: Family, sampling: Sampling, placement: Placement, conditions: Conditions
+        self, pipeline: Any, family: Family, sampling: Suited, placement: Placement, conditions: Conditions
     ):  # fmt: skip
         self.pipeline, self.family, self.sampling = pipeline, family, sampling
         self._placement, self._conditions = placement, conditions
