@@ -21,7 +21,6 @@ from ..enlarge.resize_mode import fit
 from ..enlarge.windows import RESAMPLERS, resize
 from ..errors import ModelError, NotANumber, Skipped, Stopped, plural
 from ..host import Batch, Fusion, Host, Progress
-from ..latents import Latents
 from ..options import INFOTEXT_PREFIX, Options
 from ..options.tile_prompts import has_extra_networks
 from ..pictures.infotext import in_webui
@@ -59,7 +58,7 @@ class WebuiHost(Host):
         """picture: which one of the run. watch: for the whole run, the same for all of its pictures."""
         self.p, self.picture, self.title, self.jobs, self.resize_mode = p, picture, title, jobs, resize_mode
         self._watch, self.changed = watch, ""
-        self.latents = Latents(scale=getattr(processing, "opt_f", 8))
+        self.latents = model_kind.latents()
         self.default_tile = model_kind.default_tile()
         self.units, self.prompts = ControlNetUnits(p), Prompts()
         self.comments: dict[str, int] = dict.fromkeys([*self.units.notes, *other_extensions.notes(p)], 1)
