@@ -24,7 +24,7 @@ def redraw(canvas: np.ndarray, options: Options, host: Host) -> np.ndarray:
     height, width = canvas.shape[:2]
     whole = Region(0, 0, width, height)
     size = [-(-(side + options.padding) // 64) * 64 for side in (options.tile_width, options.tile_height)]
-    latents = Region(0, 0, *(side // host.latent_scale for side in size))
+    latents = Region(0, 0, *(side // host.latents.scale for side in size))
     picture = canvas.copy()
     columns, rows = -(-width // options.tile_width), -(-height // options.tile_height)
     for index in range(rows * columns):

@@ -11,7 +11,7 @@ import numpy as np
 from .errors import OptionError
 
 ORIGIN = 8
-"""Windows start at multiples of this: one latent of every model whose autoencoder shrinks by 8."""
+"""Windows start at multiples of this at least: one latent of every model whose autoencoder shrinks by 8."""
 
 
 @dataclass(frozen=True)
@@ -87,8 +87,9 @@ class Region:
 class Tile:
     """One piece of work: what it is responsible for (`core`) and what goes through the model (`window`).
 
-    The window holds the core and its padding. It may reach up to 7 px past the canvas on the right and at the
-    bottom, where `crop` fills it with reflected pixels. On a canvas that wraps, both may lie across any edge.
+    The window holds the core and its padding. It may reach past the canvas on the right and at the bottom, by less
+    than a latent or patch, where `crop` fills it with reflected pixels. On a canvas that wraps, both may lie across any
+    edge.
     """
 
     core: Region
@@ -124,11 +125,12 @@ class Canvas:
         """All of its pixels."""
         return Region(0, 0, self.width, self.height)
 
-    def check(self) -> None:
-        """Raises OptionError for a canvas whose noise and windows cannot wrap: its sides must be whole latents."""
-        if self.wraps and (self.width % ORIGIN or self.height % ORIGIN):
-            nearest = "x".join(str(max(ORIGIN, round(length / ORIGIN) * ORIGIN)) for length in self.size)
-            allowed = f"results of whole multiples of {ORIGIN} px, as {nearest}"
+    def check(self, grain: int = ORIGIN) -> None:
+        """Raises OptionError for a canvas whose noise and windows cannot wrap: its sides must be whole latents and
+        patches, multiples of `grain` px."""
+        if self.wraps and (self.width % grain or self.height % grain):
+            nearest = "x".join(str(max(grain, round(length / grain) * grain)) for length in self.size)
+            allowed = f"results of whole multiples of {grain} px, as {nearest}"
             raise OptionError("seamless", f"{self.width}x{self.height}", allowed)
 
     def seen(self, region: Region) -> Region:
@@ -151,13 +153,16 @@ class Canvas:
         """A copy of the region of this canvas's picture (h, w, ...): see `crop`."""
         return crop(picture, region, wraps=self.wraps)
 
-    def divide(self, tile_width: int, tile_height: int, padding: int, *, align: int = 64) -> tuple[Tile, ...]:
+    def divide(
+        self, tile_width: int, tile_height: int, padding: int, *, align: int = 64, grain: int = ORIGIN
+    ) -> tuple[Tile, ...]:
         """Divides the canvas into tiles, row by row.
 
         Cores partition the canvas evenly: ceil(width / tile_width) columns of about equal width, likewise rows. All
-        windows have one size, a multiple of `align` or else the whole canvas rounded up to 8; they start at multiples
-        of 8, hold their core and `padding` px around it as far as the canvas goes, and shift inward at its edges. On a
-        canvas that wraps they reach around its edges, and past a small canvas as often as they need to.
+        windows have one size, a multiple of `align` or else the whole canvas rounded up to `grain`; they start at
+        multiples of `grain`, of which `align` is one, hold their core and `padding` px around it as far as the canvas
+        goes, and shift inward at its edges. On a canvas that wraps they reach around its edges, and past a small canvas
+        as often as they need to.
 
         Raises OptionError for sizes below 1 and a negative padding.
         """
@@ -168,8 +173,8 @@ class Canvas:
         if padding < 0:
             raise OptionError("padding", padding, "0 px or more")
         return grid(
-            _divide(self.width, tile_width, padding, align, self.wraps),
-            _divide(self.height, tile_height, padding, align, self.wraps),
+            _divide(self.width, tile_width, padding, align, grain, self.wraps),
+            _divide(self.height, tile_height, padding, align, grain, self.wraps),
         )
 
 
@@ -196,33 +201,33 @@ def grid(columns: Sequence[Span], rows: Sequence[Span]) -> tuple[Tile, ...]:
     )  # fmt: skip
 
 
-def _divide(length: int, tile: int, padding: int, align: int, wraps: bool) -> list[Span]:
+def _divide(length: int, tile: int, padding: int, align: int, grain: int, wraps: bool) -> list[Span]:
     """One axis of a canvas's tiles."""
     count = -(-length // tile)
-    # Cuts at multiples of 8 let core and padding fill a window without waste.
+    # Cuts at multiples of 8 let core and padding fill a window without waste. They are the same for every model.
     inner = [round(i * length / count / ORIGIN) * ORIGIN for i in range(1, count)]
     cuts = [0, *inner, length]
     if any(a >= b for a, b in pairwise(cuts)):  # tiles narrower than 8 px
         cuts = [i * length // count for i in range(count + 1)]
-    return place_windows(list(pairwise(cuts)), length, padding, align, wraps=wraps)
+    return place_windows(list(pairwise(cuts)), length, padding, align, grain=grain, wraps=wraps)
 
 
 def place_windows(
-    cores: list[tuple[int, int]], length: int, padding: int, align: int, *, wraps: bool = False
+    cores: list[tuple[int, int]], length: int, padding: int, align: int, *, grain: int = ORIGIN, wraps: bool = False
 ) -> list[Span]:
     """One axis: a window for each core (start, end) as `Canvas.divide` says; windows share one size."""
     if not cores:
         return []
-    # What each window must hold, its start rounded down to a multiple of 8.
-    needs = [((start - padding) // ORIGIN * ORIGIN, end + padding) for start, end in cores]
-    limit = -(-length // ORIGIN) * ORIGIN
+    # What each window must hold, its start rounded down to a multiple of the grain.
+    needs = [((start - padding) // grain * grain, end + padding) for start, end in cores]
+    limit = -(-length // grain) * grain
     size = -(-max(high - low for low, high in needs) // align) * align
     if not wraps:
         size = min(size, limit)
     placed = []
     for (start, end), (low, high) in zip(cores, needs):
-        centred = (start + end - size) // (2 * ORIGIN) * ORIGIN
-        lowest = -(-(high - size) // ORIGIN) * ORIGIN
+        centred = (start + end - size) // (2 * grain) * grain
+        lowest = -(-(high - size) // grain) * grain
         origin = min(max(centred, lowest), low)
         if not wraps:
             origin = min(max(origin, 0), limit - size)

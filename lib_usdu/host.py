@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from .batch_size import BatchLimits, BatchSize
-from .geometry import Canvas, Tile
+from .geometry import ORIGIN, Canvas, Tile
+from .latents import Latents
 from .noise import TileNoise
 
 
@@ -126,6 +127,7 @@ class Abilities:
     for; None: no such limit. Two are functions, since they look at the model or the device, and are called only where
     the answer counts: why_not_fused says why the redraw mode "fused" does not work here, "" where it does;
     batch_limits makes of a window's width and height, px, the number of windows to begin with and the most to try.
+    grain: windows start at multiples of this, px.
     """
 
     alignment: int = 64
@@ -139,6 +141,7 @@ class Abilities:
     batch_limits: Callable[[int, int], BatchLimits] = one_at_a_time
     tile_is_guessed: bool = False
     """Whether no model is loaded that default_tile could be told from."""
+    grain: int = ORIGIN
 
 
 class TileModel:
@@ -149,8 +152,8 @@ class TileModel:
 
     alignment: int = 64
     """Window sizes are multiples of this, in pixels."""
-    latent_scale: int = 8
-    """Pixels per latent along each axis."""
+    latents: Latents = Latents()
+    """What the model works in: canvas noise is made in its space, windows start at multiples of its grain."""
     default_tile: int = 512
     """Side of a tile, in pixels, that the model likes best."""
     works_apart: bool = False
@@ -209,8 +212,9 @@ class Host(TileModel):
     def abilities(self) -> Abilities:
         """What a plan must know."""
         return Abilities(
-            self.alignment, self.default_tile, tuple(self.upscalers()), tuple(self.upscaler_suffixes),
-            tuple(self.interrogators), tuple(self.finishes), self.batch_cap, self.why_not_fused, self.batch_limits,
+            self.latents.aligned(self.alignment), self.default_tile, tuple(self.upscalers()),
+            tuple(self.upscaler_suffixes), tuple(self.interrogators), tuple(self.finishes), self.batch_cap,
+            self.why_not_fused, self.batch_limits, grain=self.latents.grain,
         )  # fmt: skip
 
     def announce(self, parameters: dict[str, str], tiles: int) -> None:

@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 
 from .geometry import Canvas, Region
+from .latents import Latents
 
 NoiseMode = Literal["canvas", "tile"]
 """canvas: one field over the whole picture, tiles that overlap share it; tile: every tile its own."""
@@ -90,17 +91,16 @@ def tile_noise(
     window: Region,
     index: int,
     canvas: Canvas,
-    latent_scale: int,
+    latents: Latents,
     offset: int = 0,
 ) -> TileNoise:
     """The noise of a window, in px of its canvas.
 
     index: the tile's number in its pass. offset: added to the seed, so that passes differ.
     """
-    scale = latent_scale
-    region = Region(window.x // scale, window.y // scale, -(-window.width // scale), -(-window.height // scale))
+    region = latents.region(window)
     if mode == "canvas":
-        return TileNoise(seed + offset, -(-canvas.height // scale), -(-canvas.width // scale), region, offset)
+        return TileNoise(seed + offset, *latents.size(canvas), region, offset)
     alone = Region(0, 0, region.width, region.height)
     offset += index
     return TileNoise(seed + offset, region.height, region.width, alone, offset)

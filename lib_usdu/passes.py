@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from .compose.weights import Blend, Reach, reach_of
-from .geometry import Canvas, Tile, grid, place_windows
+from .geometry import ORIGIN, Canvas, Tile, grid, place_windows
 from .options import Options
 from .schedule import FUSED, PARALLEL, Context
 
@@ -35,23 +35,24 @@ class Pass:
         return replace(self, tiles=tiles, blend="feather")
 
 
-def plan_passes(options: Options, canvas: Canvas, align: int) -> tuple[Pass, ...]:
-    """All passes over a canvas, in order; none where nothing is redrawn. align: windows are multiples of it, px."""
+def plan_passes(options: Options, canvas: Canvas, align: int, grain: int = ORIGIN) -> tuple[Pass, ...]:
+    """All passes over a canvas, in order; none where nothing is redrawn. align: windows are multiples of it,
+    and they start at multiples of `grain`, px."""
     passes = []
     if options.redraw_mode != "none":
-        passes.append(_redraw(options, options.redraw_mode, canvas, align))
-    passes += _seams_fix(options, canvas, align)
+        passes.append(_redraw(options, options.redraw_mode, canvas, align, grain))
+    passes += _seams_fix(options, canvas, align, grain)
     return tuple(replace(work, number=number) for number, work in enumerate(work for work in passes if work.tiles))
 
 
-def _redraw(options: Options, context: Context, canvas: Canvas, align: int) -> Pass:
-    tiles = canvas.divide(options.tile_width, options.tile_height, options.padding, align=align)
+def _redraw(options: Options, context: Context, canvas: Canvas, align: int, grain: int) -> Pass:
+    tiles = canvas.divide(options.tile_width, options.tile_height, options.padding, align=align, grain=grain)
     wanted = round(BLUR_REACH * options.mask_blur)
     reach = reach_of(tiles, canvas, (wanted, wanted))
     return Pass("redraw", tiles, context, options.denoise, options.blend, reach, canvas)
 
 
-def _seams_fix(options: Options, canvas: Canvas, align: int) -> list[Pass]:
+def _seams_fix(options: Options, canvas: Canvas, align: int, grain: int) -> list[Pass]:
     """Band: tiles along each seam, as wide as the band. Half tile: tiles centred on each seam, full weight on the seam
     and none half a tile away; intersections: the same around the crossings."""
     if options.seams_fix_type == "none":
@@ -78,8 +79,8 @@ def _seams_fix(options: Options, canvas: Canvas, align: int) -> list[Pass]:
     for cores_x, cores_y, reach_x, reach_y in lists:
         # The window holds what is seen of a tile and the padding around it.
         padding = options.seams_fix_padding
-        placed_x = place_windows(cores_x, canvas.width, padding + reach_x, align, wraps=wraps)
-        placed_y = place_windows(cores_y, canvas.height, padding + reach_y, align, wraps=wraps)
+        placed_x = place_windows(cores_x, canvas.width, padding + reach_x, align, grain=grain, wraps=wraps)
+        placed_y = place_windows(cores_y, canvas.height, padding + reach_y, align, grain=grain, wraps=wraps)
         tiles = grid(placed_x, placed_y)
         reach = reach_of(tiles, canvas, (reach_x, reach_y))
         passes.append(Pass("seams fix", tiles, context, options.seams_fix_denoise, "feather", reach, canvas))

@@ -87,8 +87,8 @@ def make_plan(
     options = options.with_tile(abilities.default_tile)
     canvas = Canvas(*options.target_size(*picture, img2img_size), wraps=options.seamless)
     check_options(options, abilities)
-    _check_size(options, picture, canvas)
-    planned = plan_passes(options, canvas, abilities.alignment)
+    _check_size(options, picture, canvas, abilities.grain)
+    planned = plan_passes(options, canvas, abilities.alignment, abilities.grain)
     # The redraw's grid, also where only seams are redrawn.
     numbered = canvas.divide(options.tile_width, options.tile_height, options.padding) if planned else ()
     passes = chosen_passes(planned, options.redo_tiles)
@@ -139,9 +139,9 @@ def _check_upscaler(name: str, abilities: Abilities) -> None:
     raise OptionError("upscaler", name, listed(abilities.upscalers) + files)
 
 
-def _check_size(options: Options, picture: tuple[int, int], canvas: Canvas) -> None:
+def _check_size(options: Options, picture: tuple[int, int], canvas: Canvas, grain: int) -> None:
     """Raises OptionError for what cannot be done over a canvas of this size, before a tile is planned."""
-    canvas.check()
+    canvas.check(grain)
     if options.redo_tiles != ALL and canvas.size != picture:
         change = f"{picture[0]}x{picture[1]} to {canvas.width}x{canvas.height}"
         allowed = f"all, unless the picture is a finished one and keeps its size (scale 1), here {change}"

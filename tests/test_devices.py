@@ -32,7 +32,7 @@ COVERED = {
     "lib_usdu/run/transfer.py:on_host": CARD + "test_pictures_go_to_the_card_out_of_pinned_memory",
     "lib_usdu/run/transfer.py:to_device": CARD + "test_pictures_go_to_the_card_out_of_pinned_memory",
     "lib_usdu/standalone/checkpoints.py:best_device": CARD + "test_the_command_line_takes_the_card",
-    "lib_usdu/standalone/checkpoints.py:load_checkpoint": PIPELINE + "test_a_pipeline_on_the_card",
+    "lib_usdu/standalone/checkpoints.py:_format": PIPELINE + "test_a_pipeline_on_the_card",
     "lib_usdu/standalone/latents.py:Autoencoder._decode_into": PIPELINE + "test_a_pipeline_on_the_card",
     "lib_usdu/standalone/placement.py:Placement.__init__": PLACED + "test_where_a_pipeline_lies_on_the_card",
     "lib_usdu/standalone/placement.py:Placement.less": PLACED + "test_where_a_pipeline_lies_on_the_card",

@@ -15,6 +15,7 @@ from lib_usdu.engine import upscale  # noqa: E402
 from lib_usdu.errors import ModelError, OptionError  # noqa: E402
 from lib_usdu.geometry import Canvas, plan_tiles  # noqa: E402
 from lib_usdu.host import Batch  # noqa: E402
+from lib_usdu.latents import Latents  # noqa: E402
 from lib_usdu.noise import tile_noise  # noqa: E402
 from lib_usdu.options import Options  # noqa: E402
 from lib_usdu.standalone.checkpoints import EMBEDDED, add_loras, load_checkpoint  # noqa: E402
@@ -75,7 +76,7 @@ def test_one_tile_over_the_canvas_is_the_plain_pipeline_with_that_noise(folder, 
     rgb = small(photo)
     made = refiner(folder, sampler="Euler")
     tiles = plan_tiles(128, 96, 512, 512, 0)
-    noise = tile_noise(5, "canvas", tiles[0].window, 0, Canvas(128, 96), 8)
+    noise = tile_noise(5, "canvas", tiles[0].window, 0, Canvas(128, 96), Latents())
     ours = made.refine(Batch(tiles, rgb[None], (noise,), 0.5, Canvas(128, 96)), lambda: False)
 
     pipeline, _ = load_checkpoint(str(folder), CPU)
@@ -196,7 +197,7 @@ def test_checkpoints_that_are_none(tmp_path):
         with pytest.raises(ModelError, match=name):
             load_checkpoint(str(tmp_path / name), CPU)
     torch.save({"state_dict": {"other.weight": torch.zeros(1)}}, tmp_path / "d.ckpt")
-    with pytest.raises(ModelError, match="not a Stable Diffusion"):
+    with pytest.raises(ModelError, match="not a model of one of Stable Diffusion"):
         load_checkpoint(str(tmp_path / "d.ckpt"), CPU)
     (tmp_path / "empty").mkdir()
     with pytest.raises(ModelError, match="empty"):

@@ -23,11 +23,14 @@ LEFT_OUT = {
     "test_diffusers_host.py": {"diffusers", "transformers", "peft"},
     "test_embedded.py": {"diffusers"},
     "test_fused.py": {"diffusers", "transformers"},
+    "test_flow.py": {"diffusers", "transformers"},
     "test_gpu_bench.py": {"diffusers"},
     "test_latents.py": {"diffusers", "transformers"},
     "test_placement.py": {"diffusers", "transformers", "accelerate"},
     "test_prompts.py": {"diffusers", "transformers", "peft"},
     "test_ray.py": {"ray"},
+    "test_same_pictures.py": {"diffusers", "transformers"},
+    "test_samplers.py": {"diffusers", "transformers"},
 }
 
 
@@ -101,12 +104,14 @@ WITH_TORCH = {
     "lib_usdu": {
         "embedded/autoencoder.py", "embedded/denoiser.py", "run/latent_windows.py", "standalone/checkpoints.py",
         "standalone/conditioning.py", "standalone/fingerprint.py", "standalone/latents.py",
-        "standalone/old_checkpoints.py", "standalone/placement.py", "standalone/refiner.py",
+        "standalone/loading/old_checkpoints.py", "standalone/placement.py", "standalone/refiner.py",
+        "standalone/steps.py",
     },
     "tests": {
-        "test_card.py", "test_degrade.py", "test_diffusers_host.py", "test_embedded.py", "test_fused.py",
-        "test_latents.py", "test_old_checkpoints.py", "test_parts.py", "test_placement.py", "test_prepared.py",
-        "test_prompts.py", "test_upscalers_refused.py",
+        "test_card.py", "test_degrade.py", "test_diffusers_host.py", "test_embedded.py", "test_flow.py",
+        "test_fused.py", "test_latent_shapes.py", "test_latents.py", "test_old_checkpoints.py", "test_parts.py",
+        "test_placement.py", "test_prepared.py", "test_prompts.py", "test_same_pictures.py", "test_samplers.py",
+        "test_upscalers_refused.py",
     },
 }  # fmt: skip
 """Files that import torch, which takes seconds, when they are imported themselves. All others must do without: the

@@ -16,6 +16,7 @@ import tiny_models  # noqa: E402
 from lib_usdu.engine import upscale  # noqa: E402
 from lib_usdu.errors import OptionError  # noqa: E402
 from lib_usdu.geometry import Canvas, plan_tiles  # noqa: E402
+from lib_usdu.latents import Latents  # noqa: E402
 from lib_usdu.options import Options  # noqa: E402
 from lib_usdu.run.latent_windows import assemble, patches, unet_in_windows  # noqa: E402
 from lib_usdu.standalone.checkpoints import EMBEDDED, load_checkpoint  # noqa: E402
@@ -52,7 +53,7 @@ def test_shares_sum_to_one(width, height, reach, wrap):
     if wrap:
         width, height = width // 8 * 8, height // 8 * 8
     canvas = Canvas(width, height, wrap)
-    places = patches(canvas.divide(64, 64, 16), canvas, 8, (reach, reach))
+    places = patches(canvas.divide(64, 64, 16), canvas, Latents(), (reach, reach))
     like = torch.zeros(1, 4, -(-height // 8), -(-width // 8))
     ones = (torch.ones(1, 4, *place.share.shape) for place in places)
     assert torch.allclose(assemble(ones, places, like), torch.ones_like(like), atol=1e-6)
@@ -61,7 +62,7 @@ def test_shares_sum_to_one(width, height, reach, wrap):
 def test_a_model_that_sees_single_pixels_notices_nothing_of_windows():
     """Conditions stay with their entry, however many windows go at once."""
     tiles = plan_tiles(160, 96, 64, 64, 16)
-    places = patches(tiles, Canvas(160, 96), 8, (16, 16))
+    places = patches(tiles, Canvas(160, 96), Latents(), (16, 16))
     sample, states = torch.randn(2, 4, 12, 20), torch.tensor([[[2.0]], [[3.0]]])
     asked = []
 

@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib_usdu.geometry import Canvas, Region
+from lib_usdu.latents import Latents
 from lib_usdu.noise import tile_noise, window_noise
 
 
@@ -61,12 +62,12 @@ def test_a_canvas_beyond_the_webuis_counter_does_not_repeat():
 
 def test_modes():
     def window(x, index, mode):
-        return tile_noise(5, mode, Region(x, 0, 64, 64), index, Canvas(256, 128), 8).draw(0, 4)
+        return tile_noise(5, mode, Region(x, 0, 64, 64), index, Canvas(256, 128), Latents()).draw(0, 4)
 
     assert np.array_equal(window(0, 0, "canvas")[:, :, 4:], window(32, 1, "canvas")[:, :, :4])
     assert not np.array_equal(window(0, 0, "tile"), window(0, 1, "tile"))
     # One tile over the whole canvas is the plain draw in every mode.
-    whole = [tile_noise(5, mode, Region(0, 0, 256, 128), 0, Canvas(256, 128), 8).draw(1, 4) for mode in ("canvas", "tile")]
+    whole = [tile_noise(5, mode, Region(0, 0, 256, 128), 0, Canvas(256, 128), Latents()).draw(1, 4) for mode in ("canvas", "tile")]
     assert np.array_equal(whole[0], full(5, 1, 4, 16, 32)) and np.array_equal(whole[0], whole[1])
 
 

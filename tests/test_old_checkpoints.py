@@ -5,7 +5,7 @@ import os
 import pytest
 import torch
 
-from lib_usdu.standalone.old_checkpoints import as_safetensors, is_old, read_weights
+from lib_usdu.standalone.loading.old_checkpoints import as_safetensors, is_old, read_weights
 
 
 class Callback:

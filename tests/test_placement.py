@@ -1,5 +1,7 @@
 """Small cards, without one: where networks lie, what moves, and what is said where nothing fits."""
 
+import dataclasses
+
 import accelerate
 import numpy as np
 import pytest
@@ -17,7 +19,8 @@ from lib_usdu.errors import ModelError, OptionError  # noqa: E402
 from lib_usdu.options import Options  # noqa: E402
 from lib_usdu.run import memory  # noqa: E402
 from lib_usdu.run.estimates import Needs  # noqa: E402
-from lib_usdu.standalone import placement  # noqa: E402
+from lib_usdu.standalone import placement, refiner  # noqa: E402
+from lib_usdu.standalone.families.table import family_of  # noqa: E402
 from lib_usdu.standalone.host import LocalHost  # noqa: E402
 from lib_usdu.standalone.placement import Placement, fitting, weight_bytes  # noqa: E402
 from lib_usdu.standalone.refiner import DiffusersRefiner, Sampling  # noqa: E402
@@ -35,8 +38,8 @@ def pipeline(request, tmp_path):
 class OnACard(Placement):
     """Believes that the processor is a card, which has accelerate's real hooks do their work."""
 
-    def __init__(self, pipeline, device, low_memory, tile):
-        super().__init__(pipeline, device, "off", tile)
+    def __init__(self, pipeline, device, low_memory, tile, needs):
+        super().__init__(pipeline, device, "off", tile, needs)
         self.device, self.way = torch.device("cpu:0"), low_memory
 
     def _hooks(self):
@@ -194,8 +197,9 @@ def test_where_a_pipeline_lies_on_the_card(pipeline, card, taken, way, monkeypat
     sizes = {"unet": 0.2, "vae": 0.1, "text_encoder": 0.7}
     names = {id(getattr(pipeline, name)): size for name, size in sizes.items()}
     monkeypatch.setattr(placement, "weight_bytes", lambda network: int(names.get(id(network), 0) * GIB / 4))
-    monkeypatch.setattr(placement, "SD", Needs(0, 400))
-    monkeypatch.setattr(placement, "XL", Needs(0, 400 // 4))
+    family = family_of(pipeline)
+    needs = Needs(0, 400 // (family.tile // 512) ** 2)
+    monkeypatch.setattr(refiner, "family_of", lambda pipeline: dataclasses.replace(family, needs=needs))
     asked = []
     monkeypatch.setattr(type(pipeline), "enable_sequential_cpu_offload", lambda self, device: asked.append(device))
     made = DiffusersRefiner(pipeline, SAMPLING, "tiny", device=torch.device("cuda"))

@@ -21,7 +21,7 @@ def bare_seconds(refiner: Any, card: Card, batch: int, window: int, *, parts: bo
     unet, vae, device = pipeline.unet, pipeline.vae, card.device
     dtype, was = unet.dtype, vae.dtype
     precise = torch.float32 if getattr(vae.config, "force_upcast", False) else dtype
-    side, draw = window // refiner.latent_scale, lambda *shape: torch.randn(*shape, device=device).to(dtype)
+    side, draw = window // refiner.latents.scale, lambda *shape: torch.randn(*shape, device=device).to(dtype)
     latents = draw(batch, vae.config.latent_channels, side, side)
     text = draw(2 * batch, 77, unet.config.cross_attention_dim)
     more = {}

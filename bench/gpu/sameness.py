@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from lib_usdu.geometry import Canvas, Region
+from lib_usdu.latents import Latents
 from lib_usdu.noise import tile_noise, window_noise
 from lib_usdu.run.noise_draws import CanvasDraws
 
@@ -18,7 +19,7 @@ from .setting import Setting, psnr
 
 def sameness(setting: Setting, refiner: Any) -> None:
     report, tile = setting.report, setting.tile("SD 1.5")
-    noise = tile_noise(7, "canvas", Region(512, 256, 576, 576), 3, Canvas(4096, 4096), 8)
+    noise = tile_noise(7, "canvas", Region(512, 256, 576, 576), 3, Canvas(4096, 4096), Latents())
     draws = CanvasDraws([noise, noise], 4, setting.card.device)
     same = all(
         np.array_equal(draws.next()[1].cpu().numpy(), window_noise(7, number, 4, 512, 512, noise.region))

@@ -165,9 +165,9 @@ def _add_model(group: Any) -> None:
     )  # fmt: skip
     add("-p", "--prompt", default="", help="what the picture shows; (word:1.3) counts more; may be empty")
     add("-n", "--negative-prompt", default="", help="what it should not show")
-    add("--sampler", default="DPM++ 2M", help="sampler, by its name in the webui (DPM++ 2M)")
+    add("--sampler", help="sampler, by its name in the webui (DPM++ 2M; Euler for flow models)")
     add("--steps", type=int, default=20, help="steps of a full denoise; a denoise of 0.3 runs 0.3 of them (20)")
-    add("--cfg", type=float, default=7.0, help="CFG scale (7)")
+    add("--cfg", type=float, help="CFG scale (7; flow models: SD 3 4.5, Chroma 3, Qwen-Image 4, Flux and Z-Image 1)")
     add(
         "--engine", choices=("diffusers", "identity"), default="diffusers",
         help=f"diffusers: needs {needed()} or later; identity: redraw nothing, a dry run",

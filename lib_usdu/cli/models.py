@@ -15,15 +15,18 @@ from ..host import Abilities
 from ..options import Options
 from ..standalone import versions
 from ..standalone.called_files import called_embeddings, embedding_folders, lora_folders, tagged_loras
+from ..standalone.families.flow import check_flow_sampler
+from ..standalone.families.table import STABLE_DIFFUSION
 from ..standalone.prompts import lora_tags, not_here, without_loras
-from ..standalone.samplers import SAMPLERS
-from ..standalone.sources import EMBEDDED, check_checkpoint, default_tile, split_strength
+from ..standalone.samplers import split_name
+from ..standalone.sources import EMBEDDED, check_checkpoint, kind_of, split_strength
 from .flags import journal_folder
 from .say import say
 
 EMBEDDED_HINT = (
     "The embedded model is small and takes no prompt. For a full one: --checkpoint FILE|FOLDER|HUB_ID (Stable "
-    "Diffusion 1, 2, XL); upscalers: --upscaler FILE (any .pth/.safetensors spandrel reads, such as 4x-UltraSharp)."
+    "Diffusion 1, 2, XL, 3, Flux, Chroma, Qwen-Image, Z-Image); upscalers: --upscaler FILE (any .pth/.safetensors "
+    "spandrel reads, such as 4x-UltraSharp)."
 )
 
 
@@ -43,10 +46,11 @@ def redraws(args: argparse.Namespace, options: Options) -> bool:
 
 def abilities(args: argparse.Namespace) -> Abilities:
     """What the host will be able to do, known before a model is loaded."""
-    tile = 512 if args.engine == "identity" else default_tile(args.checkpoint)
+    kind = STABLE_DIFFUSION if args.engine == "identity" else kind_of(args.checkpoint) or STABLE_DIFFUSION
     return Abilities(
-        default_tile=tile, upscalers=(*RESAMPLERS, EMBEDDED_UPSCALER), upscaler_suffixes=MODEL_FILES,
-        why_not_fused=lambda: "with --ray there is no fused" if args.ray else "",
+        alignment=kind.latents.aligned(Abilities.alignment), grain=kind.latents.grain, default_tile=kind.tile,
+        upscalers=(*RESAMPLERS, EMBEDDED_UPSCALER), upscaler_suffixes=MODEL_FILES,
+        why_not_fused=lambda: "with --ray there is no fused" if args.ray else kind.why_not_fused,
     )  # fmt: skip
 
 
@@ -54,13 +58,16 @@ def check_model(args: argparse.Namespace, options: Options) -> None:
     """Raises OptionError for a model or a setting of it that cannot be; nothing is loaded."""
     if not redraws(args, options):
         return
-    if args.sampler.casefold() not in [name.casefold() for name in SAMPLERS]:
-        raise OptionError("sampler", args.sampler, ", ".join(SAMPLERS))
+    if args.sampler is not None:
+        split_name(args.sampler)
     if not 1 <= args.steps <= 1000:
         raise OptionError("steps", args.steps, "a whole number from 1 to 1000")
-    if not (math.isfinite(args.cfg) and 0 <= args.cfg <= 100):
+    if args.cfg is not None and not (math.isfinite(args.cfg) and 0 <= args.cfg <= 100):
         raise OptionError("cfg", args.cfg, "a number from 0 to 100")
     check_checkpoint(args.checkpoint)
+    kind = kind_of(args.checkpoint)
+    if kind is not None and kind.flow and args.sampler is not None:
+        check_flow_sampler(args.sampler, split_name(args.sampler)[0])
     for entry in args.lora:
         split_strength(entry)
     if lora_tags(options.tile_prompts):

@@ -12,6 +12,8 @@ from ..options.tile_numbers import ALL
 from ..plan import Plan, batch_limits, check_options, count_batches, make_plan
 from ..resume.journal import default_folder
 from ..run.timings import Timings, Work, about
+from ..standalone.families.table import STABLE_DIFFUSION
+from ..standalone.sources import kind_of
 from .jobs import Job, read_mask
 from .models import abilities, redraws
 
@@ -58,7 +60,9 @@ def whole_time(args: argparse.Namespace, options: Options, plans: Sequence[Plan 
 
 def works(args: argparse.Namespace, plan: Plan) -> dict[str, Work]:
     """What there is to do for a picture, by the stage of a run that does it."""
-    model = ", ".join(map(str, (_model(args), args.sampler, "guided" * (args.cfg > 1), args.ray or "")))
+    kind = kind_of(args.checkpoint) or STABLE_DIFFUSION
+    guided = "guided" * ((kind.cfg if args.cfg is None else args.cfg) > 1)
+    model = ", ".join(map(str, (_model(args), args.sampler or kind.sampler, guided, args.ray or "")))
     found = {}
     if plan.options.redo_tiles == ALL:
         megapixels = plan.canvas.width * plan.canvas.height / 1e6

@@ -22,7 +22,7 @@ from ..pictures.infotext import MASK_KEY, REDONE_KEY, mask_name, pairs_of
 from ..pictures.saving import remove_left_over
 from ..select.mask import over_canvas
 from ..standalone.prompts import lora_tags, without_loras
-from ..standalone.sources import EMBEDDED, split_strength
+from ..standalone.sources import EMBEDDED, kind_of, split_strength
 from .flags import STREAM
 from .jobs import Job, read_mask
 from .models import redraws
@@ -104,14 +104,16 @@ def _mask_name(args: argparse.Namespace, job: Job) -> str:
 
 
 def _difference_of_model(args: argparse.Namespace, now: Options, found: Mapping[str, str]) -> str:
-    path = Path(args.checkpoint)
+    path, kind = Path(args.checkpoint), kind_of(args.checkpoint)
+    sampler = args.sampler or (kind.sampler if kind else None)
+    cfg = kind.cfg if args.cfg is None and kind else args.cfg
     model = {
-        "Seed": now.seed, "Denoising strength": now.denoise, "Steps": args.steps, "Sampler": args.sampler,
-        "CFG scale": args.cfg, "Model": path.stem if path.is_file() else path.name,
+        "Seed": now.seed, "Denoising strength": now.denoise, "Steps": args.steps, "Sampler": sampler,
+        "CFG scale": cfg, "Model": path.stem if path.is_file() else path.name,
     }  # fmt: skip
     for name, asked in model.items():
         before = found.get(name)
-        if before is not None and _plain(before) != _plain(asked):
+        if None not in (before, asked) and _plain(before) != _plain(asked):
             return f"{name} {before}, now {asked}"
     if args.checkpoint == EMBEDDED:  # which takes no prompt
         return ""

@@ -14,7 +14,8 @@ from typing import Any
 import torch
 
 from ..compose.weights import axis_weight
-from ..geometry import Canvas, Region, Tile
+from ..geometry import Canvas, Tile
+from ..latents import Latents
 
 Conditions = Callable[[Any], Any]
 
@@ -40,12 +41,13 @@ class Patch:
         canvas.flatten(-2).index_add_(-1, self.places, weighed.flatten(-2))  # a wrapped window may see a place twice
 
 
-def patches(tiles: Sequence[Tile], canvas: Canvas, scale: int, reach: tuple[int, int]) -> list[Patch]:
-    """A patch for each tile. canvas, and reach, of a core past its end, are in px; scale: px per latent."""
-    width, height = (-(-side // scale) for side in canvas.size)
+def patches(tiles: Sequence[Tile], canvas: Canvas, latents: Latents, reach: tuple[int, int]) -> list[Patch]:
+    """A patch for each tile. canvas, and reach, of a core past its end, are in px."""
+    height, width = latents.size(canvas)
+    scale = latents.scale
     views = []
     for tile in tiles:
-        window, core = _latents(tile.window, scale), _latents(tile.core, scale)
+        window, core = latents.region(tile.window), latents.core(tile.core, canvas)
         columns, across = _axis(window.x, window.right, core.x, core.right, width, reach[0] // scale, canvas.wraps)
         rows, down = _axis(window.y, window.bottom, core.y, core.bottom, height, reach[1] // scale, canvas.wraps)
         places = (rows[:, None] * width + columns[None, :]).flatten()
@@ -71,11 +73,6 @@ def _axis(
         first = max(core - reach, 0) - start
     weight[first : first + len(seen)] = torch.from_numpy(seen)
     return torch.arange(start, end) % length, weight
-
-
-def _latents(region: Region, scale: int) -> Region:
-    """Rounded outward at the canvas's right and lower edge, the only ones that may lie between latents."""
-    return Region.between(region.x // scale, region.y // scale, -(-region.right // scale), -(-region.bottom // scale))
 
 
 def assemble(parts: Iterable[torch.Tensor], places: Sequence[Patch], like: torch.Tensor) -> torch.Tensor:

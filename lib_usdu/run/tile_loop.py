@@ -49,7 +49,7 @@ def run_pass(work: Pass, base: np.ndarray, plan: Plan, guard: Guard, stats: Stat
 
     def cut_out(tiles: list[Tile]) -> Batch:
         noises = tuple(
-            tile_noise(seed, options.noise, tile.window, tile.index, work.canvas, host.latent_scale, work.number)
+            tile_noise(seed, options.noise, tile.window, tile.index, work.canvas, host.latents, work.number)
             for tile in tiles
         )
         texts = tuple(plan.prompts.of(tile) for tile in tiles)
@@ -154,7 +154,7 @@ def run_fused(work: Pass, base: np.ndarray, plan: Plan, guard: Guard, stats: Sta
     groups = plan.grouped(work, guard.batch_size(work).limits)
     out, canvas = copy_canvas(base), work.canvas
     compose = _composer(work, base, out)
-    noise = tile_noise(options.seed, "canvas", canvas.region, 0, canvas, host.latent_scale, work.number)
+    noise = tile_noise(options.seed, "canvas", canvas.region, 0, canvas, host.latents, work.number)
     # Half as far as pixels are mixed: towards its rim a window knows less, and the steps even out what is left.
     reach = work.reach[0] // 2, work.reach[1] // 2
     windows = (Batch(tuple(tiles), _crops(base, tiles, work), (noise,), work.denoise, canvas) for tiles in groups)

@@ -13,11 +13,13 @@ import torch
 
 from ..enlarge.torchvision_operators import declare_missing_operators
 from ..errors import ModelError, OptionError
-from .old_checkpoints import as_safetensors, is_old
+from .families.table import NAMES, STABLE_DIFFUSION_XL, Family, family_of, of_any_task
+from .loading.flow_files import load_flow_file
+from .loading.headers import kind_of_names, metadata, tensor_names
+from .loading.old_checkpoints import as_safetensors, is_old
 from .prompts import Embedding
 from .sources import ALLOWED, EMBEDDED, is_hub_id, split_strength
 
-_XL_KEY = "conditioner.embedders.1.model.ln_final.weight"
 _SD_KEY = "model.diffusion_model.input_blocks.0.0.weight"
 
 
@@ -47,7 +49,6 @@ def load_checkpoint(
 
     logging.set_verbosity_error()  # what it warns of is not for the person at the command line
     logging.disable_progress_bar()
-    dtype = torch.float32 if device.type == "cpu" else torch.float16
     if source == EMBEDDED:
         from ..embedded import load_pipeline
 
@@ -58,9 +59,9 @@ def load_checkpoint(
     of_transformers.disable_progress_bar()
     path = Path(source).expanduser()
     if path.is_file():
-        pipeline = _from_file(path, dtype, config)
+        pipeline = _from_file(path, device, config)
     elif path.is_dir() or is_hub_id(source):
-        pipeline = _from_pretrained(source if not path.is_dir() else str(path), dtype)
+        pipeline = _from_pretrained(source if not path.is_dir() else str(path), device)
     else:
         raise OptionError("checkpoint", source, ALLOWED)
     return pipeline.to(device) if placed else pipeline, path.stem if path.is_file() else path.name
@@ -157,39 +158,71 @@ def lora_hash(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _from_pretrained(source: str, dtype: torch.dtype) -> Any:
-    from diffusers import AutoPipelineForImage2Image
+def _from_pretrained(source: str, device: torch.device) -> Any:
+    import diffusers
 
     try:
-        pipeline = AutoPipelineForImage2Image.from_pretrained(source, torch_dtype=dtype, safety_checker=None)
+        index: Any = diffusers.DiffusionPipeline.load_config(source)
+        family = of_any_task(index["_class_name"])
+        if family is not None and family.flow:
+            return getattr(diffusers, family.pipeline).from_pretrained(source, torch_dtype=_format(device, family))
+        pipeline = diffusers.AutoPipelineForImage2Image.from_pretrained(
+            source, torch_dtype=_format(device, family), safety_checker=None
+        )
     except Exception as error:  # diffusers and huggingface_hub raise many kinds
         raise ModelError(f"checkpoint: {source}: not a model diffusers can load ({_first_line(error)})") from error
     return _checked(pipeline, source)
 
 
-def _from_file(path: Path, dtype: torch.dtype, config: str | None) -> Any:
-    from diffusers import StableDiffusionImg2ImgPipeline, StableDiffusionXLImg2ImgPipeline
+def _format(device: torch.device, family: Family | None) -> torch.dtype:
+    """Of numbers: half precision where that is faster. Flow models are made in bfloat16; some overflow in float16."""
+    if device.type == "cpu":
+        return torch.float32
+    return torch.bfloat16 if family is not None and family.flow else torch.float16
 
+
+def _from_file(path: Path, device: torch.device, config: str | None) -> Any:
     if path.suffix.lower() == ".ckpt" and is_old(path):
-        return _from_old_file(path, dtype, config)
+        return _from_old_file(path, device, config)
     try:
-        keys = _keys(path)
+        names = _names_in_ckpt(path) if path.suffix.lower() == ".ckpt" else tensor_names(path)
     except Exception as error:
         raise ModelError(f"checkpoint: {path}: not a {path.suffix or 'model'} file ({_first_line(error)})") from error
-    if _SD_KEY not in keys:
-        raise ModelError(f"checkpoint: {path}: not a Stable Diffusion 1, 2 or XL checkpoint")
-    kind = StableDiffusionXLImg2ImgPipeline if _XL_KEY in keys else StableDiffusionImg2ImgPipeline
-    extra: dict[str, Any] = {} if kind is StableDiffusionXLImg2ImgPipeline else {"safety_checker": None}
-    if config is not None:
-        extra["config"] = config
+    family = kind_of_names(names)
+    if family is None or (not family.flow and _SD_KEY not in names):
+        raise ModelError(f"checkpoint: {path}: not a model of one of {NAMES}")
     try:
-        return kind.from_single_file(str(path), torch_dtype=dtype, **extra)
+        dtype = _format(device, family)
+        if family.flow:
+            return load_flow_file(path, family, names, dtype, config)
+        return _diffusion_file(path, family, names, dtype, config)
+    except ModelError:
+        raise
     except Exception as error:
         hint = "" if config else "; without a network, give --checkpoint-config FOLDER"
         raise ModelError(f"checkpoint: {path}: could not be loaded ({_first_line(error)}{hint})") from error
 
 
-def _from_old_file(path: Path, dtype: torch.dtype, config: str | None) -> Any:
+def _diffusion_file(path: Path, family: Family, names: Sequence[str], dtype: torch.dtype, config: str | None) -> Any:
+    """Stable Diffusion 1, 2 or XL. A file says by two tensors, or in its header, that its model predicts velocities and
+    that its noise schedule ends in pure noise; diffusers sees neither."""
+    import diffusers
+
+    extra: dict[str, Any] = {} if family is STABLE_DIFFUSION_XL else {"safety_checker": None}
+    if config is not None:
+        extra["config"] = config
+    pipeline = getattr(diffusers, family.pipeline).from_single_file(str(path), torch_dtype=dtype, **extra)
+    said, changes = metadata(path), {}
+    if "v_pred" in names or said.get("modelspec.prediction_type") == "v":
+        changes["prediction_type"] = "v_prediction"
+    if "ztsnr" in names or said.get("ss_zero_terminal_snr") == "True":
+        changes |= {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
+    if changes:
+        pipeline.scheduler = diffusers.EulerDiscreteScheduler.from_config(pipeline.scheduler.config, **changes)
+    return pipeline
+
+
+def _from_old_file(path: Path, device: torch.device, config: str | None) -> Any:
     """By way of a copy in a format that diffusers reads; the copy goes when the model is loaded."""
     with tempfile.TemporaryDirectory(prefix="usdu-") as folder:
         try:
@@ -197,27 +230,22 @@ def _from_old_file(path: Path, dtype: torch.dtype, config: str | None) -> Any:
         except Exception as error:
             raise ModelError(f"checkpoint: {path}: not a .ckpt file ({_first_line(error)})") from error
         try:
-            return _from_file(copied, dtype, config)
+            return _from_file(copied, device, config)
         except ModelError as error:
             raise ModelError(str(error).replace(str(copied), str(path))) from error
 
 
-def _keys(path: Path) -> set[str]:
+def _names_in_ckpt(path: Path) -> list[str]:
     """Names of a checkpoint's tensors, read without running anything in the file."""
-    if path.suffix.lower() == ".safetensors":
-        from safetensors import safe_open
-
-        with safe_open(path, framework="pt") as file:
-            return set(file.keys())
     state = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
-    return set(state.get("state_dict", state))
+    return list(state.get("state_dict", state))
 
 
 def _checked(pipeline: Any, source: str) -> Any:
-    from diffusers import StableDiffusionImg2ImgPipeline, StableDiffusionXLImg2ImgPipeline
-
-    if type(pipeline) not in (StableDiffusionImg2ImgPipeline, StableDiffusionXLImg2ImgPipeline):
-        raise ModelError(f"checkpoint: {source}: {type(pipeline).__name__} is not Stable Diffusion 1, 2 or XL")
+    try:
+        family_of(pipeline)
+    except ModelError as error:
+        raise ModelError(f"checkpoint: {source}: {error}") from None
     return pipeline
 
 

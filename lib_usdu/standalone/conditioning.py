@@ -11,10 +11,16 @@ import torch
 from ..options.tile_prompts import joined
 from ..run.memory import give_back
 from . import prompts
+from .families.table import family_of, network
+from .families.texts import MASKS, together
 from .latents import dtype_of
 
-Conditioning = Mapping[str, torch.Tensor]
-"""A pipeline's prompt arguments, a row for each tile."""
+Conditioning = Mapping[str, Any]
+"""A pipeline's prompt arguments: tensors with a row for each tile, or lists of tensors of any length (Z-Image)."""
+
+
+ENCODERS = ("text_encoder", "text_encoder_2", "text_encoder_3")
+"""Names of a pipeline's parts."""
 
 
 class Conditions:
@@ -29,10 +35,11 @@ class Conditions:
     ):  # fmt: skip
         self._embeddings = embeddings
         self._pipeline, self._prompt, self._negative, self._device = pipeline, prompt, negative_prompt, device
-        encoders = {name: getattr(pipeline, name, None) for name in ("text_encoder", "text_encoder_2")}
+        encoders = {name: getattr(pipeline, name, None) for name in ENCODERS}
         self.encoders = {name: encoder for name, encoder in encoders.items() if encoder is not None}
         self.has_text = bool(self.encoders)
         self.guided = self.has_text and cfg_scale > 1
+        self._family = family_of(pipeline)
         self._away = False
         self._of_tiles: dict[str, Conditioning] = {}  # of the last batch, by its tiles' texts
 
@@ -77,19 +84,21 @@ class Conditions:
         if self._away:
             give_back()
 
-    def of(self, texts: Sequence[str], count: int) -> tuple[dict[str, torch.Tensor], bool]:
+    def of(self, texts: Sequence[str], count: int) -> tuple[dict[str, Any], bool]:
         """Of so many tiles, which add these texts to the prompt; and whether guidance between them changes anything:
         between two prompts that are one it cancels out, and costs as much as the model itself."""
-        dtype = dtype_of(self._pipeline.unet)
+        dtype = dtype_of(network(self._pipeline))
         if not any(texts) or not self.has_text:
-            rows = {name: value.to(dtype).repeat_interleave(count, dim=0) for name, value in self._plain.items()}
+            rows = {name: _times(_as(dtype, name, value), count) for name, value in self._plain.items()}
             return rows, self.guided and not self._alike
         known = {"": self._plain, **self._of_tiles}
         for text in texts:
             if text not in known:
                 known[text] = self._encode(joined(self._prompt, text))
         self._of_tiles = {text: known[text] for text in texts}
-        rows = {name: torch.cat(_joinable([known[text][name] for text in texts])).to(dtype) for name in self._plain}
+        masked = any(name in MASKS for name in self._plain)
+        beside = {name: together(name, [known[text][name] for text in texts], masked) for name in self._plain}
+        rows = {name: _as(dtype, name, value) for name, value in beside.items()}
         return rows, self.guided and not alike(rows)
 
     def _encode(self, prompt: str) -> Conditioning:
@@ -99,22 +108,36 @@ class Conditions:
             width = pipeline.unet.config.cross_attention_dim
             return {"prompt_embeds": torch.zeros(1, 1, width, device=self._device, dtype=dtype_of(pipeline.unet))}
         with torch.no_grad(), self._at_hand():
-            embeds, pooled = prompts.encode(pipeline, prompt, self._device, self._embeddings)
-            found = {"prompt_embeds": embeds, "pooled_prompt_embeds": pooled}
+            found = dict(self._family.encode(pipeline, prompt, self._device, self._embeddings))
             if self.guided:
-                negative, negative_pooled = prompts.encode(pipeline, self._negative, self._device, self._embeddings)
-                found["prompt_embeds"], negative = prompts.same_length([embeds, negative])
-                found |= {"negative_prompt_embeds": negative, "negative_pooled_prompt_embeds": negative_pooled}
-        return {name: value for name, value in found.items() if value is not None}
+                negative = self._family.encode(pipeline, self._negative, self._device, self._embeddings)
+                found |= {f"negative_{name}": value for name, value in negative.items()}
+                if not self._family.flow:  # asked for both in one call
+                    both = "prompt_embeds", "negative_prompt_embeds"
+                    found |= zip(both, prompts.same_length([found[name] for name in both]))
+        return found
 
 
-def _joinable(values: list[torch.Tensor]) -> list[torch.Tensor]:
-    """Embeddings of prompts of any length, made as long as each other; pooled ones are."""
-    return prompts.same_length(values) if values[0].ndim == 3 else values
+def _as(dtype: torch.dtype, name: str, value: Any) -> Any:
+    """In the network's number format, masks as they are."""
+    if isinstance(value, list):
+        return [one.to(dtype) for one in value]
+    return value if name.removeprefix("negative_") in MASKS else value.to(dtype)
+
+
+def _times(value: Any, count: int) -> Any:
+    """The rows of one tile for so many."""
+    return value * count if isinstance(value, list) else value.repeat_interleave(count, dim=0)
 
 
 def alike(conditioning: Conditioning) -> bool:
     """Whether prompt and negative prompt condition the model alike."""
     prompts = [name for name in conditioning if not name.startswith("negative_")]
     pairs = [(conditioning[name], conditioning.get("negative_" + name)) for name in prompts]
-    return all(negative is not None and torch.equal(value, negative) for value, negative in pairs)
+    return all(negative is not None and _equal(value, negative) for value, negative in pairs)
+
+
+def _equal(value: Any, other: Any) -> bool:
+    if isinstance(value, list):
+        return len(value) == len(other) and all(map(torch.equal, value, other))
+    return torch.equal(value, other)

@@ -78,7 +78,7 @@ class LocalHost(Host):
 
     def __post_init__(self):
         refiner = self.refiner
-        self.alignment, self.latent_scale = refiner.alignment, refiner.latent_scale
+        self.alignment, self.latents = refiner.alignment, refiner.latents
         self.default_tile, self.works_apart = refiner.default_tile, refiner.works_apart
         self.batch_limits, self.infotext, self.identity = refiner.batch_limits, refiner.infotext, refiner.identity
         self.save_memory, self.more_precise = refiner.save_memory, refiner.more_precise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,9 +21,28 @@ PIECES = ((512, 64), (256, 32))
 
 
 def dtype_of(network: Any) -> torch.dtype:
-    """Of a network's weights. diffusers' own `dtype` looks at every module of it first, 2 ms each time."""
+    """In which a network calculates: its weights', but for one in few bits a weight (GGUF). diffusers' own `dtype`
+    looks at every module of it first, 2 ms each time."""
+    quantized = getattr(network, "hf_quantizer", None)
+    if quantized is not None:
+        return quantized.compute_dtype
     weight = next(network.parameters(), None)
     return network.dtype if weight is None else weight.dtype
+
+
+def scale_of(vae: Any) -> int:
+    """Pixels per latent along each axis."""
+    config = vae.config
+    return 2 ** (len(config.temperal_downsample) if hasattr(config, "z_dim") else len(config.block_out_channels) - 1)
+
+
+def floats(predicted: Any) -> Any:
+    """The tensors of a prediction in float32: one, a tuple or list of them, or diffusers' own output with `sample`."""
+    if isinstance(predicted, (tuple, list)):
+        return type(predicted)(floats(one) for one in predicted)
+    if hasattr(predicted, "sample"):
+        return replace(predicted, sample=floats(predicted.sample))
+    return predicted.float()
 
 
 class Autoencoder:
@@ -35,9 +55,11 @@ class Autoencoder:
 
     def __init__(self, vae: Any, device: torch.device, dtype: torch.dtype):
         self.vae, self.device, self.dtype = vae, device, dtype
-        self.scale = 2 ** (len(vae.config.block_out_channels) - 1)
+        self.of_videos = hasattr(vae.config, "z_dim")
+        """Whether it has an axis of frames between channels and height (Qwen-Image's), which is 1 long here."""
+        self.scale = scale_of(vae)
         """Pixels per latent along each axis."""
-        self.channels: int = vae.config.latent_channels
+        self.channels: int = vae.config.z_dim if self.of_videos else vae.config.latent_channels
         self.remarks: dict[str, None] = {}
         self.keeps_format = False
         """Whether the weights' number format must stay as it is."""
@@ -71,6 +93,9 @@ class Autoencoder:
             return False
         side, overlap = PIECES[self._pieces]
         self._pieces += 1
+        if self.of_videos:
+            self.vae.enable_tiling(side, side, side - overlap, side - overlap)
+            return True
         self.vae.enable_tiling()
         # Names of AutoencoderKL's own attributes. The decoder's pieces are counted in latents.
         self.vae.tile_sample_min_size = side
@@ -108,7 +133,9 @@ class Autoencoder:
         """image: uint8 (h, w, 3) on the device."""
         pixels = image.permute(2, 0, 1)[None].float() / 127.5 - 1
         with torch.no_grad():
+            pixels = pixels[:, :, None] if self.of_videos else pixels
             latents = self.vae.encode(pixels.to(dtype_of(self.vae))).latent_dist.mode()
+            latents = latents[:, :, 0] if self.of_videos else latents
             mean, factor = self._scaling(latents)
             return ((latents - mean) * factor).to(self.dtype)
 
@@ -122,7 +149,9 @@ class Autoencoder:
 
     def _decode(self, latents: torch.Tensor) -> torch.Tensor:
         mean, factor = self._scaling(latents)
-        return self.vae.decode((latents / factor + mean).to(dtype_of(self.vae)), return_dict=False)[0]
+        latents = (latents / factor + mean).to(dtype_of(self.vae))
+        decoded = self.vae.decode(latents[:, :, None] if self.of_videos else latents, return_dict=False)[0]
+        return decoded[:, :, 0] if self.of_videos else decoded
 
     def _again_precisely(self, image: torch.Tensor, latents: torch.Tensor) -> bool:
         """Once more in single precision, where that was not it already; whether the picture is finite now."""
@@ -148,6 +177,6 @@ class Autoencoder:
         config = self.vae.config
         mean, std = (getattr(config, name, None) for name in ("latents_mean", "latents_std"))
         if mean is None or std is None:
-            return 0.0, config.scaling_factor
+            return getattr(config, "shift_factor", None) or 0.0, config.scaling_factor
         mean, std = (torch.tensor(value).view(1, -1, 1, 1).to(like) for value in (mean, std))
-        return mean, config.scaling_factor / std
+        return mean, getattr(config, "scaling_factor", 1.0) / std

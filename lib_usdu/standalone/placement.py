@@ -7,8 +7,9 @@ from typing import Any
 import torch
 
 from ..errors import ModelError, OptionError
-from ..run.estimates import SD, XL
+from ..run.estimates import SD, Needs
 from ..run.memory import free_bytes, give_back, out_of_memory
+from .families.table import network
 
 LOW_MEMORY = ("auto", "off", "model", "sequential")
 """Values of --low-memory."""
@@ -21,16 +22,17 @@ _GB = 1e9
 class Placement:
     """Puts a pipeline, which is in the processor's memory, on a device, and takes less of its memory later if need be.
 
-    way: one of WAYS. tile: side in px of the tiles to come. Raises ModelError where the model fits in no way allowed.
+    way: one of WAYS. tile: side in px of the tiles to come. needs: of a window of this kind of model. Raises ModelError
+    where the model fits in no way allowed.
     """
 
-    def __init__(self, pipeline: Any, device: torch.device, low_memory: str, tile: int):
+    def __init__(self, pipeline: Any, device: torch.device, low_memory: str, tile: int, needs: Needs = SD):
         if device.type == "cpu" and low_memory in ("model", "sequential"):
             raise OptionError("low_memory", low_memory, "auto or off where the model runs on a CPU")
         self.pipeline, self.device = pipeline, device
         self.way = "off"
         if device.type != "cpu":
-            window = (XL if tile > 512 else SD).of(1, tile + 64, tile + 64)
+            window = needs.of(1, tile + 64, tile + 64)
             self.way = fitting(pipeline, device, window) if low_memory == "auto" else low_memory
         self._strict = low_memory != "auto"
 
@@ -70,7 +72,7 @@ class Placement:
         if self.way == "off":
             self.pipeline.to(self.device)
         elif self.way == "prompts":
-            self.pipeline.unet.to(self.device)
+            network(self.pipeline).to(self.device)
             self.pipeline.vae.to(self.device)
 
     def _hooks(self) -> None:
@@ -107,7 +109,7 @@ def fitting(pipeline: Any, device: torch.device, window: int) -> str:
     free = free_bytes(device)
     if free is None:
         return "off"
-    drawing = [weight_bytes(pipeline.unet), weight_bytes(pipeline.vae)]
+    drawing = [weight_bytes(network(pipeline)), weight_bytes(pipeline.vae)]
     sizes = list(map(weight_bytes, networks(pipeline)))
     needed = {"off": sum(sizes), "prompts": sum(drawing), "model": max(sizes)}
     return next((way for way, weights in needed.items() if weights + window <= free), "sequential")

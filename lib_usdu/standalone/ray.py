@@ -17,6 +17,7 @@ import numpy as np
 from ..batch_size import BatchLimits
 from ..errors import OptionError, UsduError
 from ..host import Batch
+from ..latents import Latents
 from .host import Refiner
 
 REACHED_WITHIN = 10
@@ -36,8 +37,8 @@ class Worker:
     def refiner(self) -> Refiner:
         return self._load()
 
-    def about(self) -> tuple[int, int, int]:
-        return self.refiner.alignment, self.refiner.latent_scale, self.refiner.default_tile
+    def about(self) -> tuple[int, Latents, int]:
+        return self.refiner.alignment, self.refiner.latents, self.refiner.default_tile
 
     def batch_limits(self, width: int, height: int) -> BatchLimits:
         return self.refiner.batch_limits(width, height)
@@ -89,7 +90,7 @@ class RayRefiner(Refiner):
         self._turns = itertools.count()
         self._precisely = False
         self.workers = [actor.remote(load) for _ in range(count)]
-        self.alignment, self.latent_scale, self.default_tile = self._ask("about")
+        self.alignment, self.latents, self.default_tile = self._ask("about")
 
     works_apart = True
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from itertools import islice
 from typing import Any
 
@@ -14,43 +13,27 @@ import torch
 
 from ..batch_size import BatchLimits
 from ..enlarge.precision import multiplies_bfloat16
-from ..errors import OptionError, Stopped
+from ..errors import Stopped
 from ..host import Batch, Fusion
+from ..latents import Latents
 from ..pictures import infotext
-from ..run.estimates import SD, XL, windows_that_fit
+from ..run.estimates import windows_that_fit
 from ..run.latent_windows import assemble, on_device, patches, unet_in_windows
 from .checkpoints import Lora
 from .conditioning import Conditions
+from .families.table import DISTILLED, family_of, is_distilled, network, network_name
 from .fingerprint import fingerprint
 from .host import Refiner
-from .latents import Autoencoder, dtype_of
+from .latents import Autoencoder, dtype_of, floats
 from .placement import WAYS, Placement, weight_bytes
 from .prompts import Embedding
-from .samplers import SAMPLERS, CanvasNoise, replace_brownian_tree, scheduler_for, step_noise
-
-
-@dataclass(frozen=True)
-class Sampling:
-    """What the model is told. steps: of a full denoise, as in the webui; a denoise of 0.3 runs 0.3 of them."""
-
-    prompt: str = ""
-    negative_prompt: str = ""
-    sampler: str = "DPM++ 2M"
-    steps: int = 20
-    cfg_scale: float = 7.0
-    seed: int = 1
-
-    def __post_init__(self):
-        if self.sampler.casefold() not in [name.casefold() for name in SAMPLERS]:
-            raise OptionError("sampler", self.sampler, ", ".join(SAMPLERS))
-        if not 1 <= self.steps <= 1000:
-            raise OptionError("steps", self.steps, "a whole number from 1 to 1000")
-        if not (math.isfinite(self.cfg_scale) and 0 <= self.cfg_scale <= 100):
-            raise OptionError("cfg", self.cfg_scale, "a number from 0 to 100")
+from .samplers import CanvasNoise, scheduler_for
+from .sampling import Sampling
+from .steps import Steps
 
 
 class DiffusersRefiner(Refiner):
-    """Refines tiles with an img2img pipeline (Stable Diffusion 1, 2, XL, or the embedded model).
+    """Refines tiles with an img2img pipeline of one of `families.table.FAMILIES`, the embedded model's among them.
 
     `model_name`, `loras` (merged into the pipeline) and `embeddings` (known to it) go into the infotext. A pipeline
     without a text encoder has no text input: prompts and CFG are left out. Several tiles go through the model at once,
@@ -65,22 +48,26 @@ class DiffusersRefiner(Refiner):
 
         Raises ModelError where it does not fit.
         """
-        self.pipeline, self.sampling, self.model_name, self.loras = pipeline, sampling, model_name, loras
+        self.family, self.network = family_of(pipeline), network(pipeline)
+        self.sampling = suited = sampling.suited(self.family)
+        self.pipeline, self.model_name, self.loras = pipeline, model_name, loras
+        self.default_tile = self.family.tile
         self.embeddings = embeddings
-        self._is_xl = hasattr(pipeline, "text_encoder_2")
-        self.default_tile = 1024 if self._is_xl else 512
-        pipeline.scheduler = scheduler_for(sampling.sampler, pipeline.scheduler)
+        pipeline.scheduler = scheduler_for(suited.sampler, pipeline.scheduler)
         pipeline.set_progress_bar_config(disable=True)
-        self.device = pipeline.unet.device if device is None else torch.device(device)
+        self.device = self.network.device if device is None else torch.device(device)
         self.autoencoder = Autoencoder(pipeline.vae, self.device, self._dtype)
-        self.latent_scale = self.autoencoder.scale
+        kind = self.family.latents
+        self.latents = Latents(self.autoencoder.channels, self.autoencoder.scale, kind.patch, kind.between)
         self._in_bfloat16 = self._dtype == torch.float32 and multiplies_bfloat16(self.device)
         if self._in_bfloat16:
-            pipeline.unet.forward = self._reduced(pipeline.unet.forward)
+            self.network.forward = self._reduced(self.network.forward)
         self.conditions = Conditions(
-            pipeline, sampling.prompt, sampling.negative_prompt, sampling.cfg_scale, self.device, embeddings
+            pipeline, sampling.prompt, sampling.negative_prompt, suited.cfg_scale, self.device, embeddings
         )
-        self.placement = Placement(pipeline, self.device, "off" if device is None else low_memory, self.default_tile)
+        way = "off" if device is None else low_memory
+        self.placement = Placement(pipeline, self.device, way, self.default_tile, self.family.needs)
+        self.steps = Steps(pipeline, self.family, suited, self.placement, self.conditions)
         if device is not None:
             self.placement.begin()
         self.conditions.begin(leave=self.placement.encoders_leave)
@@ -97,9 +84,9 @@ class DiffusersRefiner(Refiner):
         return self.device.type != "cpu"
 
     def batch_limits(self, width: int, height: int) -> BatchLimits:
-        away = 0 if self.placement.way in ("off", "prompts") else weight_bytes(self.pipeline.unet)
+        away = 0 if self.placement.way in ("off", "prompts") else weight_bytes(self.network)
         return windows_that_fit(
-            self.device, width, height, half=self._dtype == torch.float16, needs=XL if self._is_xl else SD, away=away
+            self.device, width, height, half=self._dtype != torch.float32, needs=self.family.needs, away=away
         )
 
     def refine(self, batch: Batch, stop: Callable[[], bool]) -> np.ndarray:
@@ -108,19 +95,21 @@ class DiffusersRefiner(Refiner):
             return batch.images
         height, width = batch.images.shape[1:3]
         self.autoencoder.fit_for(max(height, width))
-        latents = self._sample(
+        latents = self.steps.run(
             lambda: self.autoencoder.encode(batch.images),
             self._noise(batch),
             batch.denoise,
             *self.conditions.of(batch.prompts, len(batch.tiles)),
             stop,
+            size=(height, width),
+            canvas=self.latents.size(batch.canvas),
         )
         pictures = self.autoencoder.pictures(latents, height, width)
         self.placement.rest()
         return pictures
 
     def why_not_fused(self) -> str:
-        return ""
+        return self.family.why_not_fused
 
     def fuse(
         self, fusion: Fusion, step_done: Callable[[int, int], None], stop: Callable[[], bool]
@@ -133,7 +122,7 @@ class DiffusersRefiner(Refiner):
         size, vae = first.images.shape[1:3], self.autoencoder
         vae.fit_for(max(size))
         height, width = region.height, region.width
-        places = patches(fusion.tiles, fusion.canvas, self.latent_scale, fusion.reach)
+        places = patches(fusion.tiles, fusion.canvas, self.latents, fusion.reach)
         places = on_device(places, self.device)
 
         def encoded() -> torch.Tensor:
@@ -145,15 +134,15 @@ class DiffusersRefiner(Refiner):
             if stop():
                 raise Stopped("stopped in a step")
 
-        unet = self.pipeline.unet
-        forward = unet.forward
-        unet.forward = unet_in_windows(forward, places, fusion.limit, check)
+        forward = self.network.forward
+        self.network.forward = unet_in_windows(forward, places, fusion.limit, check)
         try:
-            canvas = self._sample(
-                encoded, self._noise(first), first.denoise, *self.conditions.of((), 1), stop, step_done, size
-            )
+            canvas = self.steps.run(
+                encoded, self._noise(first), first.denoise, *self.conditions.of((), 1), stop,
+                size=size, canvas=(height, width), step_done=step_done, told=size,
+            )  # fmt: skip
         finally:
-            unet.forward = forward
+            self.network.forward = forward
         windows = iter(places)
         for batch in fusion.batches:
             latents = torch.cat([place.cut(canvas) for place in islice(windows, len(batch.tiles))])
@@ -161,7 +150,7 @@ class DiffusersRefiner(Refiner):
 
     def identity(self) -> dict[str, Any]:
         """The weights themselves, LoRA files merged in, and the settings but the seed: that is in the noise."""
-        parts = {"unet": self.pipeline.unet, "vae": self.pipeline.vae, **self.conditions.encoders}
+        parts = {network_name(self.pipeline): self.network, "vae": self.pipeline.vae, **self.conditions.encoders}
         return {
             "engine": "diffusers", "torch": torch.__version__, "device": self.device.type,
             "bfloat16": self._in_bfloat16,
@@ -188,7 +177,8 @@ class DiffusersRefiner(Refiner):
     def more_precise(self) -> Iterator[None]:
         """In single precision, where the model is in half."""
         dtype = self._dtype
-        if self.placement.way == "sequential":  # its weights are elsewhere
+        if self.placement.way == "sequential" or getattr(self.network, "hf_quantizer", None) is not None:
+            # its weights are elsewhere, or in few bits
             yield
             return
         if dtype == torch.float32:
@@ -200,13 +190,13 @@ class DiffusersRefiner(Refiner):
             return
         of_vae = dtype_of(self.pipeline.vae)
         try:
-            for network in (self.pipeline.unet, self.pipeline.vae):
-                network.to(torch.float32)
+            for part in (self.network, self.pipeline.vae):
+                part.to(torch.float32)
             self.autoencoder.dtype = torch.float32
             yield
         finally:
             self.autoencoder.dtype = dtype
-            self.pipeline.unet.to(dtype)
+            self.network.to(dtype)
             self.pipeline.vae.to(of_vae)
 
     def infotext(self, parameters: dict[str, str]) -> str:
@@ -215,6 +205,8 @@ class DiffusersRefiner(Refiner):
         model = {"Steps": sampling.steps, "Sampler": sampling.sampler}
         if self.guided:
             model["CFG scale"] = sampling.cfg_scale
+        if is_distilled(self.pipeline):
+            model["Distilled CFG Scale"] = DISTILLED
         model |= {"Seed": sampling.seed, "Model": self.model_name}
         if self.loras:
             model["Lora hashes"] = ", ".join(f"{lora.name}: {lora.digest}" for lora in self.loras)
@@ -226,75 +218,20 @@ class DiffusersRefiner(Refiner):
         return infotext.write(infotext.of_model(parameters, model), *prompts)
 
     def _reduced(self, forward: Callable[..., Any]) -> Callable[..., Any]:
-        """The UNet with its matrix products in bfloat16; latents and the sampler stay in float32.
+        """The network with its matrix products in bfloat16; latents and the sampler stay in float32.
 
         A third of the time on a CPU with units for it, and 73 dB from float32 (the embedded model on a photo).
         """
 
         def in_bfloat16(*args: Any, **kwargs: Any) -> Any:
             with torch.autocast("cpu", torch.bfloat16, enabled=self._in_bfloat16):
-                predicted = forward(*args, **kwargs)
-            if isinstance(predicted, tuple):
-                return tuple(one.float() for one in predicted)
-            return replace(predicted, sample=predicted.sample.float())
+                return floats(forward(*args, **kwargs))
 
         return in_bfloat16
 
     @property
     def _dtype(self) -> torch.dtype:
-        return dtype_of(self.pipeline.unet)
+        return dtype_of(self.network)
 
     def _noise(self, batch: Batch) -> CanvasNoise:
-        return CanvasNoise(batch.noises, self.autoencoder.channels, self.device, self._dtype)
-
-    def _sample(
-        self,
-        encoded: Callable[[], torch.Tensor],
-        noise: CanvasNoise,
-        denoise: float,
-        conditioning: Mapping[str, torch.Tensor],
-        guided: bool,
-        stop: Callable[[], bool],
-        step_done: Callable[[int, int], None] = lambda step, steps: None,
-        size: tuple[int, int] | None = None,
-    ) -> torch.Tensor:
-        """The latents after the pipeline's steps: it is given them when it asks for them, under the canvas's noise.
-
-        conditioning: its prompt arguments, a row for each of the latents. guided: whether to ask the model with and
-        without the prompt. size: (height, width) an SDXL model is told; None: that of the latents.
-        """
-
-        def after_step(pipeline: Any, step: int, timestep: Any, values: dict) -> dict:
-            if stop():
-                raise Stopped("stopped in a tile")
-            step_done(step + 1, pipeline.num_timesteps)
-            return values
-
-        def prepare_latents(image: Any, timestep: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
-            return self._noised(encoded(), timestep, noise)
-
-        self.pipeline.prepare_latents = prepare_latents
-        told = {"original_size": size, "target_size": size} if size and hasattr(self.pipeline, "text_encoder_2") else {}
-        try:
-            with step_noise(self.pipeline.scheduler, noise.draw), self.conditions.aside():
-                return self.pipeline(
-                    image=torch.zeros(noise.count, 3, 8, 8),  # prepare_latents has the real ones
-                    strength=denoise,
-                    # At least one step is run, however low the denoise.
-                    num_inference_steps=max(self.sampling.steps, math.ceil(1 / denoise)),
-                    guidance_scale=self.sampling.cfg_scale if guided else 1.0,
-                    output_type="latent",
-                    callback_on_step_end=after_step,
-                    **told,
-                    **conditioning,
-                ).images
-        finally:
-            del self.pipeline.prepare_latents
-
-    def _noised(self, latents: torch.Tensor, timestep: torch.Tensor, noise: CanvasNoise) -> torch.Tensor:
-        """Stands for the pipeline's `prepare_latents`: the latents under the canvas's noise."""
-        scheduler = self.pipeline.scheduler
-        self.placement.rest()
-        noised = scheduler.add_noise(latents, noise.draw(latents.shape), timestep)
-        replace_brownian_tree(scheduler, noise.draw, latents.shape)
-        return noised
+        return CanvasNoise(batch.noises, self.autoencoder.channels, self.device, self._dtype, self.family.pack.packed)

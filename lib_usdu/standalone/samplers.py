@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -10,39 +11,89 @@ from typing import Any
 from ..errors import ModelError, OptionError
 from ..noise import TileNoise
 from ..run.noise_draws import Brownian, CanvasDraws
+from .families.flow import flow_scheduler, is_flow
 
-# Both said, so that a checkpoint's own setting does not stay.
-_PLAIN, _KARRAS = {"use_karras_sigmas": False}, {"use_karras_sigmas": True}
+_MULTISTEP, _SINGLESTEP = "DPMSolverMultistepScheduler", "DPMSolverSinglestepScheduler"
+_SDE = {"algorithm_type": "sde-dpmsolver++"}
 _SAMPLERS: dict[str, tuple[str, dict[str, Any]]] = {
-    "Euler": ("EulerDiscreteScheduler", _PLAIN),
+    "Euler": ("EulerDiscreteScheduler", {}),
     "Euler a": ("EulerAncestralDiscreteScheduler", {}),
-    "Heun": ("HeunDiscreteScheduler", _PLAIN),
-    "DPM++ 2M": ("DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver++", **_PLAIN}),
-    "DPM++ 2M Karras": ("DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver++", **_KARRAS}),
-    "DPM++ 2M SDE": ("DPMSolverMultistepScheduler", {"algorithm_type": "sde-dpmsolver++", **_PLAIN}),
-    "DPM++ 2M SDE Karras": ("DPMSolverMultistepScheduler", {"algorithm_type": "sde-dpmsolver++", **_KARRAS}),
-    "DPM++ SDE": ("DPMSolverSDEScheduler", _PLAIN),
-    "DPM++ SDE Karras": ("DPMSolverSDEScheduler", _KARRAS),
-    "UniPC": ("UniPCMultistepScheduler", _PLAIN),
+    "Heun": ("HeunDiscreteScheduler", {}),
+    "LMS": ("LMSDiscreteScheduler", {}),
+    "DPM2": ("KDPM2DiscreteScheduler", {}),
+    "DPM2 a": ("KDPM2AncestralDiscreteScheduler", {}),
+    "DPM++ 2S a": (_SINGLESTEP, {**_SDE, "solver_order": 2, "final_sigmas_type": "zero"}),
+    "DPM++ 2M": (_MULTISTEP, {"algorithm_type": "dpmsolver++"}),
+    "DPM++ 2M SDE": (_MULTISTEP, _SDE),
+    "DPM++ 2M SDE Heun": (_MULTISTEP, {**_SDE, "solver_type": "heun"}),
+    "DPM++ 3M SDE": (_MULTISTEP, {**_SDE, "solver_order": 3}),
+    "DPM++ SDE": ("DPMSolverSDEScheduler", {}),
+    "UniPC": ("UniPCMultistepScheduler", {}),
+    "DEIS": ("DEISMultistepScheduler", {"algorithm_type": "deis"}),
+    "PLMS": ("PNDMScheduler", {"skip_prk_steps": True}),
     "DDIM": ("DDIMScheduler", {}),
     "LCM": ("LCMScheduler", {}),
+    "TCD": ("TCDScheduler", {}),
 }
 SAMPLERS: tuple[str, ...] = tuple(_SAMPLERS)
+"""Names as the webui writes them."""
+SCHEDULES = {
+    "Karras": "use_karras_sigmas", "Exponential": "use_exponential_sigmas", "Beta": "use_beta_sigmas",
+}  # fmt: skip
+"""Ways to space the steps, which may follow a sampler's name, and the setting of diffusers for each."""
+WITHOUT_SCHEDULE = ("Euler a", "PLMS", "DDIM", "LCM", "TCD")
+"""These space their steps in one way only."""
+
+
+def split_name(name: str) -> tuple[str, str]:
+    """The sampler and the schedule ("" where none is named) of "DPM++ 2M Karras", as they are written in the tables.
+    Raises OptionError for what is neither."""
+    known = {sampler.casefold(): (sampler, "") for sampler in SAMPLERS} | {
+        f"{sampler} {schedule}".casefold(): (sampler, schedule)
+        for sampler in SAMPLERS if sampler not in WITHOUT_SCHEDULE for schedule in SCHEDULES
+    }  # fmt: skip
+    if name.casefold() not in known:
+        raise OptionError("sampler", name, names_in_words())
+    return known[name.casefold()]
+
+
+def names_in_words() -> str:
+    """All names, in a sentence."""
+    *others, last = SCHEDULES
+    schedules = f"{', '.join(others)} or {last}"
+    return f"{', '.join(SAMPLERS)}; {schedules} may follow, but not after {', '.join(WITHOUT_SCHEDULE)}"
 
 
 def scheduler_for(sampler: str, current: Any) -> Any:
-    """The scheduler of this name (one of SAMPLERS, in any case) with the noise schedule of the current one.
+    """The scheduler of this name (see `split_name`, in any case) with the noise schedule of the current one.
 
-    Raises OptionError for one whose package (torchsde) is missing.
+    Raises OptionError for one whose package (torchsde, scipy) is missing, and for one that this model cannot have: it
+    is a flow model, or its noise schedule ends in pure noise (zero terminal SNR).
     """
     import diffusers
 
-    names = {name.casefold(): name for name in SAMPLERS}
-    class_name, settings = _SAMPLERS[names[sampler.casefold()]]
+    name, schedule = split_name(sampler)
+    if is_flow(current):
+        return flow_scheduler(sampler, name, SCHEDULES.get(schedule), current)
+    class_name, settings = _SAMPLERS[name]
+    kind = getattr(diffusers, class_name)
+    takes = inspect.signature(kind.__init__).parameters
+    # Each is said, so that a checkpoint's own setting does not stay.
+    spaced = {setting: schedule == way for way, setting in SCHEDULES.items() if setting in takes}
+    if current.config.get("rescale_betas_zero_snr") and "rescale_betas_zero_snr" not in takes:
+        able = [other for other, (its, _) in _SAMPLERS.items() if _takes(its, "rescale_betas_zero_snr")]
+        raise OptionError("sampler", sampler, f"{', '.join(able)}, with a zero-terminal-SNR checkpoint as this one")
     try:
-        return getattr(diffusers, class_name).from_config(current.config, **settings)
-    except ImportError:
-        raise OptionError("sampler", sampler, "another one, or this one after `pip install torchsde`") from None
+        return kind.from_config(current.config, **settings, **spaced)
+    except ImportError as error:
+        package = "scipy" if "scipy" in str(error) else "torchsde"
+        raise OptionError("sampler", sampler, f"another one, or this one after `pip install {package}`") from None
+
+
+def _takes(class_name: str, setting: str) -> bool:
+    import diffusers
+
+    return setting in inspect.signature(getattr(diffusers, class_name).__init__).parameters
 
 
 @contextmanager
@@ -75,11 +126,18 @@ def replace_brownian_tree(scheduler: Any, draw: Callable[..., Any], shape: tuple
 class CanvasNoise:
     """The canvas's draws in place of diffusers' `randn_tensor`."""
 
-    def __init__(self, noises: Sequence[TileNoise], channels: int, device: Any, dtype: Any):
+    def __init__(
+        self, noises: Sequence[TileNoise], channels: int, device: Any, dtype: Any,
+        packed: Callable[[Any], Any] = lambda latents: latents,
+    ):  # fmt: skip
+        """packed: how the pipeline has latents (n, channels, h, w)."""
         self._draws, self._dtype, self.count = CanvasDraws(noises, channels, device), dtype, len(noises)
+        self._packed = packed
+        region = noises[0].region
+        self.size = region.height, region.width
 
     def draw(self, shape: Any, *args: Any, **kwargs: Any) -> Any:
-        drawn = self._draws.next()
+        drawn = self._packed(self._draws.next())
         if drawn.shape != tuple(shape):
             raise ModelError(f"the model asked for noise of {tuple(shape)}; its windows have {tuple(drawn.shape)}")
         return drawn.to(self._dtype)

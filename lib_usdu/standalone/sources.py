@@ -6,15 +6,15 @@ import json
 from pathlib import Path
 
 from ..errors import OptionError
+from .families.table import NAMES, STABLE_DIFFUSION, STABLE_DIFFUSION_XL, Family, of_any_task
+from .loading.headers import kind_of_names, tensor_names
 
 EMBEDDED = "embedded"
-SINGLE_FILES = (".safetensors", ".ckpt")
-_SDXL = "conditioner.embedders."
-"""Where XL's checkpoint files keep their two text encoders."""
-_LONGEST_HEADER = 100 * 2**20
+GGUF = ".gguf"
+SINGLE_FILES = (".safetensors", ".ckpt", GGUF)
 ALLOWED = (
-    f"{EMBEDDED}, a diffusers folder, a hub id such as owner/name, or a Stable Diffusion 1, 2 or XL file "
-    f"({' or '.join(SINGLE_FILES)})"
+    f"{EMBEDDED}, a diffusers folder, a hub id such as owner/name, or a file ({', '.join(SINGLE_FILES)}) of one of "
+    f"{NAMES}"
 )
 
 
@@ -52,28 +52,27 @@ def split_strength(entry: str) -> tuple[Path, float]:
     return path, strength
 
 
-def default_tile(source: str) -> int:
-    """Side in px of an automatic tile for this checkpoint, without loading it: 1024 for Stable Diffusion XL, else 512.
+def kind_of(source: str) -> Family | None:
+    """The kind of model, without loading it; None where that cannot be seen (a hub id, a .ckpt).
 
-    A diffusers folder names its parts in model_index.json, a .safetensors file its tensors in its header. Where that
-    cannot be read (a hub id, a .ckpt) it is 512 until the model is loaded.
+    A diffusers folder names its pipeline in model_index.json, a .safetensors or .gguf file its tensors in its header.
     """
+    if source == EMBEDDED:
+        return STABLE_DIFFUSION
     path = Path(source).expanduser()
     try:
         if path.is_dir():
             parts = json.loads((path / "model_index.json").read_bytes())
-            return 1024 if parts.get("text_encoder_2", [None])[0] else 512
-        if path.suffix.lower() == ".safetensors":
-            return 1024 if any(name.startswith(_SDXL) for name in _tensors(path)) else 512
+            named = of_any_task(str(parts.get("_class_name")))
+            return named or (STABLE_DIFFUSION_XL if parts.get("text_encoder_2", [None])[0] else STABLE_DIFFUSION)
+        if path.suffix.lower() in (".safetensors", GGUF):
+            return kind_of_names(tensor_names(path))
     except (OSError, ValueError, AttributeError, TypeError, IndexError):  # whatever the file is, loading it says so
         pass
-    return 512
+    return None
 
 
-def _tensors(path: Path) -> list[str]:
-    """Names in the header of a .safetensors file: 8 bytes with its length, then JSON."""
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        if length > _LONGEST_HEADER:
-            raise ValueError("no header")
-        return list(json.loads(file.read(length)))
+def default_tile(source: str) -> int:
+    """Side in px of an automatic tile for this checkpoint; 512 until the model is loaded where its kind cannot be
+    seen."""
+    return (kind_of(source) or STABLE_DIFFUSION).tile

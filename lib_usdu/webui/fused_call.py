@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from ..host import Fusion
+from ..latents import Latents
 from ..run.latent_windows import Conditions, assemble, on_device, over_windows, patches, through_the_patcher
 from .phases import asked_once, room_for
 from .protocols import Processing, ProcessingModule, SdModel
@@ -34,7 +35,7 @@ class FusedCall:
     create_sampler: Callable[[], Any]
     tile_p: Processing
     fusion: Fusion
-    scale: int
+    latents: Latents
     stop: Callable[[], None]
     step_done: Callable[[], None]
     interrupted: Callable[[], bool]
@@ -42,7 +43,7 @@ class FusedCall:
 
     def __post_init__(self):
         region, fusion = self.fusion.noise.region, self.fusion
-        self._places = patches(fusion.tiles, fusion.canvas, self.scale, fusion.reach)
+        self._places = patches(fusion.tiles, fusion.canvas, self.latents, fusion.reach)
         self._size = region.height, region.width
         self._sample = self.tile_p.sample
         self.tile_p.init, self.tile_p.sample = self._init, self.sample

@@ -58,7 +58,7 @@ class WebuiHost(Host):
         """picture: which one of the run. watch: for the whole run, the same for all of its pictures."""
         self.p, self.picture, self.title, self.jobs, self.resize_mode = p, picture, title, jobs, resize_mode
         self._watch, self.changed = watch, ""
-        self.latent_scale = getattr(processing, "opt_f", 8)
+        self.latents = model_kind.latents()
         self.default_tile = model_kind.default_tile()
         self.units, self.prompts = ControlNetUnits(p), Prompts()
         self.comments: dict[str, int] = dict.fromkeys([*self.units.notes, *other_extensions.notes(p)], 1)
@@ -212,7 +212,7 @@ class WebuiHost(Host):
         tile_p = self._tile_processing(replace(first, tiles=first.tiles[:1], images=first.images[:1]))
         call = FusedCall(
             processing, lambda: sd_samplers.create_sampler(tile_p.sampler_name, tile_p.sd_model), tile_p, fusion,
-            self.latent_scale, stop,
+            self.latents, stop,
             lambda: step_done(shared.state.sampling_step, max(shared.state.sampling_steps, 1)),
             lambda: interrupted_or_skipped(shared.state),
         )  # fmt: skip

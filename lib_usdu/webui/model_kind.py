@@ -12,6 +12,7 @@ from typing import Any
 
 from ..batch_size import BatchLimits
 from ..errors import ModelError
+from ..latents import Latents
 from ..run.estimates import SD, SIXTEEN, XL, Needs, windows_that_fit
 from ..run.retry import one_line
 from .environment import devices, model_data, processing, shared
@@ -98,6 +99,13 @@ def latent_channels(model: Any) -> int:
     parts = getattr(model, "forge_objects", None)
     channels = getattr(getattr(parts, "vae", None), "latent_channels", None)
     return int(channels or getattr(model, "latent_channels", None) or 4)
+
+
+def latents() -> Latents:
+    """What the loaded checkpoint works in; of a plain one where none is loaded yet. Models of 16 channels and more take
+    2 x 2 latents for one token (SD 3, Flux, Lumina, Qwen-Image, Wan)."""
+    channels = latent_channels(loaded_model())
+    return Latents(channels, int(getattr(processing, "opt_f", 8)), patch=2 if channels >= 16 else 1)
 
 
 def _guess() -> int:

@@ -13,7 +13,7 @@ from .environment import (
     refresh_upscalers,
 )
 from .fused_call import cannot_fuse
-from .model_kind import batch_limits, default_tile, loaded_model, one_picture_a_call
+from .model_kind import batch_limits, default_tile, latents, loaded_model, one_picture_a_call
 from .other_extensions import finishes
 from .upscaler_files import preselected, upscaler_names
 
@@ -32,10 +32,12 @@ class PanelHost:
 
     def abilities(self) -> Abilities:
         """What a plan must know. Loads no model; a ControlNet unit that is on cannot be seen from the panel."""
+        kind = latents()
         return Abilities(
             default_tile=default_tile(), upscalers=tuple(upscaler_names()), interrogators=tuple(interrogators()),
             finishes=tuple(finishes(_alwayson())), batch_cap=1 if one_picture_a_call() else None,
-            batch_limits=batch_limits, tile_is_guessed=loaded_model() is None,
+            batch_limits=batch_limits, alignment=kind.aligned(Abilities.alignment), grain=kind.grain,
+            tile_is_guessed=loaded_model() is None,
             why_not_fused=lambda: cannot_fuse(
                 processing, loaded_model(), controlnet=False, one_picture=one_picture_a_call()
             ),

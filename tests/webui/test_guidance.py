@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from lib_usdu.geometry import Canvas, Region
+from lib_usdu.latents import Latents
 from lib_usdu.noise import tile_noise
 from lib_usdu.run.noise_draws import CanvasDraws
 from lib_usdu.webui.guidance import same_conditioning, without_idle_guidance
@@ -97,7 +98,7 @@ def test_prompts_that_differ_are_both_asked():
 
 def test_draws_nobody_uses_are_zeros():
     window = Region(0, 0, 64, 64)
-    noises = [tile_noise(1, "canvas", window, 0, Canvas(64, 64), 8)] * 2
+    noises = [tile_noise(1, "canvas", window, 0, Canvas(64, 64), Latents())] * 2
     plain, saving = CanvasDraws(noises, 4, "cpu"), CanvasDraws(noises, 4, "cpu", first_only=True)
     assert torch.equal(plain.next(), saving.next())
     later = saving.next()

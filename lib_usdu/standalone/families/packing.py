@@ -1,0 +1,47 @@
+"""How a pipeline has the latents of windows: as they are, or in tokens of 2 x 2 latents (Flux and its relatives)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+
+def pack(latents: Any) -> Any:
+    """(n, channels, h, w) in tokens (n, h/2 * w/2, channels * 4), row by row: each holds a channel's four after the
+    other (FluxImg2ImgPipeline._pack_latents)."""
+    count, channels, height, width = latents.shape
+    cut = latents.reshape(count, channels, height // 2, 2, width // 2, 2)
+    return cut.permute(0, 2, 4, 1, 3, 5).reshape(count, height // 2 * (width // 2), channels * 4)
+
+
+def unpack(tokens: Any, height: int, width: int) -> Any:
+    """The reverse of `pack`; height and width in latents."""
+    count, _, values = tokens.shape
+    cut = tokens.reshape(count, height // 2, width // 2, values // 4, 2, 2)
+    return cut.permute(0, 3, 1, 4, 2, 5).reshape(count, values // 4, height, width)
+
+
+def places(height: int, width: int, like: Any) -> Any:
+    """Where each token of a window lies: (h/2 * w/2, 3), its row and column in the last two."""
+    import torch
+
+    rows, columns = torch.meshgrid(torch.arange(height // 2), torch.arange(width // 2), indexing="ij")
+    return torch.stack([torch.zeros_like(rows), rows, columns], -1).reshape(-1, 3).to(like)
+
+
+@dataclass(frozen=True)
+class Packing:
+    """packed: latents (n, channels, h, w) as the pipeline has them; unpacked: back, from (latents, h, w); prepared:
+    what its `prepare_latents` returns of packed latents and the window's (h, w)."""
+
+    packed: Callable[[Any], Any] = lambda latents: latents
+    unpacked: Callable[[Any, int, int], Any] = lambda latents, height, width: latents
+    prepared: Callable[[Any, int, int], Any] = lambda latents, height, width: latents
+
+
+PLAIN = Packing()
+PACKED = Packing(pack, unpack)
+PACKED_WITH_PLACES = Packing(
+    pack, unpack, lambda tokens, height, width: (tokens, places(height, width, tokens[0, 0, 0]))
+)

@@ -1,0 +1,139 @@
+"""A pipeline's steps over windows: it is handed their latents under the canvas's noise when it asks for its own."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from ..errors import Stopped
+from .conditioning import Conditions
+from .families import flow
+from .families.table import Family
+from .placement import Placement
+from .samplers import CanvasNoise, replace_brownian_tree, step_noise
+from .sampling import Suited
+
+
+class Steps:
+    """The steps of one pipeline. Everything but its networks and its scheduler is left out: pictures in, pictures out,
+    noise, prompts."""
+
+    def __init__(
+        self, pipeline: Any, family: Family, sampling: Suited, placement: Placement, conditions: Conditions
+    ):  # fmt: skip
+        self.pipeline, self.family, self.sampling = pipeline, family, sampling
+        self._placement, self._conditions = placement, conditions
+
+    def run(
+        self,
+        encoded: Callable[[], torch.Tensor],
+        noise: CanvasNoise,
+        denoise: float,
+        conditioning: Mapping[str, Any],
+        guided: bool,
+        stop: Callable[[], bool],
+        *,
+        size: tuple[int, int],
+        canvas: tuple[int, int],
+        step_done: Callable[[int, int], None] = lambda step, steps: None,
+        told: tuple[int, int] | None = None,
+    ) -> torch.Tensor:
+        """The latents (n, channels, h, w) after the steps.
+
+        encoded: makes them of the pictures. conditioning: the pipeline's prompt arguments, a row for each of the
+        latents. guided: whether to ask the model with and without the prompt. size: (height, width) of what is drawn,
+        px. canvas: (height, width) of the whole picture in latents. told: (height, width) an SDXL model is told; None:
+        that of the latents.
+        """
+
+        def after_step(pipeline: Any, step: int, timestep: Any, values: dict) -> dict:
+            if stop():
+                raise Stopped("stopped in a tile")
+            step_done(step + 1, pipeline.num_timesteps)
+            return values
+
+        steps = max(self.sampling.steps, math.ceil(1 / denoise))  # at least one is run, however low the denoise
+        ways = self._flow(encoded, noise, size, canvas) if self.family.flow else self._diffusion(encoded, noise, told)
+        scheduler = self.pipeline.scheduler
+        with ways as arguments, step_noise(scheduler, noise.draw), self._conditions.aside():
+            drawn = self.pipeline(
+                strength=denoise,
+                num_inference_steps=steps,
+                output_type="latent",
+                callback_on_step_end=after_step,
+                **self.family.guidance(self.pipeline, self.sampling.cfg_scale, guided),
+                **arguments,
+                **(conditioning if guided or not self.family.flow else _positive(conditioning)),
+            ).images
+        return self.family.pack.unpacked(drawn, *noise.size)
+
+    @contextmanager
+    def _diffusion(
+        self, encoded: Callable[[], torch.Tensor], noise: CanvasNoise, told: tuple[int, int] | None
+    ) -> Iterator[dict[str, Any]]:
+        """Stable Diffusion 1, 2 and XL."""
+
+        def prepare_latents(image: Any, timestep: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+            latents, scheduler = encoded(), self.pipeline.scheduler
+            self._placement.rest()
+            noised = scheduler.add_noise(latents, noise.draw(latents.shape), timestep)
+            replace_brownian_tree(scheduler, noise.draw, latents.shape)
+            return noised
+
+        # prepare_latents has the real pictures
+        arguments: dict[str, Any] = {"image": torch.zeros(noise.count, 3, 8, 8)}
+        if told and self.family.told_size:
+            arguments |= {"original_size": told, "target_size": told}
+        with _in_place_of(self.pipeline, prepare_latents=prepare_latents):
+            yield arguments
+
+    @contextmanager
+    def _flow(
+        self, encoded: Callable[[], torch.Tensor], noise: CanvasNoise, size: tuple[int, int], canvas: tuple[int, int]
+    ) -> Iterator[dict[str, Any]]:
+        """Models that know straight paths from noise to picture; what is drawn, they are told in px."""
+        scheduler, pack = self.pipeline.scheduler, self.family.pack
+        scheduler.tokens = canvas[0] * canvas[1] // self.family.latents.patch**2
+
+        def get_timesteps(steps: int, strength: float, device: Any) -> tuple[Any, int]:
+            return flow.first_step(scheduler, strength)
+
+        def prepare_latents(*args: Any, **kwargs: Any) -> Any:
+            latents = pack.packed(encoded())
+            self._placement.rest()
+            return pack.prepared(flow.noised(scheduler, latents, noise.draw(latents.shape)), *noise.size)
+
+        replaced = {
+            "get_timesteps": get_timesteps, "prepare_latents": prepare_latents, "image_processor": _NoPicture,
+        }  # fmt: skip
+        with _in_place_of(self.pipeline, **replaced):
+            yield {"image": None, "height": size[0], "width": size[1]}
+
+
+class _NoPicture:
+    """Stands for a pipeline's `image_processor`, which would make a picture of the whole size ready."""
+
+    @staticmethod
+    def preprocess(*args: Any, **kwargs: Any) -> torch.Tensor:
+        return torch.zeros(1)
+
+
+def _positive(conditioning: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in conditioning.items() if not name.startswith("negative_")}
+
+
+@contextmanager
+def _in_place_of(owner: Any, **replaced: Any) -> Iterator[None]:
+    """While inside, the object's attributes are these."""
+    own = {name: vars(owner)[name] for name in replaced if name in vars(owner)}
+    vars(owner).update(replaced)
+    try:
+        yield
+    finally:
+        for name in replaced:
+            del vars(owner)[name]
+        vars(owner).update(own)
