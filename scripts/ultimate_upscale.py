@@ -5,14 +5,16 @@ import modules.scripts as scripts
 from lib_usdu.panel import build as panel
 from lib_usdu.webui import script as webui
 from lib_usdu.webui.environment import add_gallery_switch, max_megapixels
-from lib_usdu.webui.panel_host import PanelHost
+from lib_usdu.webui.panel_host import PanelHost, add_send_buttons
 
+TITLE = "Ultimate SD Upscale"
+add_send_buttons(TITLE)
 add_gallery_switch("usdu_slider", "Ultimate SD Upscale: before and after with a line to drag")
 
 
 class Script(scripts.Script):
     def title(self):
-        return "Ultimate SD Upscale"
+        return TITLE
 
     def show(self, is_img2img):
         return is_img2img

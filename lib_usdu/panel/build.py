@@ -94,15 +94,15 @@ def build(host: PanelSource, *, on: ModuleType = gradio, max_megapixels: float =
     for name in SHOWN:
         _switch(on, made, name)
     _grey_out(on, made["auto_padding"], made["padding"])
-    _listen(on, refresh, "click", refreshed, [made["upscaler"]], made["upscaler"])
+    listen(on, refresh, "click", refreshed, [made["upscaler"]], made["upscaler"])
     for button, preset in zip(buttons, PRESETS):
         run = partial(_preset_chosen, on, preset)
         outputs = [said, *(made[name] for name in preset.values())]
-        _listen(on, button, "click", run, [], outputs, js=set_denoise(preset.denoise))
+        listen(on, button, "click", run, [], outputs, js=set_denoise(preset.denoise))
     planning = partial(_planned, host, max_megapixels)
-    _listen(on, update, "click", planning, [page, *inputs], [plan, said], js=READ_PAGE)
+    listen(on, update, "click", planning, [page, *inputs], [plan, said], js=READ_PAGE)
     for component in inputs:
-        _listen(on, component, "change", None, [], [], js=OPTION_CHANGED)
+        listen(on, component, "change", None, [], [], js=OPTION_CHANGED)
     pasted = [(made[name], partial(_pasted, on, name, host)) for name in OF_PICTURE]
     in_order = [info, *(made[name] for name in legacy), marker, *(made[name] for name in OWN_ARGUMENTS)]
     return Panel(in_order, pasted, [INFOTEXT_PREFIX + name for name in OF_PICTURE])
@@ -222,13 +222,13 @@ def _switch(on: ModuleType, made: Mapping[str, Any], name: str) -> None:
             other.visible = visible
 
     made[name].init_field = init
-    _listen(on, made[name], "change", lambda x: [on.update(visible=v) for v in shown(x)], [made[name]], others)
+    listen(on, made[name], "change", lambda x: [on.update(visible=v) for v in shown(x)], [made[name]], others)
 
 
 def _grey_out(on: ModuleType, box: Any, slider: Any) -> None:
     """The slider cannot be moved while the box is ticked, also where ui-config.json ticks it (`init_field`)."""
     box.init_field = lambda ticked: setattr(slider, "interactive", not ticked)
-    _listen(on, box, "change", lambda ticked: on.update(interactive=not ticked), [box], slider)
+    listen(on, box, "change", lambda ticked: on.update(interactive=not ticked), [box], slider)
 
 
 def _pasted(on: ModuleType, name: str, host: PanelSource, parameters: Mapping[str, Any]) -> Any:
@@ -247,7 +247,7 @@ def _pasted(on: ModuleType, name: str, host: PanelSource, parameters: Mapping[st
     return None
 
 
-def _listen(on: ModuleType, component: Any, event: str, run: Any, inputs: Any, outputs: Any, *, js: str = "") -> None:
+def listen(on: ModuleType, component: Any, event: str, run: Any, inputs: Any, outputs: Any, *, js: str = "") -> None:
     """Subscribes to an event; JavaScript goes by `_js` or `js`. Outside of a Blocks there is nothing to hear."""
     context = getattr(getattr(on, "context", None), "Context", None)
     if context is None or context.root_block is not None:

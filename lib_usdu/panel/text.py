@@ -19,6 +19,8 @@ INTRODUCTION = (
 )
 PRESETS_HINT = "A preset sets the controls below and the tab's denoising strength."
 REFRESH = "Refresh the list"
+SEND = "Upscale with Ultimate SD Upscale: sends picture, prompt and settings to img2img and selects the script."
+"""Over the button under the galleries."""
 COMPARE = {
     "button": "Before and after", "before": "Before upscaling", "after": "After upscaling", "help": slider.HELP,
 }  # fmt: skip

@@ -264,6 +264,13 @@ def add_gallery_switch(name: str, label: str) -> None:
         script_callbacks.on_ui_settings(lambda: shared.opts.add_option(name, switch))
 
 
+def page_modules() -> tuple[Any, Any]:
+    """The host's modules for callbacks and for sending pictures from tab to tab. Raises ImportError without them."""
+    from modules import infotext_utils, script_callbacks
+
+    return script_callbacks, infotext_utils
+
+
 def own_generators() -> Any:
     """A context in which torch's global generators may be used; they are put back afterwards."""
     return torch.random.fork_rng(devices=[devices.device] if torch.device(devices.device).type == "cuda" else [])

@@ -1,7 +1,8 @@
-"""What the panel asks of the webui."""
+"""What the panel asks of the webui, and the buttons under the galleries."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from ..host import Abilities
@@ -9,6 +10,7 @@ from .controlnet import is_controlnet
 from .environment import (
     img2img_scripts,
     interrogators,
+    page_modules,
     processing,
     refresh_upscalers,
 )
@@ -49,6 +51,28 @@ class PanelHost:
     def has_controlnet(self) -> bool:
         """Whether there is ControlNet at all."""
         return any(map(is_controlnet, _alwayson()))
+
+
+def add_send_buttons(title: str) -> None:
+    """Buttons under the galleries of txt2img and img2img that send the picture here; none where the host is too
+    different. title: the script's. Called when the script is loaded, before the page is made."""
+    with suppress(ImportError, AttributeError):
+        from ..panel.send_button import after_component
+
+        callbacks, pasting = page_modules()
+        scripts = img2img_scripts()
+
+        def send(tab: str, button: Any, gallery: Any) -> None:
+            # In img2img the prompt stands there already.
+            names = scripts.scripts_txt2img.paste_field_names if tab == "txt2img" else []
+            binding = pasting.ParamBinding(
+                paste_button=button, tabname="img2img", source_tabname="txt2img" if tab == "txt2img" else None,
+                source_image_component=gallery, paste_field_names=names,
+            )  # fmt: skip
+            pasting.register_paste_params_button(binding)
+
+        in_img2img = lambda: scripts.scripts_current is scripts.scripts_img2img  # noqa: E731
+        callbacks.on_after_component(after_component(title, send, in_img2img))
 
 
 def _alwayson() -> list[Any]:

@@ -21,6 +21,7 @@ from lib_usdu.batch_size import BatchLimits  # noqa: E402
 from lib_usdu.enlarge.upscalers import for_photographs  # noqa: E402
 from lib_usdu.host import Abilities  # noqa: E402
 from lib_usdu.panel.build import build  # noqa: E402
+from lib_usdu.panel.send_button import after_component  # noqa: E402
 
 
 class StandInHost:
@@ -71,10 +72,48 @@ def tab() -> None:
         gr.Slider(0, 1, 0.3, step=0.01, label=strength, elem_id="img2img_denoising_strength", **live)
 
 
+class Galleries:
+    """What the webui tells of its page, and what it does with a button that sends a picture."""
+
+    def __init__(self):
+        self.in_img2img, self.sending = False, []
+        self.tell = after_component("Ultimate SD Upscale", self.send, lambda: self.in_img2img)
+
+    def send(self, tab: str, button: gr.Button, gallery: gr.Gallery) -> None:
+        self.sending.append((button, gallery))
+
+    def txt2img(self) -> gr.Blocks:
+        """A tab, Blocks of its own as the webui has it: a list of scripts, a gallery, the row of buttons below it."""
+        with gr.Blocks() as found:
+            self.tell(gr.Dropdown(["None", "Other"], value="None", label="Script", elem_id="script_list"))
+            self.tell(gr.Gallery(elem_id="txt2img_gallery", height=60))
+            with gr.Row():
+                self.tell(gr.Button("Extras", elem_id="txt2img_send_to_extras"))
+        return found
+
+    def scripts_of_img2img(self) -> gr.Blocks:
+        self.in_img2img = True
+        with gr.Blocks() as found, gr.Row(elem_id="scripts_of_img2img"):
+            names = ["None", "Other", "Ultimate SD Upscale"]
+            self.tell(gr.Dropdown(names, value="None", label="Script", elem_id="script_list", type="index"))
+        return found
+
+    def whole(self, *tabs: gr.Blocks) -> None:
+        """The page around the tabs."""
+        sent = gr.Textbox("nothing sent", label="Sent", elem_id="sent")
+        for button, _ in self.sending:
+            button.click(lambda: "sent", [], sent, queue=False)
+        for tab in tabs:
+            tab.render()
+        self.tell(gr.HTML("", elem_id="footer"))
+
+
 def page(host: StandInHost) -> gr.Blocks:
     for _ in range(2):  # the webui builds it twice for its API before anyone sees it
         with gr.Blocks():
             build(host)
+    galleries = Galleries()
+    tabs = galleries.txt2img(), galleries.scripts_of_img2img()
     # As wide as the webui's left column.
     with gr.Blocks(css=".gradio-container {max-width: 680px !important} footer {display: none !important}") as app:
         tab()
@@ -105,6 +144,7 @@ def page(host: StandInHost) -> gr.Blocks:
             return found
 
         generate.click(generated, [], gallery, queue=False)
+        galleries.whole(*tabs)
         run.click(dump, panel.inputs, dumped, queue=False)
         paste.click(pasted, parameters, [component for component, _ in panel.infotext_fields], queue=False)
     return app

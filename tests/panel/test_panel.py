@@ -532,6 +532,14 @@ def test_the_slider_in_the_gallery(page: Browser, photo: Path):
     page.until(lambda: not page.shown(button), "it is switched off in the settings")
 
 
+def test_the_button_under_the_gallery_sends_the_picture_and_selects_the_script(page: Browser):
+    chosen = "#scripts_of_img2img input"
+    assert page.find(chosen).get_property("value") == "None"
+    sent = "return document.querySelector('#sent textarea').value"
+    page.click_until("#usdu_upscale_txt2img", lambda: page.js(sent) == "sent", "what the webui sends")
+    page.until(lambda: page.find(chosen).get_property("value") == "Ultimate SD Upscale", "the script", 10)
+
+
 def test_a_drag_asks_the_server_once(page: Browser, photo: Path):
     page.drop(photo)
     page.until_line("15 tiles")

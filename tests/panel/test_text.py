@@ -116,7 +116,8 @@ def sentences() -> set[str]:
     """Everything the panel says, as far as it is this extension's own."""
     said = {panel_text.INTRODUCTION, panel_text.PRESETS_HINT, panel_text.REFRESH, panel_text.NO_PICTURE,
             panel_text.DRIFT, panel_text.SMALL_FOR_XL, panel_text.TAB_DEFAULT, panel_text.DISTORTED,
-            panel_text.SMALLER, panel_text.FOLDER, *panel_text.COMPARE.values()}  # fmt: skip
+            panel_text.SMALLER, panel_text.FOLDER, *panel_text.COMPARE.values(),
+            panel_text.SEND}  # fmt: skip
     said |= {text for preset in PRESETS for text in (preset.name, preset.about)}
     said |= {section.heading for section in SECTIONS if section.heading}
     said |= {part.title for section in SECTIONS if section.heading for part in section.parts}
