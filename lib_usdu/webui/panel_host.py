@@ -60,16 +60,17 @@ def add_send_buttons(title: str) -> None:
         from ..panel.send_button import after_component
 
         callbacks, pasting = page_modules()
+        binding, register = pasting.ParamBinding, pasting.register_paste_params_button
         scripts = img2img_scripts()
 
         def send(tab: str, button: Any, gallery: Any) -> None:
             # In img2img the prompt stands there already.
             names = scripts.scripts_txt2img.paste_field_names if tab == "txt2img" else []
-            binding = pasting.ParamBinding(
+            sent = binding(
                 paste_button=button, tabname="img2img", source_tabname="txt2img" if tab == "txt2img" else None,
                 source_image_component=gallery, paste_field_names=names,
             )  # fmt: skip
-            pasting.register_paste_params_button(binding)
+            register(sent)
 
         in_img2img = lambda: scripts.scripts_current is scripts.scripts_img2img  # noqa: E731
         callbacks.on_after_component(after_component(title, send, in_img2img))

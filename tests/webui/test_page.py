@@ -1,14 +1,15 @@
 """What a person at the webui's page sees of a run: progress, folders, controls that fit what is installed."""
 
 import time
+from types import SimpleNamespace
 
-from modules import processing, script_callbacks, scripts, shared, standin
+from modules import infotext_utils, processing, script_callbacks, scripts, shared, standin
 from probes.harness import options
 from test_extension import Model4x, ask, batch, extension, folder, person  # noqa: F401
 
 from lib_usdu.webui import script as webui
 from lib_usdu.webui.environment import journal_folder, settings_of_identity
-from lib_usdu.webui.panel_host import PanelHost
+from lib_usdu.webui.panel_host import PanelHost, add_send_buttons
 
 TILES = {"tile_width": 64, "padding": 16}
 
@@ -100,3 +101,28 @@ def test_the_slider_has_a_switch_on_the_settings_page(extension):  # noqa: F811
     script_callbacks.ui_settings_callback()
     assert shared.opts.usdu_slider is True and shared.opts.data_labels["usdu_slider"].section[0] == "ui_gallery"
     assert settings_of_identity({"usdu_slider": False}) == {}
+
+
+def test_buttons_under_the_galleries_send_by_the_webuis_own_way(extension, monkeypatch):  # noqa: F811
+    """From txt2img picture, prompt and settings; from img2img the picture: the rest stands there already."""
+    sent = []
+    monkeypatch.setattr(infotext_utils, "ParamBinding", SimpleNamespace, raising=False)
+    monkeypatch.setattr(infotext_utils, "register_paste_params_button", sent.append, raising=False)
+    monkeypatch.setattr(scripts, "scripts_txt2img", SimpleNamespace(paste_field_names=["Hires"]), raising=False)
+    monkeypatch.setattr(scripts, "scripts_current", None, raising=False)
+    add_send_buttons("Ultimate SD Upscale")
+    galleries = [SimpleNamespace(elem_id=f"{tab}_gallery") for tab in ("txt2img", "img2img")]
+    for tab, gallery in zip(("txt2img", "img2img"), galleries):
+        for component in (gallery, SimpleNamespace(elem_id=f"{tab}_send_to_extras"), SimpleNamespace(elem_id=None)):
+            script_callbacks.after_component_callback(component)
+    assert [(x.tabname, x.source_tabname, x.paste_field_names) for x in sent] == [
+        ("img2img", "txt2img", ["Hires"]), ("img2img", None, []),
+    ]  # fmt: skip
+    assert [x.source_image_component for x in sent] == galleries
+    assert [x.paste_button.elem_id for x in sent] == ["usdu_upscale_txt2img", "usdu_upscale_img2img"]
+
+
+def test_a_webui_that_cannot_send_has_no_button(extension):  # noqa: F811
+    before = list(script_callbacks.callback_map["callbacks_after_component"])
+    add_send_buttons("Ultimate SD Upscale")  # the stand-in has none of it
+    assert script_callbacks.callback_map["callbacks_after_component"] == before
