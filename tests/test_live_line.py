@@ -20,6 +20,9 @@ class Source:
     def is_xl(self):
         return False
 
+    def seconds(self, plan, steps, sampler, cfg_scale):
+        return {"Euler a": plan.tiles * steps * cfg_scale / 10}.get(sampler)
+
     def has_controlnet(self):
         return self.controlnet
 
@@ -66,3 +69,12 @@ def test_another_shape_and_a_smaller_result_are_told(mode, size, distorted, smal
     custom = {"target_size_type": "custom", "custom_width": size[0], "custom_height": size[1]}
     text = said(900, 600, 512, 512, 0.3, False, mode, **custom)
     assert (DISTORTED in text, SMALLER in text) == (distorted, smaller)
+
+
+@pytest.mark.parametrize("drawn, time", [
+    ([20, "Euler a", 7], "9 tiles of 576x576, 9 batches, <b>about 2 min</b>"), ([20, "Heun", 7], ""), ([0, "", 0], ""),
+    ([], ""), (["x", None, {}], ""), ([20], ""),
+])  # fmt: skip
+def test_the_time_is_said_once_the_same_work_was_done(drawn, time):
+    text = said(768, 768, 512, 512, 0.3, False, 0, *drawn)
+    assert (time in text) if time else ("about" not in text)

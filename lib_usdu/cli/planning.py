@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 from ..errors import OptionError, plural
 from ..host import Abilities
 from ..options import Options
-from ..options.tile_numbers import ALL
 from ..plan import Plan, batch_limits, check_options, count_batches, make_plan
 from ..resume.journal import default_folder
 from ..run.timings import Timings, Work, about
+from ..run.timings import works as stages_of
 from ..standalone.families.table import STABLE_DIFFUSION
 from ..standalone.sources import kind_of
 from .jobs import Job, read_mask
@@ -63,19 +63,7 @@ def works(args: argparse.Namespace, plan: Plan) -> dict[str, Work]:
     kind = kind_of(args.checkpoint) or STABLE_DIFFUSION
     guided = "guided" * ((kind.cfg if args.cfg is None else args.cfg) > 1)
     model = ", ".join(map(str, (_model(args), args.sampler or kind.sampler, guided, args.ray or "")))
-    found = {}
-    if plan.options.redo_tiles == ALL:
-        megapixels = plan.canvas.width * plan.canvas.height / 1e6
-        found["upscale"] = Work(f"upscale, {plan.options.upscaler}, {args.device}", megapixels)
-    denoise = plan.options.denoise
-    for name in dict.fromkeys(work.name for work in plan.passes):
-        same = [work for work in plan.passes if work.name == name]
-        strength = plan.options.seams_fix_denoise if name != "redraw" else denoise
-        steps = max(1.0, args.steps * strength)
-        window = same[0].tiles[0].window
-        kind = f"{same[0].context}, {model}, {window.width}x{window.height}"
-        found[name] = Work(kind, steps * sum(len(work.tiles) for work in same))
-    return found
+    return stages_of(plan, model=model, steps=args.steps, device=args.device)
 
 
 def loading(args: argparse.Namespace, options: Options) -> Work:

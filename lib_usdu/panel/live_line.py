@@ -13,6 +13,7 @@ from ..errors import OptionError
 from ..host import Abilities
 from ..options import LEGACY_ARGUMENTS, VERSION_MARKER, Options
 from ..plan import Plan, batch_limits, count_batches, make_plan
+from ..run import timings
 from ..schedule import FUSED, PARALLEL
 from .text import (
     DISTORTED,
@@ -38,6 +39,7 @@ class LineSource(Protocol):
     def abilities(self) -> Abilities: ...
     def is_xl(self) -> bool: ...
     def has_controlnet(self) -> bool: ...
+    def seconds(self, plan: Plan, steps: int, sampler: str, cfg_scale: float) -> float | None: ...
 
 
 def read_page(text: str) -> tuple[tuple[int, int], tuple[int, int], float]:
@@ -58,6 +60,14 @@ def read_tab(text: str) -> tuple[bool, bool]:
     return False, False
 
 
+def read_sampling(text: str) -> tuple[int, str, float]:
+    """What the page's script saw besides: steps, sampler and CFG scale; 0 and "" what is not there."""
+    with suppress(ValueError, TypeError, OverflowError, IndexError):
+        steps, sampler, cfg_scale = json.loads(text)[7:10]
+        return min(max(int(steps), 0), 10**4), str(sampler), float(cfg_scale)
+    return 0, "", 0.0
+
+
 def live_line(host: LineSource, max_megapixels: float, page: str, *values: Any) -> str:
     """The live line, HTML: what a run would do with these values of LEGACY_ARGUMENTS and OWN_ARGUMENTS, or why it would
     refuse them, and warnings. page: as `read_page` takes it."""
@@ -76,7 +86,10 @@ def live_line(host: LineSource, max_megapixels: float, page: str, *values: Any) 
         sizes = f"{picture[0]}x{picture[1]} → " * all(picture) + f"<b>{plan.canvas.width}x{plan.canvas.height}</b>"
         shape = _shape(picture, plan.canvas.size, stretches)
         work = about * bool(plan.passes) + _work(plan, abilities)
-        return line(f"{sizes}: {work}", *shape, *_warnings(plan.options, host, plan.tiles))
+        steps, sampler, cfg_scale = read_sampling(page)
+        seconds = host.seconds(plan, steps, sampler, cfg_scale) if steps else None
+        time = "" if seconds is None else f", <b>{timings.about(seconds)}</b>"
+        return line(f"{sizes}: {work}{time}", *shape, *_warnings(plan.options, host, plan.tiles))
     except OptionError as error:
         above = f"{error.value} px is above the limit of {max_megapixels:.10g} megapixels."
         return line("", above if error.option == "size" else message(error))

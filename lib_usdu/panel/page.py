@@ -26,7 +26,9 @@ _PAGE = """
             ? get_tab_index('mode_img2img') === 5 : false;
         const modes = [...root.querySelectorAll('#resize_mode input[type=radio]')];
         const mode = modes.findIndex((choice) => choice.checked);
-        return JSON.stringify([w, h, ...size, number('denoising_strength'), batch, mode]);
+        const sampler = root.querySelector('#img2img_sampling input')?.value || '';
+        const drawn = [number('steps'), sampler, number('cfg_scale')];
+        return JSON.stringify([w, h, ...size, number('denoising_strength'), batch, mode, ...drawn]);
     };"""
 
 READ_PAGE = f"(_, ...values) => {{{_PAGE} window.ultimateupscaleSeen = page(); return [page(), ...values]; }}"

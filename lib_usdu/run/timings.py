@@ -8,6 +8,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..options.tile_numbers import ALL
+from ..plan import Plan
 from ..resume import entries
 
 MOST_KEPT = 500
@@ -59,6 +61,22 @@ class Timings:
             read = json.loads(self._file.read_bytes()[:1_000_000])
             return {kind: float(rate) for kind, rate in read.items() if isinstance(rate, (int, float)) and rate >= 0}
         return {}
+
+
+def works(plan: Plan, *, model: str, steps: float, device: str) -> dict[str, Work]:
+    """What there is to do for a picture, by the stage of a run that does it. model: it and all else that decides how
+    fast a step is. steps: at a denoising strength of 1."""
+    found = {}
+    if plan.options.redo_tiles == ALL:
+        megapixels = plan.canvas.width * plan.canvas.height / 1e6
+        found["upscale"] = Work(f"upscale, {plan.options.upscaler}, {device}", megapixels)
+    for name in dict.fromkeys(work.name for work in plan.passes):
+        same = [work for work in plan.passes if work.name == name]
+        strength = plan.options.denoise if name == "redraw" else plan.options.seams_fix_denoise
+        window = same[0].tiles[0].window
+        kind = f"{same[0].context}, {model}, {window.width}x{window.height}"
+        found[name] = Work(kind, max(1.0, steps * strength) * sum(len(work.tiles) for work in same))
+    return found
 
 
 def about(seconds: float | None) -> str:

@@ -13,9 +13,11 @@ from typing import Any
 from ..batch_size import BatchLimits
 from ..errors import ModelError
 from ..latents import Latents
+from ..plan import Plan
 from ..run.estimates import SD, SIXTEEN, XL, Needs, windows_that_fit
 from ..run.retry import one_line
-from .environment import devices, model_data, processing, shared
+from ..run.timings import Timings, Work, works
+from .environment import devices, journal_folder, model_data, model_files, processing, shared
 from .protocols import Processing
 
 LARGE_TILE, SMALL_TILE = 1024, 512
@@ -106,6 +108,18 @@ def latents() -> Latents:
     2 x 2 latents for one token (SD 3, Flux, Lumina, Qwen-Image, Wan)."""
     channels = latent_channels(loaded_model())
     return Latents(channels, int(getattr(processing, "opt_f", 8)), patch=2 if channels >= 16 else 1)
+
+
+def timed(plan: Plan, steps: int, sampler: str, cfg_scale: float) -> dict[str, Work]:
+    """What there is to do, by stage, with the checkpoint that is chosen. steps, sampler, cfg_scale: the tab's."""
+    model = f"{model_files().get('checkpoint')}, {sampler}, {'guided' * (cfg_scale > 1)}"
+    return works(plan, model=model, steps=steps, device=str(devices.device))
+
+
+def timings() -> Timings | None:
+    """What was measured in this webui; None where it has no folder for it."""
+    folder = journal_folder()
+    return None if folder is None else Timings(folder / "timings.json")
 
 
 def _guess() -> int:

@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 from ..host import Abilities
+from ..plan import Plan
 from .controlnet import is_controlnet
 from .environment import (
     img2img_scripts,
@@ -15,7 +16,7 @@ from .environment import (
     refresh_upscalers,
 )
 from .fused_call import cannot_fuse
-from .model_kind import batch_limits, default_tile, latents, loaded_model, one_picture_a_call
+from .model_kind import batch_limits, default_tile, latents, loaded_model, one_picture_a_call, timed, timings
 from .other_extensions import finishes
 from .upscaler_files import preselected, upscaler_names
 
@@ -47,6 +48,11 @@ class PanelHost:
 
     def is_xl(self) -> bool:
         return default_tile() > 512
+
+    def seconds(self, plan: Plan, steps: int, sampler: str, cfg_scale: float) -> float | None:
+        """What a run takes, from what the same work took here before; None where it was never done."""
+        known = timings()
+        return None if known is None else known.seconds(timed(plan, steps, sampler, cfg_scale).values())
 
     def has_controlnet(self) -> bool:
         """Whether there is ControlNet at all."""

@@ -37,7 +37,7 @@ from .environment import (
 )
 from .fingerprint import ModelWatch
 from .host import WebuiHost
-from .model_kind import load_chosen_model
+from .model_kind import load_chosen_model, timed, timings
 from .overrides import in_force
 from .progress_bar import JobCount
 from .protocols import Processed, Processing, Script
@@ -143,11 +143,23 @@ def _run(p: Processing, script: Script, args: Sequence[Any]) -> Processed:
                 mask=source.mask,
             )  # fmt: skip
             _deliver(delivery, p, fitting, host, source, result)
+            _learn_time(p, fitting, host, source, result)
             if host.stop_requested() or host.changed:
                 break
         if not getattr(p, "is_api", False):
             remember(options.upscaler)
         return delivery.processed(p, host.infotext_p(result.parameters))
+
+
+def _learn_time(p: Processing, options: Options, host: WebuiHost, source: _Source, result: Result) -> None:
+    """How long this has taken, for the panel's line; not where part of it was there already, or was left out, nor with
+    ControlNet, which the line cannot see."""
+    known, stats, size = timings(), result.stats, Canvas.of(source.pixels.rgb).size
+    plan = make_plan(options, size, host.abilities(), img2img_size=(p.width, p.height), mask=source.mask)
+    if known is None or stats.resumed or stats.tiles_flat or stats.tiles_done < plan.tiles or host.units.places:
+        return
+    work = timed(plan, p.steps, str(p.sampler_name), p.cfg_scale)
+    known.learn({work[stage]: stats.stages[stage] for stage in work if stage in stats.stages})
 
 
 def _fitting(p: Processing, options: Options, source: _Source, host: WebuiHost) -> Options:

@@ -22,6 +22,7 @@ from lib_usdu.enlarge.upscalers import for_photographs  # noqa: E402
 from lib_usdu.host import Abilities  # noqa: E402
 from lib_usdu.panel.build import build  # noqa: E402
 from lib_usdu.panel.send_button import after_component  # noqa: E402
+from lib_usdu.plan import Plan  # noqa: E402
 
 
 class StandInHost:
@@ -55,6 +56,9 @@ class StandInHost:
 
     def has_controlnet(self) -> bool:
         return self.controlnet
+
+    def seconds(self, plan: Plan, steps: int, sampler: str, cfg_scale: float) -> float | None:
+        return None
 
     def batch_limits(self, width: int, height: int) -> BatchLimits:
         return BatchLimits(4, 4)

@@ -27,6 +27,9 @@ class Panel:
     def is_xl(self):
         return False
 
+    def seconds(self, plan, steps, sampler, cfg_scale):
+        return None
+
     def has_controlnet(self):
         return False
 

@@ -5,8 +5,10 @@ from types import SimpleNamespace
 
 from modules import infotext_utils, processing, script_callbacks, scripts, shared, standin
 from probes.harness import options
-from test_extension import Model4x, ask, batch, extension, folder, person  # noqa: F401
+from test_extension import Model4x, ask, batch, extension, folder, person, photo  # noqa: F401
 
+from lib_usdu.options import Options
+from lib_usdu.plan import make_plan
 from lib_usdu.webui import script as webui
 from lib_usdu.webui.environment import journal_folder, settings_of_identity
 from lib_usdu.webui.panel_host import PanelHost, add_send_buttons
@@ -126,3 +128,14 @@ def test_a_webui_that_cannot_send_has_no_button(extension):  # noqa: F811
     before = list(script_callbacks.callback_map["callbacks_after_component"])
     add_send_buttons("Ultimate SD Upscale")  # the stand-in has none of it
     assert script_callbacks.callback_map["callbacks_after_component"] == before
+
+
+def test_the_line_says_the_time_that_the_same_work_took(extension):  # noqa: F811
+    """With other steps, too; not with another sampler."""
+    options = {"tile_width": 64, "tile_height": 64, "upscaler": "Lanczos"}
+    plan = make_plan(Options(**options, denoise=0.5), photo().size, PanelHost().abilities())
+    assert PanelHost().seconds(plan, 20, "Euler a", 7.0) is None
+    ask([options], steps=20, sampler_name="Euler a", cfg_scale=7.0)
+    once = PanelHost().seconds(plan, 20, "Euler a", 7.0)
+    assert once is not None and PanelHost().seconds(plan, 40, "Euler a", 7.0) > once > 0
+    assert PanelHost().seconds(plan, 20, "Heun", 7.0) is None
