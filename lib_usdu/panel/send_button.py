@@ -34,7 +34,7 @@ def after_component(
 
     def seen(component: Any, **_: Any) -> None:
         name = getattr(component, "elem_id", None) or ""
-        tab, _, what = name.partition("_")
+        tab, _between, what = name.partition("_")
         if name == f"{TABS[0]}_gallery":  # the page begins, perhaps not for the first time
             for kept in (galleries, buttons, lists):
                 kept.clear()
