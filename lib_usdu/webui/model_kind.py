@@ -113,7 +113,7 @@ def latents() -> Latents:
 def timed(plan: Plan, steps: int, sampler: str, cfg_scale: float) -> dict[str, Work]:
     """What there is to do, by stage, with the checkpoint that is chosen. steps, sampler, cfg_scale: the tab's."""
     model = f"{model_files().get('checkpoint')}, {sampler}, {'guided' * (cfg_scale > 1)}"
-    return works(plan, model=model, steps=steps, device=str(devices.device))
+    return works(plan, model=model, steps=steps, device="webui")
 
 
 def timings() -> Timings | None:
