@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from ..errors import plural
 from ..resume import journal
+from ..run import timings
 from .say import answer
 
 
@@ -24,6 +26,8 @@ def main(arguments: list[str]) -> int:
     if args.action == "clear":
         for run in found:
             run.remove()
+        with suppress(OSError):
+            (args.journal / timings.FILE).unlink()
         answer(f"{plural(len(found), 'run')} removed, {size}")
         return 0
     answer(f"{args.journal}: {plural(len(found), 'run')}, {size}")

@@ -10,7 +10,7 @@ from ..host import Abilities
 from ..options import Options
 from ..plan import Plan, batch_limits, check_options, count_batches, make_plan
 from ..resume.journal import default_folder
-from ..run.timings import Timings, Work, about
+from ..run.timings import FILE, Timings, Work, about
 from ..run.timings import works as stages_of
 from ..standalone.families.table import STABLE_DIFFUSION
 from ..standalone.sources import kind_of
@@ -77,7 +77,7 @@ def _model(args: argparse.Namespace) -> str:
 
 def timings() -> Timings:
     """This person's, on this machine."""
-    return Timings(default_folder() / "timings.json")
+    return Timings(default_folder() / FILE)
 
 
 def _tiles(plan: Plan, able: Abilities) -> str:

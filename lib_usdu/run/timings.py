@@ -12,6 +12,8 @@ from ..options.tile_numbers import ALL
 from ..plan import Plan
 from ..resume import entries
 
+FILE = "timings.json"
+"""In the folder of stopped runs."""
 MOST_KEPT = 500
 """Kinds of work; the one measured longest ago goes first."""
 _NEW = 0.5

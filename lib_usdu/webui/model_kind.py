@@ -16,7 +16,7 @@ from ..latents import Latents
 from ..plan import Plan
 from ..run.estimates import SD, SIXTEEN, XL, Needs, windows_that_fit
 from ..run.retry import one_line
-from ..run.timings import Timings, Work, works
+from ..run.timings import FILE, Timings, Work, works
 from .environment import devices, journal_folder, model_data, model_files, processing, shared
 from .protocols import Processing
 
@@ -119,7 +119,7 @@ def timed(plan: Plan, steps: int, sampler: str, cfg_scale: float) -> dict[str, W
 def timings() -> Timings | None:
     """What was measured in this webui; None where it has no folder for it."""
     folder = journal_folder()
-    return None if folder is None else Timings(folder / "timings.json")
+    return None if folder is None else Timings(folder / FILE)
 
 
 def _guess() -> int:

@@ -174,6 +174,10 @@ class Settings(Protocol):
         """Sets one, and tells whoever listens to it. Raises what `--freeze-settings` raises."""
         ...
 
+    def add_option(self, key: str, info: Any) -> None:
+        """Adds an extension's own to the settings page."""
+        ...
+
     def get_default(self, key: str) -> Any:
         """Its value before anybody changed it."""
         ...
