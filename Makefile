@@ -61,11 +61,13 @@ quality: .venv/ready
 embedded: .venv/ready
 	OMP_NUM_THREADS=2 $(PY) -m bench.embedded $(PHOTOS)
 
-# What is injected and what survives: 50 kills, faults at every tile, and make fuzz.
+# What is injected and what survives: 50 kills, faults and switched models at every tile, failing saves at every
+# picture, failing streams at every write, and make fuzz.
 reliability: .venv/ready
 	rm -f out/reliability.json
 	OMP_NUM_THREADS=2 USDU_COUNTS=out/reliability.json USDU_KILLS=50 USDU_SECONDS=3600 USDU_FAULT_STEP=1 USDU_FUZZ=20000 \
-		$(PY) -m pytest tests/reliability tests/webui/test_reliability.py
+		$(PY) -m pytest tests/reliability tests/webui/test_reliability.py tests/webui/test_wrong_picture.py \
+		tests/webui/test_lost_work.py tests/webui/test_page.py
 	$(PY) -m bench.reliability out/reliability.json
 
 # Every picture and every page that is made from the code.

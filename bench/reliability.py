@@ -11,11 +11,16 @@ import argparse
 import json
 from pathlib import Path
 
+WRONG = ("the model is switched", "a setting is changed", "an upscaler that nobody")
+LOST = ("saving fails", "standard error fails")
+
 
 def table(counts: dict[str, list[int]]) -> str:
     """A row for each thing counted: [cases, clean, tracebacks shown]; then the sums."""
     groups = {
         "faults injected / survived": [what for what in counts if what.startswith(("one fault", "a tile", "hangs"))],
+        "wrong pictures asked for / said, or without effect": [what for what in counts if what.startswith(WRONG)],
+        "what could lose work / nothing lost": [what for what in counts if what.startswith(LOST)],
         "kill -9 / the rerun's picture identical": [what for what in counts if what.startswith("kill")],
         "fuzz cases / clean outcomes": [what for what in counts if what.startswith("fuzz")],
     }

@@ -116,3 +116,14 @@ def test_counts_are_said_by_plural():
         if counted.search(line)
     ]
     assert found == []
+
+
+def test_the_tests_named_in_the_table_of_reliability_exist():
+    text = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
+    table = "\n".join(line for line in text.splitlines() if line.startswith("|"))
+    named = set(re.findall(r"`(test_\w+)`", table))
+    written = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    there = set(re.findall(r"def (test_\w+)\(", written))
+    assert len(named) > 80 and named <= there, sorted(named - there)
+    files = {path.stem for path in (ROOT / "tests").rglob("test_*.py")}
+    assert set(re.findall(r"\b(test_\w+)", re.sub(r"`[^`]*`", "", table))) <= files

@@ -105,7 +105,7 @@ def _run(args: argparse.Namespace, stopping: Stopping, left: ExitStack) -> int:
             first = read_picture(wanted[0], args)
 
         if redraws(args, options):
-            say("loading models ...", level=2)
+            say("loading models ...")  # seconds pass before the first bar
         started = time.perf_counter()
         host = models.host_of(args, options)
         timings().learn({loading(args, options): time.perf_counter() - started})

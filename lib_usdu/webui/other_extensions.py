@@ -61,6 +61,15 @@ def title(script: Script) -> str:
         return ""
 
 
+def left_to_chance(p: Processing) -> bool:
+    """Whether the person asked for a random seed. The Batch tab replaces it before a script is called (img2img.py:22);
+    there the host's own control for it, a script too, still says so."""
+    asked = [p.seed]
+    if " out of " in str(shared.state.job):  # a folder (img2img.py:51)
+        asked += [p.script_args[places[0]] for script, places in alwayson(p) if title(script) == "seed" and places]
+    return any(seed in (-1, "-1", "", None) for seed in asked)
+
+
 def notes(p: Processing) -> list[str]:
     """What the person should know of extensions that are on."""
     found = []

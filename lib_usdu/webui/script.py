@@ -38,6 +38,7 @@ from .environment import (
 from .fingerprint import ModelWatch
 from .host import WebuiHost
 from .model_kind import load_chosen_model, timed, timings
+from .other_extensions import left_to_chance
 from .overrides import in_force
 from .progress_bar import JobCount
 from .protocols import Processed, Processing, Script
@@ -185,7 +186,7 @@ def _seed(
     """The seed of the first result: p's own; for -1 that of the run which was ended before it was done, of the same
     picture with the same settings; else a random one."""
     seed = processing.get_fixed_seed(p.seed)
-    if p.seed not in (-1, "-1", "", None):
+    if not left_to_chance(p):
         return seed
     host = prepared(p, Wanted(seed, subseed, image=0, iteration=0, position=0, count=1), options=options)
     rgb = source.pixels.rgb

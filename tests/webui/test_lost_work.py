@@ -1,17 +1,23 @@
 """No work lost: a file that cannot be written, a client that does not wait, a run that was stopped."""
 
 import errno
+import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
-from modules import images, processing, shared, standin
+from modules import images, processing, scripts, shared, standin
+from modules.api.api import Api
 from probes.harness import options
-from test_extension import ask, batch, extension, folder, person  # noqa: F401
+from test_extension import ask, batch, extension, folder, person, photo  # noqa: F401
 
 from lib_usdu.resume import journal
 from lib_usdu.webui import script as webui
 from lib_usdu.webui.environment import journal_folder
+
+sys.path.append(str(Path(__file__).parents[1] / "reliability"))
+from counts import count  # noqa: E402
 
 TILES = {"tile_width": 64, "padding": 16}
 
@@ -46,19 +52,25 @@ def test_a_picture_that_cannot_be_saved_is_shown_and_its_tiles_are_kept(
     assert len(standin.log.saved) == 1 and runs() == []
 
 
-def test_a_folder_goes_on_where_one_picture_cannot_be_saved(extension, folder, tmp_path, monkeypatch):  # noqa: F811
-    original, calls = images.save_image, []
+def test_a_folder_goes_on_whichever_picture_cannot_be_saved(extension, folder, tmp_path, monkeypatch):  # noqa: F811
+    original, kept = images.save_image, []
+    for failing in range(1, 6):
+        calls = []
 
-    def third_fails(*args, **kwargs):
-        calls.append(1)
-        if len(calls) == 3:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        return original(*args, **kwargs)
+        def fails(*args, failing=failing, calls=calls, **kwargs):
+            calls.append(1)
+            if len(calls) == failing:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return original(*args, **kwargs)
 
-    monkeypatch.setattr(images, "save_image", third_fails)
-    with options(save_images_add_number=False):
-        done = batch(extension, folder, tmp_path / "out", tile_width=512)
-    assert len(done.images) == 5 and len(list((tmp_path / "out").iterdir())) == 4
+        out = tmp_path / f"out {failing}"
+        with monkeypatch.context() as patch, options(save_images_add_number=False):
+            patch.setattr(images, "save_image", fails)
+            done = batch(extension, folder, out, tile_width=512)
+        said = "No space left on device" in done.comments or failing > 1  # the tab shows the first picture's words
+        kept.append(len(done.images) == 5 and len(list(out.iterdir())) == 4 and said)
+    count("saving fails, at every picture of a folder in the webui", len(kept), sum(kept))
+    assert all(kept)
 
 
 # --- a client that does not wait --------------------------------------------------------------------------------------
@@ -138,6 +150,50 @@ def test_other_settings_do_not_go_on_with_it(extension, monkeypatch, change):  #
     first = stopped(extension, monkeypatch, 6, seed=-1)
     done = webui.run(person(seed=-1, **change), extension, [TILES])
     assert done.seed != first.seed and "goes on with" not in done.comments
+
+
+class SeedControl(scripts.Script):
+    """The host's own control for the seed, a script as well (processing_scripts/seed.py)."""
+
+    args_from = args_to = None
+
+    def title(self):
+        return "Seed"
+
+
+@pytest.mark.parametrize("control, goes_on", [(-1, True), ("", True), (7, False)], ids=["-1", "empty", "chosen"])
+def test_a_folder_at_seed_minus_1_goes_on(extension, tmp_path, monkeypatch, control, goes_on):  # noqa: F811
+    """The tab gives the script a seed of its own; the control still says -1."""
+    place = tmp_path / "in"
+    place.mkdir()
+    photo().save(place / "a.png")
+    runner, seed = scripts.scripts_img2img, SeedControl()
+    original = Api.init_default_script_args
+    seed.args_from = len(original(Api(), runner))
+    seed.args_to = seed.args_from + 1
+    monkeypatch.setattr(runner, "alwayson_scripts", [*runner.alwayson_scripts, seed])
+    monkeypatch.setattr(Api, "init_default_script_args", lambda *given: [*original(*given), control])
+
+    def run():
+        standin.log.calls.clear()
+        return batch(extension, place, tmp_path / "out", {"seed": control}, tile_width=64, padding=16)
+
+    calls = []
+
+    def stops_in_the_sixth(p, *, draw=processing.process_images):
+        calls.append(1)
+        shared.state.interrupted = len(calls) == 6
+        return draw(p)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(processing, "process_images", stops_in_the_sixth)
+        first = run()
+    assert "Stopped at 5 of 9 tiles" in first.comments
+    done = run()
+    assert ("goes on with" in done.comments) == goes_on
+    assert len(standin.log.calls) == 4  # with a chosen seed too, as ever
+    if goes_on:
+        assert done.seed == first.seed and run().seed != first.seed
 
 
 def test_the_seed_that_was_said_goes_on_too(extension, monkeypatch):  # noqa: F811

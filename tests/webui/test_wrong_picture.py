@@ -6,6 +6,7 @@ import sys
 import threading
 import types
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pydantic
@@ -18,6 +19,9 @@ from safetensors.torch import load_file
 from test_extension import ask, batch, extension, folder, photo, refused  # noqa: F401
 
 from lib_usdu.embedded import DEFAULT_UPSCALER
+
+sys.path.append(str(Path(__file__).parents[1] / "reliability"))
+from counts import count  # noqa: E402
 
 TILES = {"tile_width": 64, "padding": 16}
 
@@ -72,7 +76,9 @@ def test_an_upscaler_that_nobody_can_load_is_an_error_before_any_tile(
         path.write_bytes(content)
     add_upscaler(monkeypatch, "4x-Foo", path, scaler)
     error = refused([{**TILES, "upscaler": "4x-Foo"}])
-    assert error.status_code == 500 and reason in error.detail and "4x-Foo.pth" in error.detail
+    told = error.status_code == 500 and reason in error.detail and "4x-Foo.pth" in error.detail
+    count("an upscaler that nobody can load", 1, told)
+    assert told
     assert "\n" not in error.detail and standin.log.calls == []
     assert "do_upscale" not in vars(scaler)
 
@@ -177,6 +183,19 @@ def test_a_setting_changed_by_another_client_changes_nothing_in_the_run_and_stay
     assert seen == [before] and shared.opts.CLIP_stop_at_last_layers == 4
 
 
+def test_a_setting_changed_at_any_tile_changes_nothing_in_the_run(extension, monkeypatch):  # noqa: F811
+    undisturbed, same = ask([TILES]), []
+    for at in range(9):
+        with monkeypatch.context() as patch:
+            patch.setitem(shared.opts.data, "CLIP_stop_at_last_layers", 1)
+            at_call(patch, at, lambda: in_another_thread(lambda: shared.opts.set("CLIP_stop_at_last_layers", 4)))
+            done = ask([TILES])
+            stays = shared.opts.CLIP_stop_at_last_layers == 4
+        same.append(stays and np.array_equal(pixels(done), pixels(undisturbed)))
+    count("a setting is changed by another client, at every tile", len(same), sum(same))
+    assert all(same)
+
+
 @pytest.mark.parametrize("change", [{"save_init_img": True}, {"save_init_img": False}, {"jpeg_quality": 33}], ids=str)
 def test_saving_settings_during_a_run_writes_the_persons_own(extension, monkeypatch, tmp_path, change):  # noqa: F811
     config = tmp_path / "config.json"
@@ -208,17 +227,19 @@ def other_checkpoint():
 
 
 @pytest.mark.parametrize("inside", [False, True], ids=["between two tiles", "in a tile"])
-@pytest.mark.parametrize("at", range(1, 9))
+@pytest.mark.parametrize("at", range(9))
 def test_a_checkpoint_changed_during_a_run_ends_it_there(extension, monkeypatch, at, inside):  # noqa: F811
     undisturbed = pixels(ask([{**TILES, "mask_blur": 0, "tone_lock": 0}]))
-    kept = at if inside else at  # the tile in which it was noticed is not kept either
     monkeypatch.setattr(shared.sd_model, "sd_checkpoint_info", shared.sd_model.sd_checkpoint_info)
     at_call(
         monkeypatch, at, lambda: setattr(shared.sd_model, "sd_checkpoint_info", other_checkpoint()), inside=inside
     )  # fmt: skip
     done = ask([{**TILES, "mask_blur": 0, "tone_lock": 0}], n_iter=2)
-    assert "checkpoint was changed during the run, from sd1.safetensors to other" in done.comments
-    assert f"unfinished: {kept} of 9 tiles" in done.infotexts[0] and len(done.images) == 1
+    said = "checkpoint was changed during the run, from sd1.safetensors to other" in done.comments
+    # The tile in which it was noticed is not kept either.
+    ended = f"unfinished: {at} of 9 tiles" in done.infotexts[0] and len(done.images) == 1
+    count("the model is switched, at every tile", 1, said and ended)
+    assert said and ended
     assert not np.array_equal(pixels(done), undisturbed)
     monkeypatch.undo()
 
