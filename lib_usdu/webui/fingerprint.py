@@ -55,7 +55,7 @@ def stamp(name: Any) -> tuple[Any, ...]:
 
 
 LOADED = ("checkpoint", "VAE")
-"""Kinds of files that a host loads at its first call."""
+"""Kinds of files that a host may load in its first call, where none is in memory."""
 
 
 class ModelWatch:
@@ -86,10 +86,11 @@ class ModelWatch:
         return f"Settings were changed during the run: {', '.join(changed)}." if changed else ""
 
     def called(self) -> None:
-        """A call of the host is over: what is loaded now is what the run goes by."""
+        """A call of the host is over: what was not loaded before is loaded now, and what the run goes by."""
         if not self._called:
             self._called = True
-            self._known.update({kind: name for kind, name in self._in_use().items() if kind in LOADED})
+            late = [kind for kind in LOADED if self._known.get(kind, "None") == "None"]
+            self._known.update({kind: name for kind, name in self._in_use().items() if kind in late})
 
 
 def _name(path: str | None) -> str:
