@@ -75,7 +75,7 @@ def _pixels(picture: Image.Image | np.ndarray | str | os.PathLike) -> np.ndarray
     if isinstance(picture, np.ndarray):
         return picture
     if isinstance(picture, Image.Image):
-        found = pixels_of(picture)
+        pixels = pixels_of(picture)
     else:
-        found = imagefile.read(Path(picture), max_pixels=_MOST_PIXELS).pixels
-    return found.rgb if found.alpha is None else carried_outward(found.rgb, found.alpha)
+        pixels = imagefile.read(Path(picture), max_pixels=_MOST_PIXELS).pixels
+    return pixels.rgb if pixels.alpha is None else carried_outward(pixels.rgb, pixels.alpha)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .compose.mask import through
-from .enlarge.seamless import resizer, upscale_wrapped
+from .enlarge.seamless import enlarge_wrapped, resizer
 from .errors import Stopped, plural
 from .host import Host
 from .options import INFOTEXT_PREFIX, Options
@@ -104,7 +104,7 @@ def _enlarged(rgb: np.ndarray, plan: Plan, guard: Guard) -> tuple[np.ndarray, bo
         return rgb, True
     try:
         if options.seamless:
-            return upscale_wrapped(guard.enlarge, rgb, options.upscaler, width, height), True
+            return enlarge_wrapped(guard.enlarge, rgb, options.upscaler, width, height), True
         return guard.enlarge(rgb, options.upscaler, width, height), True
     except Stopped:
         return resizer(options.seamless)(rgb, width, height), False

@@ -224,7 +224,7 @@ def place_windows(
     size = -(-max(high - low for low, high in needs) // align) * align
     if not wraps:
         size = min(size, limit)
-    placed = []
+    placed: list[Span] = []
     for (start, end), (low, high) in zip(cores, needs):
         centred = (start + end - size) // (2 * grain) * grain
         lowest = -(-(high - size) // grain) * grain
@@ -243,7 +243,7 @@ def crop(picture: np.ndarray, region: Region, *, wraps: bool = False) -> np.ndar
     height, width = picture.shape[:2]
     inside = region.intersect(Region(0, 0, width, height))
     if inside == region:
-        return picture[inside.slices].copy()
+        return np.array(picture[inside.slices], order="C")
     beyond = np.remainder if wraps else _reflect
     rows = beyond(np.arange(region.y, region.bottom), height)
     columns = beyond(np.arange(region.x, region.right), width)

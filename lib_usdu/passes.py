@@ -38,7 +38,7 @@ class Pass:
 def plan_passes(options: Options, canvas: Canvas, align: int, grain: int = ORIGIN) -> tuple[Pass, ...]:
     """All passes over a canvas, in order; none where nothing is redrawn. align: windows are multiples of it,
     and they start at multiples of `grain`, px."""
-    passes = []
+    passes: list[Pass] = []
     if options.redraw_mode != "none":
         passes.append(_redraw(options, options.redraw_mode, canvas, align, grain))
     passes += _seams_fix(options, canvas, align, grain)
@@ -75,7 +75,7 @@ def _seams_fix(options: Options, canvas: Canvas, align: int, grain: int) -> list
         lists.append((across_x, across_y, fade_x, fade_y))
     redraw = options.redraw_mode
     context: Context = PARALLEL if redraw in ("none", FUSED) else redraw
-    passes = []
+    passes: list[Pass] = []
     for cores_x, cores_y, reach_x, reach_y in lists:
         # The window holds what is seen of a tile and the padding around it.
         padding = options.seams_fix_padding

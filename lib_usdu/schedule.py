@@ -97,7 +97,7 @@ def _groups(
     held_up: dict[int, list[int]] = {}  # by the position whose reading they await
     taken = [False] * len(rank)
     ready = sorted(rank[i] for i in range(len(rank)) if not missing[i])
-    groups = []
+    groups: list[list[int]] = []
     while ready:
         group: list[int] = []
         next_time: list[tuple[int, int]] = []
@@ -141,7 +141,7 @@ def _touching(reads: list[list[Region]]) -> list[tuple[int, int]]:
     step_x = max(region.width for places in reads for region in places)
     step_y = max(region.height for places in reads for region in places)
     buckets: dict[tuple[int, int], list[int]] = {}
-    pairs = set()
+    pairs: set[tuple[int, int]] = set()
     for later, places in enumerate(reads):
         keys = {
             (x, y)

@@ -1,8 +1,10 @@
 """The layout that the code keeps: who may import what."""
 
 import ast
+import builtins
 import re
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -93,6 +95,71 @@ def test_the_architecture_names_every_folder_and_module_at_the_top():
     assert {name for name in names if f"`{name}`" not in page} == set()
     for path in re.findall(r"`((?:\w+/)*\w+\.py)`", page):
         assert (ROOT / "lib_usdu" / path).is_file(), path
+
+
+def defined(path: Path) -> set[str]:
+    """Functions and classes of a module, and Class.method."""
+    names = set()
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            names.add(node.name)
+            names |= {f"{node.name}.{inner.name}" for inner in node.body if isinstance(inner, ast.FunctionDef)}
+    return names
+
+
+def test_the_architecture_answers_questions_in_two_files_at_most():
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rows = [row.strip("|").split("|") for row in re.findall(r"^\|.*\?.*\|$", page, re.M)]
+    assert len(rows) > 10 and all(len(row) == 3 for row in rows)
+    for question, *cells in rows:
+        answers = [re.findall(r"`([^`]+)`", cell) for cell in cells if cell.strip()]
+        assert answers and all(len(answer) == 2 for answer in answers), question
+        for path, name in answers:
+            assert name in defined(ROOT / "lib_usdu" / path), f"{question} {path} {name}"
+
+
+def undocumented(modules: Iterable[Path]) -> list[str]:
+    """Public modules, classes, functions and methods without a docstring; a method may have that of a base class, here
+    or in Python itself. What is inside functions is nobody's interface."""
+    trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in modules}
+    classes = [node for tree in trees.values() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    by_name = {node.name: node for node in classes}
+
+    def inherits(owner: ast.ClassDef, method: str) -> bool:
+        for base in map(ast.unparse, owner.bases):
+            if hasattr(getattr(builtins, base, None), method):
+                return True
+            kin = by_name.get(base)
+            own = kin and [one for one in kin.body if isinstance(one, ast.FunctionDef) and one.name == method]
+            if kin and ((own and ast.get_docstring(own[0])) or inherits(kin, method)):
+                return True
+        return False
+
+    missing = [str(path) for path, tree in trees.items() if not ast.get_docstring(tree)]
+    for path, tree in trees.items():
+        for node in tree.body:
+            if isinstance(node, (ast.ClassDef, ast.FunctionDef)) and not node.name.startswith("_"):
+                missing += [] if ast.get_docstring(node) else [f"{path}:{node.lineno} {node.name}"]
+                for method in node.body if isinstance(node, ast.ClassDef) else ():
+                    public = isinstance(method, ast.FunctionDef) and not method.name.startswith("_")
+                    setter = public and any("setter" in ast.unparse(one) for one in method.decorator_list)
+                    if public and not setter and not ast.get_docstring(method) and not inherits(node, method.name):
+                        missing.append(f"{path}:{method.lineno} {node.name}.{method.name}")
+    return missing
+
+
+def test_what_is_public_has_a_docstring():
+    assert undocumented(MODULES) == []
+
+
+def test_a_missing_docstring_is_noticed(tmp_path):
+    module = tmp_path / "a.py"
+    module.write_text(
+        '"""M."""\nclass A:\n    """A."""\n    def one(self):\n        """One."""\n    def two(self): pass\n'
+        "class B(A):\n    def one(self): pass\n    def three(self): pass\n    def _four(self): pass\ndef five(): pass\n"
+    )
+    names = [line.split(" ")[1] for line in undocumented([module])]
+    assert names == ["A.two", "B", "B.three", "five"]
 
 
 def test_no_file_names_a_place_on_somebodys_machine():

@@ -1,3 +1,5 @@
+from typing import get_args
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -5,7 +7,7 @@ from hypothesis import strategies as st
 
 from lib_usdu.geometry import Canvas, Region
 from lib_usdu.latents import Latents
-from lib_usdu.noise import tile_noise, window_noise
+from lib_usdu.noise import NoiseMode, tile_noise, window_noise
 
 
 def full(seed, draw, channels, height, width):
@@ -67,7 +69,7 @@ def test_modes():
     assert np.array_equal(window(0, 0, "canvas")[:, :, 4:], window(32, 1, "canvas")[:, :, :4])
     assert not np.array_equal(window(0, 0, "tile"), window(0, 1, "tile"))
     # One tile over the whole canvas is the plain draw in every mode.
-    whole = [tile_noise(5, mode, Region(0, 0, 256, 128), 0, Canvas(256, 128), Latents()).draw(1, 4) for mode in ("canvas", "tile")]
+    whole = [tile_noise(5, mode, Region(0, 0, 256, 128), 0, Canvas(256, 128), Latents()).draw(1, 4) for mode in get_args(NoiseMode)]
     assert np.array_equal(whole[0], full(5, 1, 4, 16, 32)) and np.array_equal(whole[0], whole[1])
 
 

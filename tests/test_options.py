@@ -122,7 +122,7 @@ values = {
     "target_size_type": st.sampled_from(list(rule_of("target_size_type").labels)),
     "custom_width": st.integers(1, 9000), "custom_height": st.integers(1, 9000),
     "custom_scale": st.integers(1, 6400).map(lambda n: n / 100), "tile_batch": st.integers(0, 64),
-    "noise": st.sampled_from(["canvas", "tile"]), "blend": st.sampled_from(["feather", "cut"]),
+    "noise": st.sampled_from(list(rule_of("noise").labels)), "blend": st.sampled_from(list(rule_of("blend").labels)),
     "tone_lock": st.integers(0, 100).map(lambda n: n / 100), "seams_fix_mask_blur": st.integers(0, 64),
     "seamless": st.booleans(), "auto_padding": st.booleans(),
     "skip_flat": st.integers(0, 320).map(lambda n: n / 10),

@@ -130,7 +130,7 @@ def test_a_model_that_does_not_fit_is_said_in_a_sentence(pipeline, low_memory, a
     monkeypatch.setattr(placement, "free_bytes", lambda device: 3.2e9)
     placed = Placement(Refusing(pipeline, ()), torch.device("cuda"), low_memory, 512)
     with pytest.raises(ModelError, match=f"^checkpoint: the model's .* GB do not fit cuda .3.2 GB are free.*{advice}"):
-        placed.begin(), placed.finish()
+        placed.before_prompts(), placed.after_prompts()
 
 
 def test_auto_goes_on_where_it_was_wrong(pipeline, monkeypatch):
@@ -139,8 +139,8 @@ def test_auto_goes_on_where_it_was_wrong(pipeline, monkeypatch):
     placed = Placement(refusing, torch.device("cuda"), "auto", 512)
     assert placed.way == "off"
     monkeypatch.setattr(placed, "_resident", lambda: refusing._try("off") if placed.way == "off" else None)
-    placed.begin()
-    placed.finish()
+    placed.before_prompts()
+    placed.after_prompts()
     assert placed.way == "prompts" and refusing.tried == ["off"]
 
 

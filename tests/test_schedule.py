@@ -1,4 +1,5 @@
 import time
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -7,9 +8,9 @@ from hypothesis import strategies as st
 
 from lib_usdu.errors import OptionError
 from lib_usdu.geometry import crop, plan_tiles
-from lib_usdu.schedule import batches, ordered, write_region
+from lib_usdu.schedule import INDEPENDENT, Context, batches, ordered, write_region
 
-contexts = st.sampled_from(["linear", "chess", "parallel"])
+contexts = st.sampled_from(get_args(Context))
 
 
 @st.composite
@@ -31,7 +32,7 @@ def test_batches_give_what_one_at_a_time_gives(plan, context, limit, reach):
     groups = batches(tiles, context, limit, reach=reach)
     assert sorted(t.index for group in groups for t in group) == [t.index for t in tiles]
     assert all(1 <= len(group) <= limit for group in groups)
-    if context != "parallel":  # where nothing finished is read at all
+    if context not in INDEPENDENT:  # where nothing finished is read at all
         one_by_one = [[tile] for tile in ordered(tiles, context)]
         assert what_tiles_read(groups, width, height, reach) == what_tiles_read(one_by_one, width, height, reach)
 

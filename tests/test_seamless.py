@@ -12,7 +12,7 @@ from lib_usdu.compose.cut import Cut, closed_minimum_cut
 from lib_usdu.compose.feather import Feather
 from lib_usdu.compose.weights import reach_of
 from lib_usdu.engine import upscale
-from lib_usdu.enlarge.seamless import resize_wrapped, upscale_wrapped
+from lib_usdu.enlarge.seamless import enlarge_wrapped, resize_wrapped
 from lib_usdu.enlarge.windows import resize
 from lib_usdu.errors import OptionError
 from lib_usdu.geometry import Canvas, plan_tiles
@@ -226,10 +226,10 @@ def test_an_upscaler_sees_around_the_edges(size):
         return resize(spoiled, width, height)
 
     rgb = picture(128, 96)
-    result = upscale_wrapped(enlarge, rgb, "some model", *size)
+    result = enlarge_wrapped(enlarge, rgb, "some model", *size)
     if size[0] != 192:  # there by two resizes, not one
         assert np.abs(result.astype(int) - resize_wrapped(rgb, *size)).max() <= 1
-    repeated = upscale_wrapped(enlarge, np.tile(rgb, (2, 2, 1)), "some model", size[0] * 2, size[1] * 2)
+    repeated = enlarge_wrapped(enlarge, np.tile(rgb, (2, 2, 1)), "some model", size[0] * 2, size[1] * 2)
     assert np.abs(np.tile(result, (2, 2, 1)).astype(int) - repeated).max() <= 1
     name, given_size, wanted = asked[0]
     assert name == "some model" and given_size == (192, 160) and wanted[0] * 160 == wanted[1] * 192

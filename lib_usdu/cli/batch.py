@@ -22,8 +22,10 @@ from .planning import timings, works
 from .say import Bar, message, say
 
 
-class Batch:
-    """failed: source and reason of each picture that could not be made. stop: set to end the run after this step."""
+class Pictures:
+    """The pictures of one run.
+
+    failed: source and reason of each picture that could not be made. stop: set to end the run after this step."""
 
     def __init__(
         self, args: argparse.Namespace, jobs: Sequence[Job], plans: Sequence[Plan | None], host: Any,
@@ -38,6 +40,7 @@ class Batch:
 
     @property
     def stop(self) -> bool:
+        """Whether the run is to end after this step. Setting it tells the host."""
         return self._stop
 
     @stop.setter

@@ -31,6 +31,7 @@ usdu journal lists and clears what stopped runs have kept. A file of that name: 
 
 
 def add_files(group: Any) -> None:
+    """The flags that name pictures, results and their format."""
     add = group.add_argument
     add("input", nargs="*", metavar="INPUT", help="a picture, a folder of pictures, or - for standard input")
     add(
@@ -47,6 +48,7 @@ def add_files(group: Any) -> None:
 
 
 def add_size(group: Any) -> None:
+    """The flags of a size other than by a factor: --size, --longest, --shortest, --resize-mode."""
     add = group.add_argument
     add("--size", metavar="WxH|Wx|xH", help="exact size of the result in px, or of one side, instead of --scale")
     add("--longest", metavar="PX", help="size by the longest side")
@@ -58,6 +60,7 @@ def add_size(group: Any) -> None:
 
 
 def add_run(group: Any) -> None:
+    """The flags of the run itself: what is printed, what is kept, what is allowed."""
     add = group.add_argument
     add("--dry-run", action="store_true", help="print sizes, tiles, time and names; make nothing")
     add(
@@ -104,7 +107,7 @@ class _Parser(argparse.ArgumentParser):
 
 def parser() -> argparse.ArgumentParser:
     """The command's parser. A flag of an option that is not given is None."""
-    made = _Parser(
+    command = _Parser(
         prog="usdu",
         usage="usdu [options] INPUT ... [-o OUTPUT]",
         description="Makes a small picture large and sharp: upscales it, then redraws it tile by tile by diffusion.",
@@ -112,15 +115,15 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         add_help=False,
     )
-    add_files(made.add_argument_group("Files"))
+    add_files(command.add_argument_group("Files"))
     for group, title in GROUPS.items():
-        made_group = made.add_argument_group(title)
-        _add_options(made_group, group)
+        of_options = command.add_argument_group(title)
+        _add_options(of_options, group)
         if group == "size":
-            add_size(made_group)
-    _add_model(made.add_argument_group("Model"))
-    add_run(made.add_argument_group("Run"))
-    return made
+            add_size(of_options)
+    _add_model(command.add_argument_group("Model"))
+    add_run(command.add_argument_group("Run"))
+    return command
 
 
 def _add_options(group: Any, name: str) -> None:
@@ -134,20 +137,20 @@ def _add_options(group: Any, name: str) -> None:
 def _argument(option: str, flag: CommandFlag) -> dict[str, Any]:
     """What argparse is told of an option. Numbers stay text: the rule reads them, and its errors are better."""
     rule, default = declared(option).rule, getattr(Options, option)
-    told = flag.help or declared(option).about
+    help_text = flag.help or declared(option).about
     if isinstance(rule, Flag):
         if flag.form:
-            return {"type": Path, "metavar": flag.form, "help": told}
-        return {"action": "store_false" if default else "store_true", "default": None, "help": told}
+            return {"type": Path, "metavar": flag.form, "help": help_text}
+        return {"action": "store_false" if default else "store_true", "default": None, "help": help_text}
     shown = flag.default or default
     form = flag.form or ("|".join(rule.labels) if isinstance(rule, Choice) else "N")
     unit = ""
     if isinstance(rule, Number):
         unit = rule.unit and f" {rule.unit}"
-        told += f", {rule.low:g}-{rule.high:g}" if rule.high <= 1 else ""
-    if shown not in ("", "all", 0) and option not in PAIRS and str(shown) not in told:
-        told += f" ({shown:g}{unit})" if isinstance(shown, float) else f" ({shown}{unit})"
-    return {"metavar": form, "help": told, "default": flag.default}
+        help_text += f", {rule.low:g}-{rule.high:g}" if rule.high <= 1 else ""
+    if shown not in ("", "all", 0) and option not in PAIRS and str(shown) not in help_text:
+        help_text += f" ({shown:g}{unit})" if isinstance(shown, float) else f" ({shown}{unit})"
+    return {"metavar": form, "help": help_text, "default": flag.default}
 
 
 def _add_model(group: Any) -> None:
@@ -215,17 +218,18 @@ def journal_folder(args: argparse.Namespace) -> Path:
 
 
 def max_pixels(args: argparse.Namespace) -> int:
+    """The most pixels of a result: a gigapixel, a thousand of them with --allow-huge."""
     return 10**12 if args.allow_huge else 10**9
 
 
-def _text(given: str) -> str:
+def _text(typed: str) -> str:
     """The text itself, or with an @ in front the file it is in."""
-    if not given.startswith("@"):
-        return given
+    if not typed.startswith("@"):
+        return typed
     try:
-        return Path(given[1:]).read_text(encoding="utf-8")
+        return Path(typed[1:]).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{given[1:]}: cannot be read as text ({error})") from None
+        raise InputError(f"{typed[1:]}: cannot be read as text ({error})") from None
 
 
 def take_input(args: argparse.Namespace, left: ExitStack) -> None:

@@ -43,6 +43,7 @@ class Job:
 
     @property
     def result_size(self) -> tuple[int, int]:
+        """(width, height) of the result, px. Raises OptionError and TooLarge as `Options.target_size` does."""
         return self.options.target_size(*self.picture_size)
 
     @property
@@ -124,25 +125,25 @@ def _pairs(args: argparse.Namespace, label: str, suffix: str) -> tuple[list[tupl
     pairs: list[tuple[Path, Path]] = []
     notes: list[str] = []
     many = len(args.input) > 1
-    for given in args.input:
-        source = Path(given)
-        if given == STREAM:
+    for name in args.input:
+        source = Path(name)
+        if name == STREAM:
             pairs.append((source, _single(args, Path("standard-input.png"), label, suffix, many)))
             continue
         if not os.path.lexists(source):
-            raise InputError(f"{given}: no such file or folder")
+            raise InputError(f"{name}: no such file or folder")
         if not source.is_dir():
             pairs.append((source, _single(args, source, label, suffix, many)))
             continue
-        found, left_out = imagefile.list_images(source, recursive=args.recursive)
+        pictures, left_out = imagefile.list_images(source, recursive=args.recursive)
         notes += left_out
         folder = _folder(args.output, source, label)
         if args.recursive:  # a result inside the tree it is made from is no source of the next run
-            found = [path for path in found if not _inside(path, folder) or _inside(source, folder)]
-        if not found:
+            pictures = [path for path in pictures if not _inside(path, folder) or _inside(source, folder)]
+        if not pictures:
             deeper = not args.recursive and any(path.is_dir() for path in source.iterdir())
-            raise InputError(f"{given}: holds no pictures that can be read{'; --recursive goes deeper' * deeper}")
-        pairs += [(path, (folder / path.relative_to(source)).with_name(_kept_name(path, suffix))) for path in found]
+            raise InputError(f"{name}: holds no pictures that can be read{'; --recursive goes deeper' * deeper}")
+        pairs += [(path, (folder / path.relative_to(source)).with_name(_kept_name(path, suffix))) for path in pictures]
     return pairs, notes
 
 

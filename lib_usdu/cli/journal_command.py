@@ -21,17 +21,17 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("action", nargs="?", choices=("list", "clear"), default="list")
     parser.add_argument("--journal", type=Path, default=journal.default_folder(), metavar="FOLDER")
     args = parser.parse_args(arguments)
-    found = journal.kept_runs(args.journal)
-    size = f"{sum(run.bytes for run in found) / 1e6:.1f} MB"
+    runs = journal.kept_runs(args.journal)
+    size = f"{sum(run.bytes for run in runs) / 1e6:.1f} MB"
     if args.action == "clear":
-        for run in found:
+        for run in runs:
             run.remove()
         with suppress(OSError):
             (args.journal / timings.FILE).unlink()
-        answer(f"{plural(len(found), 'run')} removed, {size}")
+        answer(f"{plural(len(runs), 'run')} removed, {size}")
         return 0
-    answer(f"{args.journal}: {plural(len(found), 'run')}, {size}")
-    for run in found:
+    answer(f"{args.journal}: {plural(len(runs), 'run')}, {size}")
+    for run in runs:
         used = time.strftime("%Y-%m-%d %H:%M", time.localtime(run.used))
         about = {name: run.about.get(name, "?") for name in ("source", "result", "tiles", "seed")}
         answer(

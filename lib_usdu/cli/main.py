@@ -69,7 +69,7 @@ def _command(arguments: list[str], stopping: Stopping) -> int:
 
 
 def _run(args: argparse.Namespace, stopping: Stopping, left: ExitStack) -> int:
-    from .batch import Batch
+    from .batch import Pictures
     from .flags import options_of, take_input
     from .jobs import check_mask, jobs_of
     from .models import check_model, redraws
@@ -109,7 +109,7 @@ def _run(args: argparse.Namespace, stopping: Stopping, left: ExitStack) -> int:
         started = time.perf_counter()
         host = models.host_of(args, options)
         timings().learn({loading(args, options): time.perf_counter() - started})
-    return _make_all(Batch(args, jobs, plans, host, first), args, jobs, stopping)
+    return _make_all(Pictures(args, jobs, plans, host, first), args, jobs, stopping)
 
 
 def _say_skipped(skipped: list[Any]) -> None:

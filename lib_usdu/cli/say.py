@@ -59,6 +59,8 @@ class Steady:
         self._stream = stream
 
     def write(self, text: str) -> int:
+        """Writes what the stream takes, and returns the length of the text. Characters that its encoding lacks are
+        escaped."""
         with suppress(OSError, ValueError, AttributeError):
             try:
                 self._stream.write(text)
@@ -67,10 +69,12 @@ class Steady:
         return len(text)
 
     def flush(self) -> None:
+        """Flushes where the stream still can."""
         with suppress(OSError, ValueError, AttributeError):
             self._stream.flush()
 
     def isatty(self) -> bool:
+        """Whether a person sees it; False for a closed stream."""
         with suppress(OSError, ValueError, AttributeError):
             return self._stream.isatty()
         return False

@@ -63,19 +63,19 @@ class Size:
     @classmethod
     def of(cls, args: argparse.Namespace) -> Size:
         """Raises OptionError for a size that is none, and for two sizes."""
-        given = {
+        sizes = {
             "--scale": args.custom_scale, "--size": args.size, "--longest": args.longest, "--shortest": args.shortest,
         }  # fmt: skip
-        named = [flag for flag, value in given.items() if value is not None]
+        named = [flag for flag, value in sizes.items() if value is not None]
         if len(named) > 1:
-            raise OptionError(named[1], given[named[1]], f"one of {', '.join(given)}, here also {named[0]}")
+            raise OptionError(named[1], sizes[named[1]], f"one of {', '.join(sizes)}, here also {named[0]}")
         if args.resize_mode is not None:
             if args.resize_mode not in RESIZE_MODES:
                 raise OptionError("--resize-mode", args.resize_mode, ", ".join(RESIZE_MODES))
             if args.size is None:
                 raise OptionError("--resize-mode", args.resize_mode, "with --size WxH")
         width, height = _sides(args.size) if args.size is not None else (None, None)
-        longest, shortest = (_side(given[flag], flag) for flag in ("--longest", "--shortest"))
+        longest, shortest = (_side(sizes[flag], flag) for flag in ("--longest", "--shortest"))
         return cls(width, height, longest, shortest, args.resize_mode)
 
     def label(self, options: Options) -> str:

@@ -34,15 +34,15 @@ class Stopping:
     @contextmanager
     def listening(self) -> Iterator[None]:
         """Inside, signals are handled here. Those that the person has set to be ignored stay so (nohup)."""
-        kept = {}
+        handlers = {}
         with suppress(ValueError):  # not in the main thread: whoever called handles them
             for number in _SIGNALS:
                 if signal.getsignal(number) != signal.SIG_IGN:
-                    kept[number] = signal.signal(number, self._asked)
+                    handlers[number] = signal.signal(number, self._asked)
         try:
             yield
         finally:
-            for number, handler in kept.items():
+            for number, handler in handlers.items():
                 signal.signal(number, handler)
 
     def _asked(self, number: int, frame: Any) -> None:

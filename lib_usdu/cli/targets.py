@@ -45,10 +45,10 @@ def _looked_up(args: argparse.Namespace, job: Job) -> Job:
         return replace(job, replaces=True)
     if args.skip_existing:
         return replace(job, done="exists")
-    found = our_parameters(target)
-    if found is None:
+    parameters = our_parameters(target)
+    if parameters is None:
         raise OutputError(f"{target} exists and is not a result of usdu; use --overwrite or --skip-existing")
-    different = _difference(args, job, found)
+    different = _difference(args, job, parameters)
     if different:
         other = f"made with other settings ({different})"
         raise OutputError(f"{target} exists, {other}; use --overwrite or --skip-existing")
@@ -71,10 +71,10 @@ def our_parameters(path: Path, *, unfinished: bool = False) -> Mapping[str, str]
     return pairs if (INFOTEXT_PREFIX + "unfinished" in pairs) == unfinished else None
 
 
-def _difference(args: argparse.Namespace, job: Job, found: Mapping[str, str]) -> str:
+def _difference(args: argparse.Namespace, job: Job, parameters: Mapping[str, str]) -> str:
     """The first setting in which an earlier result differs from what is asked for now, "" for none."""
     try:
-        earlier = Options.from_infotext(found)
+        earlier = Options.from_infotext(parameters)
     except UsduError:
         return "by another version"
     now = job.options
@@ -88,13 +88,13 @@ def _difference(args: argparse.Namespace, job: Job, found: Mapping[str, str]) ->
         before, asked = getattr(earlier, name), getattr(now, name)
         if str(before).casefold() != str(asked).casefold():
             return f"{name} {before}, now {asked}"
-    redone = found.get(REDONE_KEY, ALL)
+    redone = parameters.get(REDONE_KEY, ALL)
     if redone != now.redo_tiles:
         return f"redo_tiles {redone}, now {now.redo_tiles}"
     mask = _mask_name(args, job)
-    if found.get(MASK_KEY, "") != mask:
-        return "another mask" if mask and MASK_KEY in found else "a mask now" if mask else "a mask then"
-    return _difference_of_model(args, now, found) if redraws(args, now) else ""
+    if parameters.get(MASK_KEY, "") != mask:
+        return "another mask" if mask and MASK_KEY in parameters else "a mask now" if mask else "a mask then"
+    return _difference_of_model(args, now, parameters) if redraws(args, now) else ""
 
 
 def _mask_name(args: argparse.Namespace, job: Job) -> str:
@@ -103,7 +103,7 @@ def _mask_name(args: argparse.Namespace, job: Job) -> str:
     return "" if mask is None else mask_name(over_canvas(mask, Canvas(*job.result_size)))
 
 
-def _difference_of_model(args: argparse.Namespace, now: Options, found: Mapping[str, str]) -> str:
+def _difference_of_model(args: argparse.Namespace, now: Options, parameters: Mapping[str, str]) -> str:
     path, kind = Path(args.checkpoint), kind_of(args.checkpoint)
     sampler = args.sampler or (kind.sampler if kind else None)
     cfg = kind.cfg if args.cfg is None and kind else args.cfg
@@ -112,12 +112,12 @@ def _difference_of_model(args: argparse.Namespace, now: Options, found: Mapping[
         "CFG scale": cfg, "Model": path.stem if path.is_file() else path.name,
     }  # fmt: skip
     for name, asked in model.items():
-        before = found.get(name)
+        before = parameters.get(name)
         if None not in (before, asked) and _plain(before) != _plain(asked):
             return f"{name} {before}, now {asked}"
     if args.checkpoint == EMBEDDED:  # which takes no prompt
         return ""
-    *told, _ = found[""].rsplit("\n", 1)
+    *told, _ = parameters[""].rsplit("\n", 1)
     prompt, _, negative = "\n".join(told).partition("\nNegative prompt: ")
     if without_loras(prompt).strip() != without_loras(args.prompt).strip() or negative != args.negative_prompt:
         return "another prompt"

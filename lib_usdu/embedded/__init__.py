@@ -16,6 +16,7 @@ DEFAULT_UPSCALER = HERE / "span_x4.safetensors"
 
 
 def load_autoencoder():
+    """The embedded autoencoder, in float32 on the CPU; it has no weights."""
     declare_missing_operators()
     from .autoencoder import LappedAutoencoder
 
@@ -23,6 +24,7 @@ def load_autoencoder():
 
 
 def load_unet():
+    """The embedded denoiser with its weights, in float32 on the CPU."""
     declare_missing_operators()
     from safetensors.torch import load_file
 

@@ -55,9 +55,11 @@ class Latents:
         self.mean = mean
 
     def mode(self) -> torch.Tensor:
+        """The latents, (n, 192, h / 8, w / 8)."""
         return self.mean
 
     def sample(self, generator=None) -> torch.Tensor:
+        """The same: nothing is drawn."""
         return self.mean
 
 
@@ -82,10 +84,12 @@ class LappedAutoencoder(ModelMixin, ConfigMixin):
 
     @property
     def dtype(self) -> torch.dtype:
+        """The number format it is in; it always calculates in float32."""
         return self.gain.dtype
 
     @property
     def device(self) -> torch.device:
+        """Where it is."""
         return self.gain.device
 
     def _forward_1d(self, x: torch.Tensor) -> torch.Tensor:

@@ -33,6 +33,7 @@ class PositionNorm(nn.Module):
         self.bias = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(n, channels, h, w) to the same."""
         return F.layer_norm(x.movedim(1, -1), self.weight.shape, self.weight, self.bias, eps=1.0).movedim(-1, 1)
 
 
@@ -95,6 +96,8 @@ class Denoiser(UNet2DConditionModel):
         return taken, scale, (factor * inner + addition).float()
 
     def forward(self, sample, timestep, encoder_hidden_states=None, *args, return_dict: bool = True, **kwargs):
+        """As diffusers' UNet: the noise in latents (n, channels, h, w) at this timestep. encoder_hidden_states: passed
+        over."""
         sigma = self.sigma_at(timestep, sample)
         x = sample.float() * (1 + sigma**2).sqrt() * self.noise_scale  # from variance preserving to exploding
         sigma = sigma * self.noise_scale

@@ -34,10 +34,12 @@ class Part:
 
     @property
     def size(self) -> tuple[float, float]:
+        """(width, height) of the box, in pixels of the output."""
         return self.box[2] - self.box[0], self.box[3] - self.box[1]
 
     @property
     def shape(self) -> tuple[int, int, int]:
+        """Of the array that becomes `place`: (height, width, 3), px."""
         return self.place.height, self.place.width, 3
 
     def of(self, output: np.ndarray) -> np.ndarray:

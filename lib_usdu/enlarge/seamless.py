@@ -30,7 +30,7 @@ def resizer(wraps: bool) -> Enlarge:
     return resize_wrapped if wraps else resize
 
 
-def upscale_wrapped(
+def enlarge_wrapped(
     enlarge: Callable[[np.ndarray, str, int, int], np.ndarray], rgb: np.ndarray, name: str, width: int, height: int
 ) -> np.ndarray:
     """The picture at width x height by `enlarge` (a host's), which is given a margin from the other side.

@@ -76,13 +76,13 @@ class SpandrelModel:
                     downloads.start(number, self._part(part, levels[number]))
             downloads.ends_with(finite)
 
-        def finish() -> list[np.ndarray | None]:
+        def wait() -> list[np.ndarray | None]:
             if downloads.wait() or dtype == torch.float32:
                 return downloads.blocks
             self._in_float32()
             return self.begin(windows, parts)()
 
-        return finish
+        return wait
 
     def _part(self, part: Part, levels: Any) -> Any:
         """levels: uint8 (3, h, w)."""
@@ -107,7 +107,7 @@ class SpandrelModel:
         pixels = to_device(windows, self.device).permute(0, 3, 1, 2).to(dtype) / 255
         finite: list[Any] = []
 
-        def look(network: Any, given: Any, output: Any) -> None:
+        def look(network: Any, inputs: Any, output: Any) -> None:
             """Spandrel makes 1 of infinity: this is what the network itself gave."""
             raw = output if isinstance(output, torch.Tensor) else output[0]
             finite.append(torch.isfinite(raw).all())

@@ -16,7 +16,7 @@ from .parts import Part, part_of
 SMALLEST_WINDOW = 64
 """Where memory runs out, windows are divided until they are no larger than this, without the overlap."""
 
-Finish = Callable[[], list["np.ndarray | None"]]
+Pending = Callable[[], list["np.ndarray | None"]]
 """Waits for what was begun, and gives it back."""
 
 
@@ -32,9 +32,10 @@ class Sparing:
 
     @property
     def scale(self) -> int:
+        """The model's factor."""
         return self.model.scale
 
-    def begin(self, windows: np.ndarray, parts: Sequence[Part | None]) -> Finish:
+    def begin(self, windows: np.ndarray, parts: Sequence[Part | None]) -> Pending:
         """Starts the model on windows, uint8 (n, h, w, 3); the parts of their outputs once they are finished."""
         if self.pieces is None and len(windows) <= self.most and hasattr(self.model, "begin"):
             try:
@@ -44,8 +45,8 @@ class Sparing:
                     raise
             give_back()
         outputs = self(windows)
-        made = [part and part.of(to_uint8(output)) for output, part in zip(outputs, parts)]
-        return lambda: made
+        blocks = [part and part.of(to_uint8(output)) for output, part in zip(outputs, parts)]
+        return lambda: blocks
 
     def __call__(self, windows: np.ndarray) -> np.ndarray:
         if self.pieces is not None:

@@ -14,7 +14,7 @@ from ..errors import Stopped
 from ..geometry import Tile, crop, plan_tiles
 from ..pictures.canvas import RELEASE_EVERY, copy_canvas, new_canvas, release
 from .parts import Part, part_of
-from .sparing import Finish, Sparing
+from .sparing import Pending, Sparing
 
 RESAMPLERS = {
     "None": Image.Resampling.LANCZOS,
@@ -148,7 +148,7 @@ def _run(
     def write(block: np.ndarray, part: Part) -> None:
         canvas[part.place.slices] = block
 
-    running: tuple[Finish, list[Part | None]] | None = None
+    running: tuple[Pending, list[Part | None]] | None = None
     written: list[Future] = []
     with ThreadPoolExecutor(WRITERS, "usdu-write") as writers:
         for start in [*range(0, len(plan), batch), None]:
@@ -160,8 +160,8 @@ def _run(
                 parts = [part_of(tile, model.scale, source, size) for tile in tiles]
                 coming = model.begin(np.stack([crop(rgb, tile.window) for tile in tiles]), parts), parts
             if running is not None:
-                finish, parts = running
-                blocks = finish()
+                pending, parts = running
+                blocks = pending()
                 for one in written:  # no more than two batches are held
                     one.result()
                 pairs = [(block, part) for block, part in zip(blocks, parts) if block is not None and part is not None]

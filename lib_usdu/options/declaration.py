@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from .rules import Rule
+
 GROUPS: Mapping[str, str] = {
     "size": "Size",
     "redraw": "Redraw",
@@ -52,7 +54,7 @@ class Control:
     high: float | None = None
     step: float | None = None
     lines: int = 1
-    counts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    counts: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ class Declaration:
     docs. of_picture: whether it decides the picture: then infotext carries it and pasting restores it. A setting of the
     panel does not."""
 
-    rule: Any
+    rule: Rule
     about: str
     group: str
     more: str = ""
@@ -76,6 +78,6 @@ class Declaration:
         return hint or self.about[:1].upper() + self.about[1:]
 
 
-def option(default: Any, rule: Any, about: str, group: str, **more: Any) -> Any:
+def option(default: Any, rule: Rule, about: str, group: str, **more: Any) -> Any:
     """A dataclass field with this default and this Declaration."""
     return field(default=default, metadata={"declared": Declaration(rule, about, group, **more)})

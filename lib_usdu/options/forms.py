@@ -58,13 +58,13 @@ def of_dict(values: Mapping[str, Any], upscalers: Sequence[str]) -> dict[str, An
     """
     if len(values) > 100:
         raise OptionError("options", f"{len(values)} of them", f"at most {len(SCRIPT_OPTIONS)}")
-    given = dict(values)
-    if "upscaler_index" in given:
-        given["upscaler"] = _upscaler_name(given.pop("upscaler_index"), upscalers)
-    unknown = [name for name in given if name not in SCRIPT_OPTIONS]
+    options = dict(values)
+    if "upscaler_index" in options:
+        options["upscaler"] = _upscaler_name(options.pop("upscaler_index"), upscalers)
+    unknown = [name for name in options if name not in SCRIPT_OPTIONS]
     if unknown:
         raise UnknownOption(unknown, SCRIPT_OPTIONS)
-    return given
+    return options
 
 
 def of_script_args(args: Sequence[Any], upscalers: Sequence[str]) -> dict[str, Any]:
@@ -73,11 +73,12 @@ def of_script_args(args: Sequence[Any], upscalers: Sequence[str]) -> dict[str, A
     Raises OptionError for a dict that is followed by more, a list that is too long, a marker of a version that is not
     known, and for what `of_dict` does.
     """
-    if args and isinstance(args[0], Mapping):
+    by_name: Any = args[0] if args else None
+    if isinstance(by_name, Mapping):
         if any(value is not None for value in args[1:]):
             raise OptionError("script_args", f"a dict and {len(args) - 1} more", "one dict, or a list of values")
-        return of_dict(args[0], upscalers)
-    given = dict(zip(LEGACY_ARGUMENTS, args[1:18]))
+        return of_dict({**by_name}, upscalers)
+    options = dict(zip(LEGACY_ARGUMENTS, args[1:18]))
     marker = args[18] if len(args) > 18 and is_marker(args[18]) else ""
     if marker and marker not in _ORDERS:
         raise OptionError("script_args", marker, f"{', '.join(_ORDERS)} in position 18")
@@ -85,8 +86,8 @@ def of_script_args(args: Sequence[Any], upscalers: Sequence[str]) -> dict[str, A
     most = 19 + len(order or OWN_ARGUMENTS)
     if len(args) > most:
         raise OptionError("script_args", f"a list of {len(args)}", f"at most {most} values")
-    given.update((name, value) for name, value in zip(order, args[19:]) if name not in _GONE)
-    return of_dict(given, upscalers)
+    options.update((name, value) for name, value in zip(order, args[19:]) if name not in _GONE)
+    return of_dict(options, upscalers)
 
 
 def is_marker(value: Any) -> bool:

@@ -10,7 +10,7 @@ from ..errors import OptionError, TooLarge
 from . import forms
 from .declaration import Declaration
 from .padding import padding_for
-from .rules import plain
+from .rules import Rule, plain
 from .table import Table
 
 
@@ -84,6 +84,7 @@ class Options(Table):
         return size
 
     def with_(self, **changes: Any) -> Options:
+        """These options with some changed. Raises OptionError as the constructor does."""
         return replace(self, **changes)
 
     def with_tile(self, default: int) -> Options:
@@ -114,7 +115,7 @@ def names_of_group(group: str) -> list[str]:
     return sorted(names, key=lambda name: control.place if (control := declared(name).control) else last)
 
 
-def rule_of(name: str) -> Any:
+def rule_of(name: str) -> Rule:
     """The rule (Number, Choice, Flag ...) of an option."""
     return declared(name).rule
 

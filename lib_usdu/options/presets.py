@@ -22,7 +22,7 @@ class Preset:
     name: str
     about: str
     denoise: float
-    changes: Mapping[str, Any] = field(default_factory=dict)
+    changes: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def values(self) -> dict[str, Any]:
         """Every option it sets, as far as it exists."""

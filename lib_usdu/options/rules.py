@@ -22,12 +22,13 @@ class Choice:
     """A closed set: names in the order of their index, each with the label the panel shows."""
 
     labels: Mapping[str, str]
-    aliases: Mapping[str, str] = field(default_factory=dict)
+    aliases: Mapping[str, str] = field(default_factory=dict[str, str])
     """Other spellings, by name."""
 
     allowed = property(lambda self: ", ".join(f"{name} ({i})" for i, name in enumerate(self.labels)))
 
     def read(self, option: str, value: Any) -> str:
+        """The name, from a name, a label or an alias in any case, or from an index."""
         names = list(self.labels)
         allowed = self.allowed
         if isinstance(value, str):
@@ -52,10 +53,12 @@ class Number:
 
     @property
     def allowed(self) -> str:
+        """The range in words."""
         kind = "a whole number" if self.step == 1 else "a number"
         return f"{kind} from {plain(self.low)} to {plain(self.high)}{self.unit and ' ' + self.unit}"
 
     def read(self, option: str, value: Any) -> int | float:
+        """An int where the step is 1, else a float; from a number, or from text that is one."""
         if isinstance(value, str):  # infotext, the command line
             value = self._number(option, value)
         whole = is_integer(value)
@@ -76,9 +79,12 @@ class Number:
 
 @dataclass(frozen=True)
 class Flag:
+    """Yes or no."""
+
     allowed = "true or false"
 
     def read(self, option: str, value: Any) -> bool:
+        """A bool, from a bool, 0 or 1, or the words "true" and "false"."""
         if isinstance(value, bool):
             return value
         if isinstance(value, str) and value in ("True", "true", "False", "false"):  # infotext
@@ -90,9 +96,12 @@ class Flag:
 
 @dataclass(frozen=True)
 class Text:
+    """A short text that is not empty, such as a name."""
+
     allowed = "a name of at most 300 characters"
 
     def read(self, option: str, value: Any) -> str:
+        """The text as it is."""
         if isinstance(value, str) and 0 < len(value) <= 300 and value.isprintable():
             return value
         raise OptionError(option, value, self.allowed)
@@ -123,9 +132,11 @@ class Lines:
 
     @property
     def allowed(self) -> str:
+        """The limit in words."""
         return f"lines of text, at most {self.most} characters"
 
     def read(self, option: str, value: Any) -> str:
+        """The text with plain line ends, and nothing blank at its end."""
         if isinstance(value, str):
             text = "\n".join(value.splitlines()).rstrip()
             if len(text) <= self.most and all(line.isprintable() for line in text.replace("\t", " ").split("\n")):
@@ -133,8 +144,12 @@ class Lines:
         raise OptionError(option, value if not isinstance(value, str) else value[:60], self.allowed)
 
 
+Rule = Choice | Number | Flag | Text | TileNumbers | Lines
+
+
 def is_integer(value: Any) -> bool:
-    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    """Whether a value is a whole number of any type, numpy's among them; True and False are none."""
+    return not isinstance(value, bool) and isinstance(value, numbers.Integral)
 
 
 def plain(value: float) -> str:

@@ -7,7 +7,7 @@ ALL = "all"
 
 def spans(numbers: str) -> list[tuple[int, int]]:
     """[(3, 3), (7, 9)] for "3 7-9", as the rule TileNumbers has read it."""
-    return [found for found in map(span, numbers.split()) if found]
+    return [limits for limits in map(span, numbers.split()) if limits]
 
 
 def span(word: str) -> tuple[int, int] | None:

@@ -36,7 +36,7 @@ from ..options.forms import value_in
 from ..options.presets import PRESETS, Preset, chosen
 from .live_line import LineSource, line, live_line, of_panel, read_page
 from .page import OPTION_CHANGED, READ_PAGE, bootstrap, set_denoise
-from .text import INTRODUCTION, NO_PICTURE, PREFIX, PRESETS_HINT, REFRESH, SECTIONS, SHOWN, STYLE, Part
+from .text import INTRODUCTION, NO_PICTURE, PREFIX, PRESETS_HINT, REFRESH, SECTIONS, SHOWN, STYLE, ControlGroup
 
 __all__ = ["Panel", "PanelSource", "build", "live_line", "read_page"]
 
@@ -48,9 +48,17 @@ _TITLES = {f"{PREFIX}refresh_upscalers": REFRESH} | {
 class PanelSource(LineSource, Protocol):
     """What the panel asks of the webui."""
 
-    def upscalers(self) -> list[str]: ...
-    def preselected_upscaler(self) -> str: ...  # that the panel begins with; looked for anew at each call
-    def refresh_upscalers(self) -> None: ...
+    def upscalers(self) -> list[str]:
+        """Names, in the order of their index."""
+        ...
+
+    def preselected_upscaler(self) -> str:
+        """The one the panel begins with; looked for anew at each call."""
+        ...
+
+    def refresh_upscalers(self) -> None:
+        """Looks for upscaler files again."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -64,69 +72,75 @@ class Panel:
 
 def build(host: PanelSource, *, on: ModuleType = gradio, max_megapixels: float = 1000.0) -> Panel:
     """Lays the panel out where gradio stands. max_megapixels: the largest result the webui allows."""
-    made: dict[str, Any] = {}
+    controls: dict[str, Any] = {}
     others: dict[str, Any] = {}
     legacy = ["upscaler" if name == "upscaler_index" else name for name in LEGACY_ARGUMENTS]
     with on.Column(elem_id=f"{PREFIX}panel"):
         info = on.HTML(STYLE + INTRODUCTION + bootstrap(_TITLES))
         with on.Row(elem_id=f"{PREFIX}presets"):
             buttons = [on.Button(x.name, elem_id=f"{PREFIX}preset_{i}", size="sm") for i, x in enumerate(PRESETS)]
-        said = on.HTML(_hint(PRESETS_HINT), elem_id=f"{PREFIX}preset")
+        hint = on.HTML(_hint(PRESETS_HINT), elem_id=f"{PREFIX}preset")
         for section in SECTIONS:
             folded = {"label": section.heading, "open": False, "elem_id": PREFIX + section.name}
             with on.Accordion(**folded) if section.heading else on.Column():
-                for part in section.parts:
-                    _lay(on, host, part, made, others, titled=bool(section.heading))
+                for group in section.groups:
+                    _lay(on, host, group, controls, others, titled=bool(section.heading))
         marker = on.Textbox(VERSION_MARKER, label="Version", visible=False, elem_id=f"{PREFIX}version")
         page = on.Textbox("", label="Page", visible=False, elem_id=f"{PREFIX}page")
         update = on.Button("Update the plan", visible=False, elem_id=f"{PREFIX}update_plan")
     refresh, plan = others["refresh"], others["plan"]
-    for ours in (marker, page, update, refresh, made["upscaler"], *buttons):
+    for ours in (marker, page, update, refresh, controls["upscaler"], *buttons):
         # ui-config.json keeps what people choose; which upscaler they chose last the host remembers.
         ours.do_not_save_to_config = True
 
     def refreshed(chosen: str) -> Any:
         host.refresh_upscalers()
-        found = host.upscalers()
-        return on.update(choices=found, value=chosen if chosen in found else host.preselected_upscaler())
+        names = host.upscalers()
+        return on.update(choices=names, value=chosen if chosen in names else host.preselected_upscaler())
 
-    inputs = [made[name] for name in (*legacy, *OWN_ARGUMENTS)]
+    inputs = [controls[name] for name in (*legacy, *OWN_ARGUMENTS)]
     for name in SHOWN:
-        _switch(on, made, name)
-    _grey_out(on, made["auto_padding"], made["padding"])
-    listen(on, refresh, "click", refreshed, [made["upscaler"]], made["upscaler"])
+        _switch(on, controls, name)
+    _grey_out(on, controls["auto_padding"], controls["padding"])
+    listen(on, refresh, "click", refreshed, [controls["upscaler"]], controls["upscaler"])
     for button, preset in zip(buttons, PRESETS):
         run = partial(_preset_chosen, on, preset)
-        outputs = [said, *(made[name] for name in preset.values())]
+        outputs = [hint, *(controls[name] for name in preset.values())]
         listen(on, button, "click", run, [], outputs, js=set_denoise(preset.denoise))
     planning = partial(_planned, host, max_megapixels)
-    listen(on, update, "click", planning, [page, *inputs], [plan, said], js=READ_PAGE)
+    listen(on, update, "click", planning, [page, *inputs], [plan, hint], js=READ_PAGE)
     for component in inputs:
         listen(on, component, "change", None, [], [], js=OPTION_CHANGED)
-    pasted = [(made[name], partial(_pasted, on, name, host)) for name in OF_PICTURE]
-    in_order = [info, *(made[name] for name in legacy), marker, *(made[name] for name in OWN_ARGUMENTS)]
+    pasted = [(controls[name], partial(_pasted, on, name, host)) for name in OF_PICTURE]
+    in_order = [info, *(controls[name] for name in legacy), marker, *(controls[name] for name in OWN_ARGUMENTS)]
     return Panel(in_order, pasted, [INFOTEXT_PREFIX + name for name in OF_PICTURE])
 
 
 def _lay(
-    on: ModuleType, host: PanelSource, part: Part, made: dict[str, Any], others: dict[str, Any], *, titled: bool
+    on: ModuleType,
+    host: PanelSource,
+    group: ControlGroup,
+    controls: dict[str, Any],
+    others: dict[str, Any],
+    *,
+    titled: bool,
 ) -> None:
-    """The controls of a part, put into `made` by the names of their options; what stands beside them into `others`."""
+    """The controls of a group, put into `controls` by the names of their options; what stands beside them, `others`."""
     if titled:
-        on.HTML(f"<div class='{PREFIX}title'>{part.title}</div>")
-    for names in part.rows:
+        on.HTML(f"<div class='{PREFIX}title'>{group.title}</div>")
+    for names in group.rows:
         if names == ("upscaler",):
-            _upscaler_row(on, host, made, others)
+            _upscaler_row(on, host, controls, others)
         else:
             with on.Row():
-                made.update((name, _control(on, name, **_offered(host, name))) for name in names)
+                controls.update((name, _control(on, name, **_offered(host, name))) for name in names)
 
 
-def _upscaler_row(on: ModuleType, host: PanelSource, made: dict[str, Any], others: dict[str, Any]) -> None:
+def _upscaler_row(on: ModuleType, host: PanelSource, controls: dict[str, Any], others: dict[str, Any]) -> None:
     """The upscaler with a button that looks for new ones; the live line below it."""
     with on.Row():
         names, chosen = host.upscalers(), host.preselected_upscaler()
-        made["upscaler"] = _control(on, "upscaler", choices=names, value=chosen, elem_id=f"{PREFIX}upscaler_index")
+        controls["upscaler"] = _control(on, "upscaler", choices=names, value=chosen, elem_id=f"{PREFIX}upscaler_index")
         tool = dict(elem_id=f"{PREFIX}refresh_upscalers", elem_classes=["tool"], scale=0, min_width=44, size="sm")
         others["refresh"] = on.Button("\U0001f504", **tool)
     others["plan"] = on.HTML(line(NO_PICTURE), elem_id=f"{PREFIX}plan")
@@ -144,7 +158,7 @@ def _offered(host: PanelSource, name: str) -> dict[str, Any]:
         return {}
     abilities = host.abilities()
     works = {"interrogator": abilities.interrogators, "finish": abilities.finishes}[name]
-    labels = [label for value, label in rule_of(name).labels.items() if value in works]
+    labels = [label for value, label in _labels(name).items() if value in works]
     return {"choices": labels, "visible": len(labels) > 1}
 
 
@@ -153,29 +167,29 @@ def _component(on: ModuleType, name: str, option: Declaration, default: Any, **c
     rule, control = option.rule, option.control
     if control is None:
         raise ValueError(f"{name} has no place in the panel")
-    given: dict[str, Any] = dict(
+    arguments: dict[str, Any] = dict(
         label=control.label, info=option.hint, value=default, elem_id=PREFIX + name, interactive=True
     )  # fmt: skip
     kind = on.Textbox
     if isinstance(rule, Choice):
-        given |= dict(choices=list(rule.labels.values()), value=rule.labels[default])
+        arguments |= dict(choices=list(rule.labels.values()), value=rule.labels[default])
     elif isinstance(rule, Number):
         kind = on.Slider
         limits = {"minimum": "low", "maximum": "high", "step": "step"}
-        given |= {
-            told: getattr(rule if getattr(control, limit) is None else control, limit)
-            for told, limit in limits.items()
+        arguments |= {
+            argument: getattr(rule if getattr(control, limit) is None else control, limit)
+            for argument, limit in limits.items()
         }
     elif isinstance(rule, Flag):
         kind = on.Checkbox
-        given |= dict(elem_classes=[f"{PREFIX}box"])
+        arguments |= dict(elem_classes=[f"{PREFIX}box"])
     else:
-        given |= dict(lines=control.lines)
-    given |= changes
-    if "choices" in given:
-        given.pop("lines", None)
+        arguments |= dict(lines=control.lines)
+    arguments |= changes
+    if "choices" in arguments:
+        arguments.pop("lines", None)
         kind = on.Dropdown
-    return kind(**given)
+    return kind(**arguments)
 
 
 def _preset_chosen(on: ModuleType, preset: Preset) -> list[Any]:
@@ -202,16 +216,22 @@ def _hint(*parts: str) -> str:
     return f"<div role='status' style='font-size:var(--block-info-text-size)'>{spans}</div>"
 
 
+def _labels(name: str) -> Mapping[str, str]:
+    """What a dropdown shows, by value; none for another control."""
+    rule = rule_of(name)
+    return rule.labels if isinstance(rule, Choice) else {}
+
+
 def _label(name: str, value: Any) -> Any:
     """The value as the control shows it."""
-    return getattr(rule_of(name), "labels", {}).get(value, value)
+    return _labels(name).get(value, value)
 
 
-def _switch(on: ModuleType, made: Mapping[str, Any], name: str) -> None:
+def _switch(on: ModuleType, controls: Mapping[str, Any], name: str) -> None:
     """Shows what counts for the value of this dropdown, also where ui-config.json sets it (`init_field`)."""
     rule = rule_of(name)
-    counts = {other: values for other, values in SHOWN[name].items() if other in made}
-    others = [made[other] for other in counts]
+    counts = {other: values for other, values in SHOWN[name].items() if other in controls}
+    others = [controls[other] for other in counts]
 
     def shown(label: str) -> list[bool]:
         value = rule.read(name, label)
@@ -221,8 +241,8 @@ def _switch(on: ModuleType, made: Mapping[str, Any], name: str) -> None:
         for other, visible in zip(others, shown(label)):
             other.visible = visible
 
-    made[name].init_field = init
-    listen(on, made[name], "change", lambda x: [on.update(visible=v) for v in shown(x)], [made[name]], others)
+    controls[name].init_field = init
+    listen(on, controls[name], "change", lambda x: [on.update(visible=v) for v in shown(x)], [controls[name]], others)
 
 
 def _grey_out(on: ModuleType, box: Any, slider: Any) -> None:

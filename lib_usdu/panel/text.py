@@ -51,7 +51,7 @@ SHOWN = _shown()
 
 
 @dataclass(frozen=True)
-class Part:
+class ControlGroup:
     """The controls of a group of options, row by row, under its title."""
 
     title: str
@@ -60,30 +60,30 @@ class Part:
 
 @dataclass(frozen=True)
 class Section:
-    """Parts of the panel under a heading that opens; without a heading they are always seen, and need no titles."""
+    """Groups of controls under a heading that opens; without a heading they are always seen, and need no titles."""
 
     name: str
     heading: str
-    parts: tuple[Part, ...]
+    groups: tuple[ControlGroup, ...]
 
     @property
     def rows(self) -> tuple[tuple[str, ...], ...]:
-        """The rows of all parts, names of options."""
-        return tuple(row for part in self.parts for row in part.rows)
+        """The rows of all groups, names of options."""
+        return tuple(row for group in self.groups for row in group.rows)
 
 
-def _part(group: str) -> Part:
+def _controls_of(group: str) -> ControlGroup:
     rows: dict[int, tuple[str, ...]] = {}
     for name in names_of_group(group):
         if control := declared(name).control:
             rows[control.place[0]] = (*rows.get(control.place[0], ()), name)
-    return Part(GROUPS[group], tuple(rows.values()))
+    return ControlGroup(GROUPS[group], tuple(rows.values()))
 
 
 SECTIONS = (
-    Section("main", "", (_part("size"), _part("redraw"))),
-    Section("advanced", "Advanced", tuple(map(_part, ("seams_fix", "drawing", "speed", "prompts")))),
-    Section("results", "Results and repair", (_part("results"), _part("repair"))),
+    Section("main", "", (_controls_of("size"), _controls_of("redraw"))),
+    Section("advanced", "Advanced", tuple(map(_controls_of, ("seams_fix", "drawing", "speed", "prompts")))),
+    Section("results", "Results and repair", (_controls_of("results"), _controls_of("repair"))),
 )
 """The panel from top to bottom, by use: what most people set is seen at once."""
 

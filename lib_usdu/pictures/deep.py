@@ -66,17 +66,18 @@ def enlarged(deep: np.ndarray, canvas: np.ndarray, result: np.ndarray, rows: int
     height, width = canvas.shape[:2]
     whole = np.empty((height, width, 3), np.uint16)
     channels = [deep] if deep.ndim == 2 else [deep[..., i] for i in range(3)]
-    across = len(channels)
     down = deep.shape[0] / height
     margin = int(np.ceil(3 * max(1.0, down))) + 1  # Lanczos looks 3 px around
     for top in range(0, height, rows):
         end = min(top + rows, height)
         first, last = max(0, int(top * down) - margin), min(deep.shape[0], int(np.ceil(end * down)) + margin)
         box = (0, top * down - first, deep.shape[1], min(end * down - first, last - first))
+        parts = [Image.fromarray(np.ascontiguousarray(one[first:last], dtype=np.float32)) for one in channels]
+        enlarged = [
+            np.asarray(part.resize((width, end - top), Image.Resampling.LANCZOS, box=box)) for part in parts
+        ]  # fmt: skip
         for i in range(3):
-            if i < across:
-                part = Image.fromarray(np.ascontiguousarray(channels[i][first:last], dtype=np.float32))
-                exact = np.asarray(part.resize((width, end - top), Image.Resampling.LANCZOS, box=box))
+            exact = enlarged[i] if len(enlarged) == 3 else enlarged[0]
             eight = canvas[top:end, :, i].astype(np.float32) * 257
             moved = result[top:end, :, i].astype(np.float32) * 257 + np.clip(exact - eight, -257, 257)
             whole[top:end, :, i] = np.clip(moved + 0.5, 0, 65535).astype(np.uint16)

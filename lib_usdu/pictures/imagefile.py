@@ -76,8 +76,8 @@ def look(path: str | os.PathLike, *, max_pixels: int) -> Header:
             raise InputError(f"{path}: {width} x {height} = {width * height} pixels; the limit is {max_pixels}")
         need, free = width * height * _BYTES_A_PIXEL, free_bytes(None)
         if free is not None and need > free:
-            said = f"{width} x {height} px need {need / 1e9:.1f} GB to read; {free / 1e9:.1f} GB are free"
-            raise InputError(f"{path}: {said}")
+            lack = f"{width} x {height} px need {need / 1e9:.1f} GB to read; {free / 1e9:.1f} GB are free"
+            raise InputError(f"{path}: {lack}")
         with suppress(Exception):
             if image.getexif().get(ORIENTATION) in (5, 6, 7, 8):
                 width, height = height, width
@@ -95,13 +95,13 @@ def read(path: str | os.PathLike, *, max_pixels: int) -> Picture:
         sixteen = deep_colour or image.mode[0] == "I" or deep.has_16_bits(image)
         bits = max(tiff_tags(image).get(_BITS_PER_SAMPLE, (16 if sixteen else 8,)))
         upright = _upright(image)
-        found = pixels_of(upright, bits=bits, deep=_deep(path, upright) if deep_colour else None)
-        notes = list(found.notes)
+        pixels = pixels_of(upright, bits=bits, deep=_deep(path, upright) if deep_colour else None)
+        notes = list(pixels.notes)
         dpi = tuple(map(float, image.info.get("dpi", (0, 0))))
         dpi = dpi if len(dpi) == 2 and all(1 <= v <= 65535 for v in dpi) else None
         metadata = read_metadata(image)
         notes += _other_frames(image)  # seeks through the file and so replaces the pixels: last
-        return Picture(found, dpi, tuple(notes), metadata)
+        return Picture(pixels, dpi, tuple(notes), metadata)
 
 
 def read_infotext(path: str | os.PathLike) -> str | None:
@@ -115,16 +115,16 @@ def list_images(folder: str | os.PathLike, *, recursive: bool = False) -> tuple[
 
     Hidden files are passed over, and inner folders unless `recursive`.
     """
-    found, left_out = [], []
+    pictures, left_out = [], []
     try:
         for place, folders, names in os.walk(folder, onerror=_raise):
             folders[:] = sorted(name for name in folders if recursive and name[0] != ".")
             paths = [Path(place) / name for name in sorted(names) if name[0] != "."]
-            found += [path for path in paths if is_read(path) and path.is_file()]
+            pictures += [path for path in paths if is_read(path) and path.is_file()]
             left_out += [f"{path.name}: left out, {why}" for path in paths if (why := why_not_read(path))]
     except OSError as error:
         raise InputError(f"{folder}: cannot be listed ({reason(error)})") from error
-    return found, left_out
+    return pictures, left_out
 
 
 def _raise(error: OSError) -> None:
@@ -201,9 +201,9 @@ def _limits_of_our_own() -> Iterator[None]:
     """Warning filters and Pillow's limits belong to the whole process: changed for one reader at a time."""
     with _process_wide, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        kept = PngImagePlugin.MAX_TEXT_CHUNK, PngImagePlugin.MAX_TEXT_MEMORY
+        limits = PngImagePlugin.MAX_TEXT_CHUNK, PngImagePlugin.MAX_TEXT_MEMORY
         PngImagePlugin.MAX_TEXT_CHUNK, PngImagePlugin.MAX_TEXT_MEMORY = _MOST_TEXT, 4 * _MOST_TEXT
         try:
             yield
         finally:
-            PngImagePlugin.MAX_TEXT_CHUNK, PngImagePlugin.MAX_TEXT_MEMORY = kept
+            PngImagePlugin.MAX_TEXT_CHUNK, PngImagePlugin.MAX_TEXT_MEMORY = limits

@@ -38,6 +38,7 @@ class Metadata:
     texts: Mapping[str, str] = field(default_factory=dict)
 
     def without_parameters(self) -> Metadata:
+        """The same without generation parameters."""
         return replace(self, parameters="")
 
 
@@ -180,38 +181,38 @@ def with_history(parameters: str, before: str) -> str:
         return parameters
     import json
 
-    found = re.search(rf'(?:^|, ){BEFORE}: ("(?:[^"\\]|\\.)*")\s*$', before)
-    if found:
+    oldest = re.search(rf'(?:^|, ){BEFORE}: ("(?:[^"\\]|\\.)*")\s*$', before)
+    if oldest:
         with suppress(ValueError):
-            before = json.loads(found.group(1))
+            before = json.loads(oldest.group(1))
     return f"{parameters}{', ' if parameters.strip() else ''}{BEFORE}: {json.dumps(before, ensure_ascii=False)}"
 
 
 def _exif_of(image: Image.Image) -> dict[int, Any]:
-    found = image.getexif()
-    kept = {}
-    for tag, value in found.items():
+    exif = image.getexif()
+    tags = {}
+    for tag, value in exif.items():
         if tag not in _LEFT_OUT and tag not in (EXIF, GPS) and (image.format != "TIFF" or tag in _TIFF_KEPT):
-            kept[tag] = value
+            tags[tag] = value
     for directory in (EXIF, GPS):
-        inner = dict(found.get_ifd(directory))
+        inner = dict(exif.get_ifd(directory))
         inner = {tag: value for tag, value in inner.items() if tag not in (*_PIXEL_SIZE, _INTEROPERABILITY)}
         if inner:
-            kept[directory] = inner
-    return kept
+            tags[directory] = inner
+    return tags
 
 
 def _xmp_of(image: Image.Image) -> bytes:
     """The packet, its orientation set to upright."""
-    found = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or b""
+    stored = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or b""
     if image.format == "TIFF":
-        found = tiff_tags(image).get(_XMP_TAG) or found
+        stored = tiff_tags(image).get(_XMP_TAG) or stored
     for marker, content in getattr(image, "applist", []):
-        if not found and marker == "APP1" and content.startswith(_XMP_MARKER):
-            found = content[len(_XMP_MARKER) :]
-    if isinstance(found, tuple):
-        found = b"".join(found) if isinstance(found[0], bytes) else bytes(found)
-    packet = found.encode() if isinstance(found, str) else bytes(found)
+        if not stored and marker == "APP1" and content.startswith(_XMP_MARKER):
+            stored = content[len(_XMP_MARKER) :]
+    if isinstance(stored, tuple):
+        stored = b"".join(stored) if isinstance(stored[0], bytes) else bytes(stored)
+    packet = stored.encode() if isinstance(stored, str) else bytes(stored)
     packet = re.sub(rb"""(tiff:Orientation\s*=\s*["'])\d""", rb"\g<1>1", packet)
     return re.sub(rb"(<tiff:Orientation>\s*)\d", rb"\g<1>1", packet)
 
@@ -232,35 +233,35 @@ def _png_settings(metadata: Metadata, parameters: str) -> dict[str, Any]:
 
 def _exif_block(exif: Mapping[int, Any], inner: Mapping[int, Any]) -> bytes:
     """An "Exif" block of the tags that Pillow can write; b"" where there are none."""
-    made = Image.Exif()
+    block = Image.Exif()
     for tag, value in exif.items():
-        made[tag] = dict(value) if isinstance(value, Mapping) else value
+        block[tag] = dict(value) if isinstance(value, Mapping) else value
     if inner:
-        made[EXIF] = dict(inner)
-    if not dict(made):
+        block[EXIF] = dict(inner)
+    if not dict(block):
         return b""
     try:
-        return made.tobytes()
+        return block.tobytes()
     except Exception:  # a tag of a kind that Pillow cannot write: those that it can are found one by one
         fewer = _writable(exif), _writable(inner)
         return _exif_block(*fewer) if sum(map(len, fewer)) < len(exif) + len(inner) else b""
 
 
 def _writable(tags: Mapping[int, Any]) -> dict[int, Any]:
-    kept = {}
+    writable = {}
     for tag, value in tags.items():
         with suppress(Exception):
             _directory({tag: value}, 8)
-            kept[tag] = value
-    return kept
+            writable[tag] = value
+    return writable
 
 
 def _directory(tags: Mapping[int, Any], offset: int) -> bytes:
     """A classic little-endian TIFF directory with its values, to stand at this offset of a file."""
-    made = TiffImagePlugin.ImageFileDirectory_v2(ifh=b"II*\0\0\0\0\0")
+    directory = TiffImagePlugin.ImageFileDirectory_v2(ifh=b"II*\0\0\0\0\0")
     for tag, value in tags.items():
-        made[tag] = dict(value) if isinstance(value, Mapping) else value
-    return made.tobytes(offset)
+        directory[tag] = dict(value) if isinstance(value, Mapping) else value
+    return directory.tobytes(offset)
 
 
 def _encodable(text: str) -> str:

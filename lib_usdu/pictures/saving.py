@@ -95,15 +95,15 @@ def write(
 
 
 def _with_pillow(
-    image: Image.Image, kind: str, about: Metadata, given: dict, quality: int, notes: list[str]
+    image: Image.Image, kind: str, about: Metadata, profile_and_dpi: dict, quality: int, notes: list[str]
 ) -> Callable[[BinaryIO], None]:
-    settings = {name: value for name, value in given.items() if value is not None}
+    settings = {name: value for name, value in profile_and_dpi.items() if value is not None}
     if kind == "TIFF":
         settings["compression"] = "tiff_adobe_deflate"
     else:
-        more, said = save_settings(kind, about)
+        more, lost = save_settings(kind, about)
         settings.update(more)
-        notes.extend(said)
+        notes.extend(lost)
         if kind != "PNG":
             settings.update({"quality": quality, "subsampling": _subsampling(kind, quality)})
 

@@ -120,7 +120,7 @@ class Journal:
         self._writer.shutdown()
         self.seconds += time.perf_counter() - started
 
-    def finish(self) -> None:
+    def keep_awhile(self) -> None:
         """The picture is made, but nobody is known to have it yet: what is kept answers the same request for
         KEPT_FINISHED seconds more."""
         self.close()
@@ -175,19 +175,19 @@ def open_journal(
         name = digest("job", known, source, size, options.upscaler, options.seed)
     except Unhashable as error:
         return None, f"this run cannot be resumed: the settings hold what cannot be compared ({error})"
-    kept = folder / name
+    place = folder / name
     about = {
         "version": __version__, "made": time.strftime("%Y-%m-%d %H:%M:%S"), "seed": options.seed, "tiles": tiles,
         "source": f"{source.shape[1]}x{source.shape[0]}", "result": f"{size[0]}x{size[1]}",
         "likeness": _likeness(known, source, size, options),
     }  # fmt: skip
     try:
-        kept.mkdir(mode=0o700, parents=True, exist_ok=True)
-        entries.replace(kept / _JOB, json.dumps(about).encode())
-        prune(folder, spare=kept)
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+        entries.replace(place / _JOB, json.dumps(about).encode())
+        prune(folder, spare=place)
     except OSError as error:
-        return None, f"this run cannot be resumed: {kept}: {error.strerror or error}"
-    return Journal(kept, known), ""
+        return None, f"this run cannot be resumed: {place}: {error.strerror or error}"
+    return Journal(place, known), ""
 
 
 def unfinished(

@@ -121,7 +121,7 @@ class Guard:
     def keep_awhile(self) -> None:
         """The picture is made, but may not have reached anybody: the same request is answered from what is kept."""
         if self.journal is not None and not self.faults.left:
-            self.journal.finish()
+            self.journal.keep_awhile()
 
     @property
     def seconds(self) -> float:

@@ -17,7 +17,8 @@ from ..compose.weights import axis_weight
 from ..geometry import Canvas, Tile
 from ..latents import Latents
 
-Conditions = Callable[[Any], Any]
+CutConditions = Callable[[Any], Any]
+"""Makes what one window is conditioned by out of what the whole canvas is."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def over_windows(
     places: Sequence[Patch],
     limit: int,
     stop: Callable[[], None],
-    predict: Callable[[torch.Tensor, Conditions], torch.Tensor],
+    predict: Callable[[torch.Tensor, CutConditions], torch.Tensor],
 ) -> torch.Tensor:
     """What `predict` says of a canvas (n, channels, h, w) that it sees in at most `limit` windows at a time.
 
@@ -116,9 +117,9 @@ def unet_in_windows(
     """`forward` of diffusers' UNet for the whole canvas; `model` is its own."""
 
     def forward(sample: torch.Tensor, timestep: Any, encoder_hidden_states: Any, **others: Any) -> tuple[torch.Tensor]:
-        def predict(cut: torch.Tensor, conditions: Conditions) -> torch.Tensor:
-            told = {**conditions(others), "return_dict": False}
-            return model(cut, timestep, encoder_hidden_states=conditions(encoder_hidden_states), **told)[0]
+        def predict(cut: torch.Tensor, conditions: CutConditions) -> torch.Tensor:
+            arguments = {**conditions(others), "return_dict": False}
+            return model(cut, timestep, encoder_hidden_states=conditions(encoder_hidden_states), **arguments)[0]
 
         return (over_windows(sample, places, limit, stop, predict),)
 
@@ -137,7 +138,7 @@ def through_the_patcher(
     """
     marks, rows = given["cond_or_uncond"], len(given["input"])
 
-    def predict(cut: torch.Tensor, _conditions: Conditions) -> torch.Tensor:
+    def predict(cut: torch.Tensor, _conditions: CutConditions) -> torch.Tensor:
         windows = len(cut) // rows
         told = {
             **given, "input": cut.unflatten(0, (windows, rows)).transpose(0, 1).flatten(0, 1),

@@ -24,8 +24,8 @@ def out_of_memory(error: BaseException) -> bool:
     """Whether this is the machine or the card running out of memory, however torch, its libraries or numpy put it."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
-    said = str(error).casefold()
-    return isinstance(error, RuntimeError) and any(words in said for words in _WORDS_FOR_NO_MEMORY)
+    sentence = str(error).casefold()
+    return isinstance(error, RuntimeError) and any(words in sentence for words in _WORDS_FOR_NO_MEMORY)
 
 
 def give_back() -> None:

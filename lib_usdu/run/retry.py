@@ -52,6 +52,8 @@ class Faults:
         """What the person should know, a line each, in order."""
 
     def refine(self, batch: Batch) -> np.ndarray:
+        """The windows after the model, or as they were where it failed: (n, h, w, 3). Raises Stopped, and
+        ModelError."""
         limit = self._limits.get(batch.images.shape[1:3], len(batch.tiles))
         if batch.at_once and limit:
             return self._attempt(batch.seen(min(batch.at_once, limit)))
@@ -64,9 +66,9 @@ class Faults:
         return done[0] if len(done) == 1 else np.concatenate(done)
 
     def _attempt(self, batch: Batch) -> np.ndarray:
-        found, problem = self._call(batch)
+        refined, problem = self._call(batch)
         if problem is None:
-            return self._mended(batch, found)
+            return self._mended(batch, refined)
         if out_of_memory(problem):
             return self._with_less_memory(batch, problem)
         return np.concatenate([self._again(batch.part([i]), problem) for i in range(len(batch.tiles))])
@@ -76,10 +78,10 @@ class Faults:
         memory too."""
         try:
             with self._host.more_precise() if precisely else nullcontext():
-                found = self._refine(batch)
-            if found.shape != batch.images.shape:
-                raise ModelError(f"the model returned {found.shape} for windows of {batch.images.shape}")
-            return found, None
+                refined = self._refine(batch)
+            if refined.shape != batch.images.shape:
+                raise ModelError(f"the model returned {refined.shape} for windows of {batch.images.shape}")
+            return refined, None
         except (Stopped, OptionError):
             raise
         except Skipped as error:
@@ -88,28 +90,28 @@ class Faults:
         except Exception as error:
             return batch.images, error.with_traceback(None)
 
-    def _mended(self, batch: Batch, found: np.ndarray) -> np.ndarray:
-        """`found` with every tile of broken numbers done again."""
-        broken = {i: said for i, one in enumerate(found) if (said := what_is_broken(one, batch.images[i]))}
-        self._succeeded += len(found) - len(broken)
-        self._in_a_row = 0 if len(broken) < len(found) else self._in_a_row
+    def _mended(self, batch: Batch, refined: np.ndarray) -> np.ndarray:
+        """`refined` with every tile of broken numbers done again."""
+        broken = {i: fault for i, window in enumerate(refined) if (fault := what_is_broken(window, batch.images[i]))}
+        self._succeeded += len(refined) - len(broken)
+        self._in_a_row = 0 if len(broken) < len(refined) else self._in_a_row
         if broken:
-            found = found.copy()
-        for i, said in broken.items():
-            found[i] = self._again(batch.part([i]), NotANumber(said))[0]
-        return found
+            refined = refined.copy()
+        for i, fault in broken.items():
+            refined[i] = self._again(batch.part([i]), NotANumber(fault))[0]
+        return refined
 
     def _again(self, alone: Batch, problem: BaseException) -> np.ndarray:
         """One tile, once more."""
         precisely = isinstance(problem, NotANumber)
-        found, again = self._call(alone, precisely=precisely)
-        said = what_is_broken(found[0], alone.images[0]) if again is None else ""
-        if said:
-            again = NotANumber(said)
+        refined, again = self._call(alone, precisely=precisely)
+        fault = what_is_broken(refined[0], alone.images[0]) if again is None else ""
+        if fault:
+            again = NotANumber(fault)
         if again is None:
             self._succeeded += 1
             self._in_a_row = 0
-            return found
+            return refined
         if precisely and out_of_memory(again):
             give_back()
             if self._saved_memory():
@@ -140,9 +142,9 @@ class Faults:
             return self.refine(batch)
         if self._saved_memory():
             return self._attempt(batch)
-        found, again = self._call(batch)  # something else may have had the memory
+        refined, again = self._call(batch)  # something else may have had the memory
         if again is None:
-            return self._mended(batch, found)
+            return self._mended(batch, refined)
         if not self._succeeded and out_of_memory(again):
             raise ModelError(
                 f"not enough memory for a tile of {width}x{height} px (with its padding), one at a time; choose "

@@ -74,7 +74,7 @@ def run_pass(work: Pass, base: np.ndarray, plan: Plan, guard: Guard, stats: Stat
                 break
             refining = time.perf_counter()
             try:
-                refined = guard.refine(_described(batch, host, options))
+                refined = guard.refine(_interrogated(batch, host, options))
             except Stopped:
                 finished = False
                 break
@@ -97,11 +97,12 @@ def run_pass(work: Pass, base: np.ndarray, plan: Plan, guard: Guard, stats: Stat
 
 
 class _AtOnce(Executor):
-    """Does what it is given before it goes on."""
+    """Runs each task at once, in the calling thread."""
 
-    def submit(self, work: Callable[..., Any], *arguments: Any) -> Future:
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future:
+        """The finished task. Raises what it raises."""
         done: Future = Future()
-        done.set_result(work(*arguments))
+        done.set_result(fn(*args, **kwargs))
         return done
 
 
@@ -130,7 +131,7 @@ def _one_ahead(
         yield coming.result()
 
 
-def _described(batch: Batch, host: Host, options: Options) -> Batch:
+def _interrogated(batch: Batch, host: Host, options: Options) -> Batch:
     """With what the interrogator, where one is asked, sees in each window."""
     if options.interrogator == "none":
         return batch

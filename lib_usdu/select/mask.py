@@ -39,12 +39,12 @@ def touched(passes: Sequence[Pass], mask: np.ndarray) -> tuple[Pass, ...]:
 
     Fused windows need each other: they all stay, where the mask is not empty.
     """
-    left = []
+    seen: list[Pass] = []
     for work in passes:
         tiles = tuple(tile for tile in work.tiles if _seen(mask, work.canvas, tile.core.grow(*work.reach)))
         if tiles:
-            left.append(work if work.context == FUSED else work.only(tiles))
-    return tuple(left)
+            seen.append(work if work.context == FUSED else work.only(tiles))
+    return tuple(seen)
 
 
 def _seen(mask: np.ndarray, canvas: Canvas, region: Region) -> bool:

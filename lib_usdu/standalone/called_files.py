@@ -14,7 +14,7 @@ def tagged_loras(prompt: str, folders: Sequence[Path]) -> list[str]:
 
     Raises OptionError for a name that no folder has, and for a strength that is no number.
     """
-    found = []
+    files = []
     for name, strength in lora_tags(prompt):
         try:
             float(strength)
@@ -24,8 +24,8 @@ def tagged_loras(prompt: str, folders: Sequence[Path]) -> list[str]:
         if path is None:
             places = ", ".join(map(str, dict.fromkeys(folders)))
             raise OptionError("prompt", f"<lora:{name}>", f"the name of a file in {places} (--lora-folder)")
-        found.append(f"{path}:{strength}")
-    return found
+        files.append(f"{path}:{strength}")
+    return files
 
 
 def lora_folders(given: Path | None, checkpoint: str) -> list[Path]:
@@ -59,8 +59,8 @@ def embedding_folders(given: Path | None, checkpoint: str) -> list[Path]:
 
 
 def _embeddings(folder: Path) -> list[Path]:
-    found = folder.rglob("*") if folder.is_dir() else ()
-    return sorted(path for path in found if path.suffix.lower() in EMBEDDING_FILES and path.is_file())
+    paths = folder.rglob("*") if folder.is_dir() else ()
+    return sorted(path for path in paths if path.suffix.lower() in EMBEDDING_FILES and path.is_file())
 
 
 def _named(folder: Path, name: str) -> Path | None:

@@ -78,6 +78,7 @@ class Lora:
 
     @property
     def tag(self) -> str:
+        """As a prompt in a webui calls it."""
         return f"<lora:{self.name}:{self.strength:g}>"
 
 
@@ -138,12 +139,12 @@ def _vectors(path: Path, encoders: int) -> list[torch.Tensor]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     state = state.get("string_to_param", state)
     if "clip_l" in state:
-        found = [state["clip_l"], state["clip_g"]][:encoders]
+        tensors = [state["clip_l"], state["clip_g"]][:encoders]
     else:
-        found = [value for value in state.values() if isinstance(value, torch.Tensor)][:1]
-    if len(found) != encoders or not all(1 <= value.ndim <= 2 for value in found):
-        raise ValueError(f"it holds vectors for {len(found)} of {encoders} text encoders")
-    return [value.detach().float().reshape(-1, value.shape[-1]) for value in found]
+        tensors = [value for value in state.values() if isinstance(value, torch.Tensor)][:1]
+    if len(tensors) != encoders or not all(1 <= value.ndim <= 2 for value in tensors):
+        raise ValueError(f"it holds vectors for {len(tensors)} of {encoders} text encoders")
+    return [value.detach().float().reshape(-1, value.shape[-1]) for value in tensors]
 
 
 def lora_hash(path: Path) -> str:

@@ -108,14 +108,14 @@ class Conditions:
             width = pipeline.unet.config.cross_attention_dim
             return {"prompt_embeds": torch.zeros(1, 1, width, device=self._device, dtype=dtype_of(pipeline.unet))}
         with torch.no_grad(), self._at_hand():
-            found = dict(self._family.encode(pipeline, prompt, self._device, self._embeddings))
+            conditioning = dict(self._family.encode(pipeline, prompt, self._device, self._embeddings))
             if self.guided:
                 negative = self._family.encode(pipeline, self._negative, self._device, self._embeddings)
-                found |= {f"negative_{name}": value for name, value in negative.items()}
+                conditioning |= {f"negative_{name}": value for name, value in negative.items()}
                 if not self._family.flow:  # asked for both in one call
                     both = "prompt_embeds", "negative_prompt_embeds"
-                    found |= zip(both, prompts.same_length([found[name] for name in both]))
-        return found
+                    conditioning |= zip(both, prompts.same_length([conditioning[name] for name in both]))
+        return conditioning
 
 
 def _as(dtype: torch.dtype, name: str, value: Any) -> Any:

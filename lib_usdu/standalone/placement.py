@@ -38,13 +38,14 @@ class Placement:
 
     @property
     def encoders_leave(self) -> bool:
+        """Whether text encoders are off the device while tiles are drawn."""
         return self.way != "off"
 
-    def begin(self) -> None:
+    def before_prompts(self) -> None:
         """Before prompts are encoded: what stays on the card goes there."""
         self._try(self._resident)
 
-    def finish(self) -> None:
+    def after_prompts(self) -> None:
         """After prompts were encoded, and the text encoders are gone."""
         self._try(self._hooks)
 
@@ -116,8 +117,10 @@ def fitting(pipeline: Any, device: torch.device, window: int) -> str:
 
 
 def networks(pipeline: Any) -> list[torch.nn.Module]:
+    """The networks of a pipeline."""
     return [part for part in pipeline.components.values() if isinstance(part, torch.nn.Module)]
 
 
 def weight_bytes(network: torch.nn.Module) -> int:
+    """Bytes of its weights."""
     return sum(weight.numel() * weight.element_size() for weight in network.parameters())

@@ -134,16 +134,16 @@ class Chunk:
 def chunks(prompt: str, tokenizer: Any, embeddings: Sequence[Embedding] = ()) -> list[Chunk]:
     """The chunks of a prompt, at least one. Which tokens there are is the tokenizer's matter, a `transformers` one."""
     comma = tokenizer(",", add_special_tokens=False).input_ids[-1:]
-    made: list[list[tuple[int, float]]] = [[]]
+    pieces: list[list[tuple[int, float]]] = [[]]
     for text, weight in weighted(without_loras(prompt)):
         if (text, weight) == ("BREAK", -1.0):
-            made.append([])
+            pieces.append([])
             continue
         for token in _tokens(text, tokenizer, embeddings):
-            if len(made[-1]) == CHUNK:
-                made.append(_after_comma(made[-1], comma[0] if comma else None))
-            made[-1].append((token, weight))
-    return [_framed(chunk, tokenizer) for chunk in made]
+            if len(pieces[-1]) == CHUNK:
+                pieces.append(_after_comma(pieces[-1], comma[0] if comma else None))
+            pieces[-1].append((token, weight))
+    return [_framed(chunk, tokenizer) for chunk in pieces]
 
 
 def _tokens(text: str, tokenizer: Any, embeddings: Sequence[Embedding]) -> Iterator[int]:
@@ -184,10 +184,10 @@ def encode(pipeline: Any, prompt: str, device: Any, embeddings: Sequence[Embeddi
     pairs = [(pipeline.tokenizer, pipeline.text_encoder)]
     if second is not None:
         pairs.append((pipeline.tokenizer_2, second))
-    made = [chunks(prompt, tokenizer, embeddings) for tokenizer, _ in pairs]
-    count = max(map(len, made))
+    of_encoders = [chunks(prompt, tokenizer, embeddings) for tokenizer, _ in pairs]
+    count = max(map(len, of_encoders))
     embeddings, pooled = [], None
-    for (tokenizer, encoder), parts in zip(pairs, made):
+    for (tokenizer, encoder), parts in zip(pairs, of_encoders):
         own = parts + [_framed([], tokenizer)] * (count - len(parts))
         tokens = torch.tensor([chunk.tokens for chunk in own], device=device)
         if second is None:

@@ -35,28 +35,36 @@ class Worker:
 
     @cached_property
     def refiner(self) -> Refiner:
+        """Loaded when first asked for. Raises what loading raises."""
         return self._load()
 
     def about(self) -> tuple[int, Latents, int]:
+        """The refiner's alignment, px, its latents, and side of an automatic tile, px."""
         return self.refiner.alignment, self.refiner.latents, self.refiner.default_tile
 
     def batch_limits(self, width: int, height: int) -> BatchLimits:
+        """As `TileModel.batch_limits`."""
         return self.refiner.batch_limits(width, height)
 
     def infotext(self, parameters: dict[str, str]) -> str:
+        """As `Host.infotext`."""
         return self.refiner.infotext(parameters)
 
     def identity(self) -> Any:
+        """As `TileModel.identity`."""
         return self.refiner.identity()
 
     def refine(self, batch: Batch, precisely: bool = False) -> np.ndarray:
+        """As `Host.refine`. precisely: in the context of `more_precise`."""
         with self.refiner.more_precise() if precisely else nullcontext():
             return self.refiner.refine(batch, lambda: False)
 
     def save_memory(self) -> bool:
+        """As `TileModel.save_memory`."""
         return self.refiner.save_memory()
 
     def remarks(self) -> tuple[str, ...]:
+        """As `TileModel.remarks`."""
         return tuple(self.refiner.remarks())
 
     def process(self) -> int:
@@ -90,14 +98,11 @@ class RayRefiner(Refiner):
         self._turns = itertools.count()
         self._precisely = False
         self.workers = [actor.remote(load) for _ in range(count)]
+        # Small pictures, of fewer tiles than there are workers, keep all of them busy.
+        self.pictures_at_once = count
         self.alignment, self.latents, self.default_tile = self._ask("about")
 
     works_apart = True
-
-    @property
-    def pictures_at_once(self) -> int:
-        """So that small pictures, of fewer tiles than there are workers, keep all of them busy."""
-        return len(self.workers)
 
     def batch_limits(self, width: int, height: int) -> BatchLimits:
         """The smallest worker's, for all of them; it does not grow, since a larger batch here means more rounds.

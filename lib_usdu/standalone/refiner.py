@@ -56,6 +56,7 @@ class DiffusersRefiner(Refiner):
         pipeline.scheduler = scheduler_for(suited.sampler, pipeline.scheduler)
         pipeline.set_progress_bar_config(disable=True)
         self.device = self.network.device if device is None else torch.device(device)
+        self.works_apart = self.device.type != "cpu"
         self.autoencoder = Autoencoder(pipeline.vae, self.device, self._dtype)
         kind = self.family.latents
         self.latents = Latents(self.autoencoder.channels, self.autoencoder.scale, kind.patch, kind.between)
@@ -69,19 +70,16 @@ class DiffusersRefiner(Refiner):
         self.placement = Placement(pipeline, self.device, way, self.default_tile, self.family.needs)
         self.steps = Steps(pipeline, self.family, suited, self.placement, self.conditions)
         if device is not None:
-            self.placement.begin()
+            self.placement.before_prompts()
         self.conditions.begin(leave=self.placement.encoders_leave)
         if device is not None:
-            self.placement.finish()
+            self.placement.after_prompts()
         self.autoencoder.keeps_format = self.placement.way == "sequential"
 
     @property
     def guided(self) -> bool:
+        """Whether each step asks the model with and without the prompt."""
         return self.conditions.guided
-
-    @property
-    def works_apart(self) -> bool:
-        return self.device.type != "cpu"
 
     def batch_limits(self, width: int, height: int) -> BatchLimits:
         away = 0 if self.placement.way in ("off", "prompts") else weight_bytes(self.network)

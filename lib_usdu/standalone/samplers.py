@@ -137,6 +137,7 @@ class CanvasNoise:
         self.size = region.height, region.width
 
     def draw(self, shape: Any, *args: Any, **kwargs: Any) -> Any:
+        """The next draw, a tensor of this shape. Raises ModelError where the windows have another one."""
         drawn = self._packed(self._draws.next())
         if drawn.shape != tuple(shape):
             raise ModelError(f"the model asked for noise of {tuple(shape)}; its windows have {tuple(drawn.shape)}")

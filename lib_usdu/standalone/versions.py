@@ -21,11 +21,11 @@ def check() -> None:
     """Raises ModelError that names the first package which is missing or too old, what is needed and what is here."""
     for package, oldest in OLDEST.items():
         try:
-            found = metadata.version(package)
+            installed = metadata.version(package)
         except metadata.PackageNotFoundError:
             raise ModelError(f"--engine diffusers needs {package} {oldest} or later, and it is not installed") from None
-        if _numbers(found) < _numbers(oldest):
-            raise ModelError(f"--engine diffusers needs {package} {oldest} or later; here is {package} {found}")
+        if _numbers(installed) < _numbers(oldest):
+            raise ModelError(f"--engine diffusers needs {package} {oldest} or later; here is {package} {installed}")
 
 
 def _numbers(version: str) -> tuple[int, ...]:

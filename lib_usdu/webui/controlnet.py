@@ -61,18 +61,18 @@ class ControlNetUnits:
         tile_p.script_args = type(tile_p.script_args)(args)
 
     def _for_window(self, unit: Any, window: Region, canvas: Canvas) -> Any:
-        made = dict(unit) if isinstance(unit, Mapping) else copy.copy(unit)
+        cut_unit = dict(unit) if isinstance(unit, Mapping) else copy.copy(unit)
         mode = _resize_mode(_get(unit, "resize_mode"))
         cropped = partial(self._crop, mode=mode, window=window, canvas=canvas)
         if not _whole(unit):
             for name in (*PICTURES, *MASKS):
                 if _get(unit, name) is not None:
-                    _set(made, name, cropped(_get(unit, name)))
+                    _set(cut_unit, name, cropped(_get(unit, name)))
         if _get(unit, REGION) is not None:
-            _set(made, REGION, cropped(_get(unit, REGION)))
-        if isinstance(made, Mapping) or hasattr(made, "save_detected_map"):
-            _set(made, "save_detected_map", False)  # else one for each tile among the results
-        return made
+            _set(cut_unit, REGION, cropped(_get(unit, REGION)))
+        if isinstance(cut_unit, Mapping) or hasattr(cut_unit, "save_detected_map"):
+            _set(cut_unit, "save_detected_map", False)  # else one for each tile among the results
+        return cut_unit
 
     def _crop(self, value: Any, mode: int, window: Region, canvas: Canvas) -> Any:
         """In the form it came in, with arrays uint8 (window height, window width, ...) for the pictures."""
@@ -110,6 +110,7 @@ def fitted(pixels: np.ndarray, canvas: Canvas, mode: int) -> np.ndarray:
 
 
 def is_controlnet(script: Script) -> bool:
+    """Whether this is ControlNet's script."""
     return title(script) == "controlnet"
 
 
@@ -138,7 +139,7 @@ def _set(unit: Any, name: str, value: Any) -> None:
 
 
 def _picture(unit: Any) -> Any:
-    return next((found for name in PICTURES if (found := _get(unit, name)) is not None), None)
+    return next((picture for name in PICTURES if (picture := _get(unit, name)) is not None), None)
 
 
 def _whole(unit: Any) -> bool:

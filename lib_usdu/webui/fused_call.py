@@ -17,7 +17,7 @@ import torch
 
 from ..host import Fusion
 from ..latents import Latents
-from ..run.latent_windows import Conditions, assemble, on_device, over_windows, patches, through_the_patcher
+from ..run.latent_windows import CutConditions, assemble, on_device, over_windows, patches, through_the_patcher
 from .phases import asked_once, room_for
 from .protocols import Processing, ProcessingModule, SdModel
 
@@ -68,6 +68,7 @@ class FusedCall:
         return self.processing.images_tensor_to_samples(pixels, None, self.tile_p.sd_model)
 
     def sample(self, *args: Any, **kwargs: Any) -> Any:
+        """In the place of `p.sample`: its arguments; returns what the host takes for a decoded picture."""
         sampler = self.tile_p.sampler
         if hasattr(self.tile_p.sd_model, "forge_objects"):
             sampler.sample_img2img = self._patched(sampler.sample_img2img)
@@ -82,7 +83,7 @@ class FusedCall:
         scrap.append(torch.zeros(3, 8, 8))
         return scrap
 
-    def _over(self, x: torch.Tensor, predict: Callable[[torch.Tensor, Conditions], torch.Tensor]) -> torch.Tensor:
+    def _over(self, x: torch.Tensor, predict: Callable[[torch.Tensor, CutConditions], torch.Tensor]) -> torch.Tensor:
         predicted = over_windows(x, self._places, self.fusion.limit, self.stop, predict)
         self.step_done()
         return predicted
@@ -91,7 +92,7 @@ class FusedCall:
         """`forward` of AUTOMATIC1111's denoiser: a module of this sampler's own, made in init and gone with it."""
 
         def forward(x: torch.Tensor, sigma: torch.Tensor, **others: Any) -> torch.Tensor:
-            def predict(cut: torch.Tensor, conditions: Conditions) -> torch.Tensor:
+            def predict(cut: torch.Tensor, conditions: CutConditions) -> torch.Tensor:
                 return model(cut, conditions(sigma), **conditions(others))
 
             return self._over(x, predict)

@@ -82,5 +82,5 @@ def to_save(options: Options, final: Image.Image, redrawn: Image.Image | None) -
     """Pictures the panel's two flags want saved, each with the suffix of its name."""
     if redrawn is None:
         return [(final, "")] if options.save_upscaled_image else []
-    found = [(redrawn, "-before-seams-fix")] if options.save_upscaled_image else []
-    return found + ([(final, "")] if options.save_seams_fix_image else [])
+    files = [(redrawn, "-before-seams-fix")] if options.save_upscaled_image else []
+    return files + ([(final, "")] if options.save_seams_fix_image else [])

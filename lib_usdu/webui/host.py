@@ -30,7 +30,7 @@ from .controlnet import ControlNetUnits
 from .environment import devices, processing, shared
 from .fingerprint import ModelWatch, stamp, webui_identity
 from .fused_call import FusedCall, cannot_fuse
-from .infotext import described
+from .infotext import infotext_processing
 from .overrides import temporarily, values_of_run
 from .phases import in_phases
 from .progress_bar import JobCount, Preview, interrupted_or_skipped, leaves_upscaling, say, state_kept, stop_requested
@@ -60,6 +60,7 @@ class WebuiHost(Host):
         self._watch, self.changed = watch, ""
         self.latents = model_kind.latents()
         self.default_tile = model_kind.default_tile()
+        self.works_apart = torch.device(devices.device).type != "cpu"
         self.units, self.prompts = ControlNetUnits(p), Prompts()
         self.comments: dict[str, int] = dict.fromkeys([*self.units.notes, *other_extensions.notes(p)], 1)
         # The host takes the extra networks of a batch from its first prompt (extra_networks.py:194).
@@ -126,10 +127,6 @@ class WebuiHost(Host):
         return fit(rgb, width, height, self.resize_mode, resize)
 
     @property
-    def works_apart(self) -> bool:
-        return torch.device(devices.device).type != "cpu"
-
-    @property
     def batch_sizes(self) -> dict[Any, BatchSize]:
         """For the checkpoint in use: kept for the next picture."""
         checkpoint = getattr(getattr(shared.sd_model, "sd_checkpoint_info", None), "filename", None)
@@ -169,12 +166,12 @@ class WebuiHost(Host):
             self._skipped += len(batch.tiles)
             raise Skipped("skipped")
         self._last = tile_p
-        found = processed.images[processed.index_of_first_image :][: len(batch.tiles)]
-        if len(found) < len(batch.tiles):
+        windows = processed.images[processed.index_of_first_image :][: len(batch.tiles)]
+        if len(windows) < len(batch.tiles):
             if self.stop_requested():  # said before the call had begun
                 raise Stopped("stopped before a tile")
-            raise ModelError(f"the webui returned {len(found)} of {plural(len(batch.tiles), 'picture')}")
-        return np.stack([np.asarray(one.convert("RGB")) if hasattr(one, "convert") else one for one in found])
+            raise ModelError(f"the webui returned {len(windows)} of {plural(len(batch.tiles), 'picture')}")
+        return np.stack([np.asarray(one.convert("RGB")) if hasattr(one, "convert") else one for one in windows])
 
     def _check_unchanged(self) -> None:
         """Raises Stopped where the run would go on with another model or other settings: one run, one model."""
@@ -294,7 +291,7 @@ class WebuiHost(Host):
         """A copy of p for infotexts."""
         skipped = {INFOTEXT_PREFIX + "skipped": plural(self._skipped, "tile")} if self._skipped else {}
         parameters = {**skipped, **self._parameters, **in_webui(parameters)}
-        return described(self.p, self._last, self.picture, self.prompts.resolved, parameters, shared.sd_model)
+        return infotext_processing(self.p, self._last, self.picture, self.prompts.resolved, parameters, shared.sd_model)
 
     def _upscale_progress(self, done: int, total: int) -> None:
         say(shared.state, f"Upscaling: window {done} of {total}")

@@ -21,7 +21,7 @@ _PERSONS = (
 )  # fmt: skip
 
 
-def described(
+def infotext_processing(
     p: Processing,
     last: Processing | None,
     picture: Wanted,
@@ -34,26 +34,26 @@ def described(
     last: the processing object of the last tile, None where none was refined. picture: which one of the run. prompts:
     prompt and negative prompt as the host resolved them. parameters: generation parameters added to p's own.
     """
-    found = copy.copy(p if last is None else last)
+    copied = copy.copy(p if last is None else last)
     for name in _PERSONS:
-        setattr(found, name, getattr(p, name, None))
+        setattr(copied, name, getattr(p, name, None))
     for method in ("init", "sample"):
-        found.__dict__.pop(method, None)
+        copied.__dict__.pop(method, None)
     if last is None:
-        _prepare(found, sd_model)
+        _prepare(copied, sd_model)
     if prompts is not None:
-        found.all_prompts, found.all_negative_prompts = [[text] for text in prompts]
-    extra = dict(found.extra_generation_params)
+        copied.all_prompts, copied.all_negative_prompts = [[text] for text in prompts]
+    extra = dict(copied.extra_generation_params)
     if p.image_mask is not None:
         extra |= {"Mask blur": p.mask_blur} if p.mask_blur else {}
         extra |= {"Mask mode": "Inpaint not masked"} if p.inpainting_mask_invert else {}
-    found.extra_generation_params = {**extra, "Denoising strength": p.denoising_strength, **parameters}
-    found.seed, found.subseed = picture.seed, picture.subseed
+    copied.extra_generation_params = {**extra, "Denoising strength": p.denoising_strength, **parameters}
+    copied.seed, copied.subseed = picture.seed, picture.subseed
     # The pattern [generation_number] of a file's name is made of these (images.py:409).
-    found.iteration, found.batch_index, found.batch_size = picture.iteration, picture.position, picture.count
-    found.all_seeds, found.all_subseeds = [picture.seed], [picture.subseed]
-    found.all_prompts, found.all_negative_prompts = found.all_prompts[:1], found.all_negative_prompts[:1]
-    return found
+    copied.iteration, copied.batch_index, copied.batch_size = picture.iteration, picture.position, picture.count
+    copied.all_seeds, copied.all_subseeds = [picture.seed], [picture.subseed]
+    copied.all_prompts, copied.all_negative_prompts = copied.all_prompts[:1], copied.all_negative_prompts[:1]
+    return copied
 
 
 def _prepare(p: Processing, sd_model: SdModel) -> None:

@@ -72,7 +72,7 @@ def left_to_chance(p: Processing) -> bool:
 
 def notes(p: Processing) -> list[str]:
     """What the person should know of extensions that are on."""
-    found = []
+    sentences = []
     for script in _on(p):
         known = [text for start, text in _NOTES.items() if title(script).startswith(start)]
         reason = _why_left_out(script)
@@ -80,8 +80,8 @@ def notes(p: Processing) -> list[str]:
             known.append(f"{script.title()} was left out of the tiles: {reason}.")
         elif not known and not title(script).startswith(_FINE) and _changes_pictures(script):
             known.append(f"{script.title()} is on: it changes each tile, not the finished picture.")
-        found += known
-    return found
+        sentences += known
+    return sentences
 
 
 def leave_out(tile_p: Processing) -> Processing:
@@ -114,7 +114,7 @@ def _changes_pictures(script: Script) -> bool:
 
 def adetailer(p: Processing) -> tuple[HookedScript, range] | None:
     """ADetailer's script in this run and the positions of its values; None where there is none."""
-    return next((found for found in alwayson(p) if title(found[0]) == "adetailer"), None)
+    return next((entry for entry in alwayson(p) if title(entry[0]) == "adetailer"), None)
 
 
 def run_adetailer(p: Processing, picture: Image.Image, arguments: Callable[..., Any]) -> Image.Image:

@@ -25,12 +25,15 @@ class PanelHost:
     """The webui as the panel sees it."""
 
     def upscalers(self) -> list[str]:
+        """Names, in the order of their index."""
         return upscaler_names()
 
     def preselected_upscaler(self) -> str:
+        """The one the panel begins with; looked for anew at each call."""
         return preselected()
 
     def refresh_upscalers(self) -> None:
+        """Looks for upscaler files again."""
         refresh_upscalers()
 
     def abilities(self) -> Abilities:
@@ -47,6 +50,7 @@ class PanelHost:
         )  # fmt: skip
 
     def is_xl(self) -> bool:
+        """Whether the checkpoint draws in tiles of 1024 px; a guess before it is loaded."""
         return default_tile() > 512
 
     def seconds(self, plan: Plan, steps: int, sampler: str, cfg_scale: float) -> float | None:

@@ -104,6 +104,7 @@ def leaves_upscaling(state: State) -> bool:
 
 
 def interrupted_or_skipped(state: State) -> bool:
+    """Whether the person pressed Interrupt or Skip."""
     return bool(state.interrupted or getattr(state, "skipped", False))
 
 

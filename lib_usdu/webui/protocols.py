@@ -201,7 +201,7 @@ class State(Protocol):
         ...
 
 
-class Upscaler(Protocol):
+class HostUpscaler(Protocol):
     """One of the host's upscalers, by name (upscaler.py:110). data_path: its file, or an address to load it from."""
 
     name: str
@@ -217,7 +217,7 @@ class Shared(Protocol):
     interrogator: Any
     opts: Settings
     sd_model: SdModel
-    sd_upscalers: Sequence[Upscaler]
+    sd_upscalers: Sequence[HostUpscaler]
     state: State
     total_tqdm: Any
 

@@ -88,10 +88,14 @@ class _Delivery:
     results: list[_Entry] = field(default_factory=list)
     beside: list[_Entry] = field(default_factory=list)
     comments: dict[str, int] = field(default_factory=dict)
+    last: Processing | None = None
+    """A copy of p that describes the last picture."""
 
-    def processed(self, p: Processing, info: Processing) -> Processed:
-        """The host's Processed. info: a copy of p that describes the last picture."""
-        entries = [*self.results, *self.beside]
+    def processed(self, p: Processing) -> Processed:
+        """The host's Processed. Raises ValueError where there is no result."""
+        entries, info = [*self.results, *self.beside], self.last
+        if info is None:
+            raise ValueError("nothing to hand over")
         seeds, subseeds = [entry.of.seed for entry in entries], [entry.of.subseed for entry in entries]
         info.comments = {**p.comments, **self.comments}
         info.all_seeds, info.all_subseeds = seeds, subseeds
@@ -149,7 +153,7 @@ def _run(p: Processing, script: Script, args: Sequence[Any]) -> Processed:
                 break
         if not getattr(p, "is_api", False):
             remember(options.upscaler)
-        return delivery.processed(p, host.infotext_p(result.parameters))
+        return delivery.processed(p)
 
 
 def _learn_time(p: Processing, options: Options, host: WebuiHost, source: _Source, result: Result) -> None:
@@ -233,6 +237,7 @@ def _deliver(
         result.keep_awhile()  # a client that did not wait asks again
     else:
         result.forget()
+    delivery.last = host.infotext_p(result.parameters)
     delivery.results.append(_Entry(final, result.infotext, host.picture))
     numbered = None if result.numbered is None else Image.fromarray(result.numbered)
     for picture in (gallery.compared(options, result), redrawn, numbered):

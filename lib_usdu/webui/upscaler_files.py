@@ -22,7 +22,7 @@ from ..errors import ModelError, Stopped
 from ..session import Session
 from .environment import journal_folder, reports_heard, shared
 from .progress_bar import leaves_upscaling
-from .protocols import Upscaler
+from .protocols import HostUpscaler
 
 
 def upscaler_names() -> list[str]:
@@ -38,13 +38,13 @@ def ready_names() -> list[str]:
 
 
 def _source(name: str) -> Source | None:
-    found = next((known for known in shared.sd_upscalers if known.name == name), None)
-    if found is not None:
-        return Source(_file(found), partial(_by_host, found))
+    upscaler = next((known for known in shared.sd_upscalers if known.name == name), None)
+    if upscaler is not None:
+        return Source(_file(upscaler), partial(_by_host, upscaler))
     return Source(DEFAULT_UPSCALER) if name == EMBEDDED_UPSCALER else None
 
 
-def _file(upscaler: Upscaler) -> Path:
+def _file(upscaler: HostUpscaler) -> Path:
     """Where the network of an upscaler of the host is; perhaps an address the host would download it from."""
     return Path(str(getattr(upscaler, "local_data_path", None) or upscaler.data_path or ""))
 
@@ -84,7 +84,7 @@ def _choice_file() -> Path | None:
     return None if folder is None else folder.with_suffix(".json")
 
 
-def _by_host(upscaler: Upscaler, rgb: np.ndarray, width: int, height: int, reason: str) -> np.ndarray:
+def _by_host(upscaler: HostUpscaler, rgb: np.ndarray, width: int, height: int, reason: str) -> np.ndarray:
     """The host's `scaler.upscale`. Raises ModelError, with file and reason, where the host cannot run the network
     either: it then reports the error on its console and returns the picture unchanged (esrgan_model.py:31)."""
     scale = max(width / rgb.shape[1], height / rgb.shape[0])
@@ -101,7 +101,7 @@ def _by_host(upscaler: Upscaler, rgb: np.ndarray, width: int, height: int, reaso
     return resize(np.asarray(enlarged.convert("RGB")), width, height)
 
 
-def _fails(upscaler: Upscaler, *reasons: str) -> ModelError:
+def _fails(upscaler: HostUpscaler, *reasons: str) -> ModelError:
     lines = (line for reason in reasons if reason for line in [" ".join(reason.split())[:300]])
     return ModelError(f"upscaler {upscaler.name} ({_file(upscaler)}) cannot be used: {'; '.join(lines)}")
 

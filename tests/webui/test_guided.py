@@ -278,7 +278,7 @@ def test_the_first_run_after_another_checkpoint_was_chosen_has_its_tile(extensio
         assert {call.size for call in standin.log.calls} == windows
 
 
-def test_sdxls_conditionings_in_every_mode(extension):  # noqa: F811
+def test_sdxls_conditionings_in_tiles_and_fused(extension):  # noqa: F811
     standin.load("sdxl")
     standin.knobs.prompt_gain, picture = 6, photo(192, 144)
     whole = untiled(picture, prompt="a AND b")

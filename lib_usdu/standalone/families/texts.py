@@ -25,12 +25,14 @@ def plain(prompt: str) -> str:
 
 
 def clip(pipeline: Any, prompt: str, device: Any, embeddings: Embeddings) -> Encoded:
+    """Of Stable Diffusion 1, 2 and XL, with emphasis and embeddings; SDXL has pooled embeddings too."""
     embeds, pooled = prompts.encode(pipeline, prompt, device, embeddings)
     found = {"prompt_embeds": embeds, "pooled_prompt_embeds": pooled}
     return {name: value for name, value in found.items() if value is not None}
 
 
 def stable_diffusion_3(pipeline: Any, prompt: str, device: Any, embeddings: Embeddings) -> Encoded:
+    """The words alone, told to all three text encoders."""
     words = plain(prompt)
     embeds, _, pooled, _ = pipeline.encode_prompt(
         words, words, words, device=device, do_classifier_free_guidance=False
@@ -46,6 +48,7 @@ def flux(pipeline: Any, prompt: str, device: Any, embeddings: Embeddings) -> Enc
 
 
 def chroma(pipeline: Any, prompt: str, device: Any, embeddings: Embeddings) -> Encoded:
+    """The words alone, with a mask of the tokens that count."""
     embeds, _, mask, *_ = pipeline.encode_prompt(plain(prompt), device=device, do_classifier_free_guidance=False)
     return {"prompt_embeds": embeds, "prompt_attention_mask": mask}
 
@@ -62,6 +65,7 @@ def qwen_image(pipeline: Any, prompt: str, device: Any, embeddings: Embeddings) 
 
 
 def z_image(pipeline: Any, prompt: str, device: Any, embeddings: Embeddings) -> Encoded:
+    """The words alone: a list of one tensor for each prompt, as long as the prompt is."""
     embeds, _ = pipeline.encode_prompt(plain(prompt), device=device, do_classifier_free_guidance=False)
     return {"prompt_embeds": embeds}
 

@@ -47,9 +47,9 @@ class _Unpickler(pickle.Unpickler):
             return OrderedDict
         if module == "torch._utils" and name in _REBUILD:
             return getattr(_utils, name)
-        found = getattr(torch, name, None) if module in ("torch", "torch.storage") else None
-        storage = name.endswith("Storage") and isinstance(found, type)
-        return found if storage or name == "Size" or isinstance(found, torch.dtype) else _Nothing
+        kind = getattr(torch, name, None) if module in ("torch", "torch.storage") else None
+        storage = name.endswith("Storage") and isinstance(kind, type)
+        return kind if storage or name == "Size" or isinstance(kind, torch.dtype) else _Nothing
 
 
 def _load(file: Any, **settings: Any) -> Any:
