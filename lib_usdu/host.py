@@ -23,7 +23,8 @@ class Batch:
     images: uint8 (n, window height, window width, 3), the pixels of each tile's window, 1:1.
     noises: the noise of each. denoise: denoising strength, 0-1. canvas: the whole picture.
     prompts: what each tile adds to the prompt, "" for nothing; empty where no tile has a prompt of its own.
-    at_once: how many of them the model sees at a time; 0: all.
+    at_once: how many of them the model sees at a time; 0: all. resemblance: how far each step is held to the images,
+    0 (not) to 1.
 
     Fields that are tuples or arrays hold one entry a tile.
     """
@@ -35,6 +36,7 @@ class Batch:
     canvas: Canvas
     prompts: tuple[str, ...] = ()
     at_once: int = 0
+    resemblance: float = 0.0
 
     @property
     def together(self) -> int:

@@ -163,7 +163,7 @@ def test_the_words_are_plain():
     now = readability.of_checkout(ROOT)
     assert len(TEXTS["README.md"].splitlines()) <= 150
     assert now["README.md"].words < 13 and now["README.md"].passive < 0.1 and now["README.md"].index < 8
-    assert now["docs/"].words < 16 and now["docs/"].passive < 0.25 and now["docs/"].long < 0.12
+    assert now["docs/"].words < 16 and now["docs/"].passive < 0.25 and now["docs/"].long < 0.15
     assert now["panel"].words < 9 and now["panel"].long == 0
 
 

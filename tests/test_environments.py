@@ -29,6 +29,7 @@ LEFT_OUT = {
     "test_placement.py": {"diffusers", "transformers", "accelerate"},
     "test_prompts.py": {"diffusers", "transformers", "peft"},
     "test_ray.py": {"ray"},
+    "test_resemblance.py": {"diffusers", "transformers"},
     "test_same_pictures.py": {"diffusers", "transformers"},
     "test_samplers.py": {"diffusers", "transformers"},
 }
@@ -102,7 +103,8 @@ def test_in_ci_a_python_for_a_webuis_versions_must_be_there(ci, code):
 
 WITH_TORCH = {
     "lib_usdu": {
-        "embedded/autoencoder.py", "embedded/denoiser.py", "run/latent_windows.py", "standalone/checkpoints.py",
+        "embedded/autoencoder.py", "embedded/denoiser.py", "run/latent_windows.py", "run/resemblance.py",
+        "standalone/families/resemblance.py", "standalone/checkpoints.py",
         "standalone/conditioning.py", "standalone/fingerprint.py", "standalone/latents.py",
         "standalone/loading/old_checkpoints.py", "standalone/placement.py", "standalone/refiner.py",
         "standalone/steps.py",
@@ -110,7 +112,8 @@ WITH_TORCH = {
     "tests": {
         "test_card.py", "test_degrade.py", "test_diffusers_host.py", "test_embedded.py", "test_flow.py",
         "test_fused.py", "test_latent_shapes.py", "test_latents.py", "test_old_checkpoints.py", "test_parts.py",
-        "test_placement.py", "test_prepared.py", "test_prompts.py", "test_same_pictures.py", "test_samplers.py",
+        "test_placement.py", "test_prepared.py", "test_prompts.py", "test_resemblance.py",
+        "test_same_pictures.py", "test_samplers.py",
         "test_upscalers_refused.py",
     },
 }  # fmt: skip

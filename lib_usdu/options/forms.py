@@ -25,7 +25,7 @@ LEGACY_ARGUMENTS: tuple[str, ...] = (
 OWN_ARGUMENTS: tuple[str, ...] = (
     "tile_batch", "noise", "blend", "tone_lock", "seamless",
     "auto_padding", "resume", "redo_tiles", "number_tiles", "tile_prompts", "interrogator",
-    "finish", "compare", "skip_flat",
+    "finish", "compare", "skip_flat", "resemblance",
 )  # fmt: skip
 """Positions 19 and on. Only ever appended to; where one goes, the marker gets another number and the old order stands
 below."""
@@ -34,7 +34,7 @@ _GONE = ("seams_fix_only_visible",)
 """Options of older orders. It left some tiles of a seams fix out; now all of them are redrawn."""
 _ORDERS: dict[str, tuple[str, ...]] = {
     VERSION_MARKER: OWN_ARGUMENTS,
-    "usdu:1": (*OWN_ARGUMENTS[:5], "seams_fix_only_visible", *OWN_ARGUMENTS[5:15]),
+    "usdu:1": (*OWN_ARGUMENTS[:5], "seams_fix_only_visible", *OWN_ARGUMENTS[5:14]),
 }
 """By marker: lists that were made for an older version are still read."""
 SCRIPT_OPTIONS: tuple[str, ...] = tuple(

@@ -158,6 +158,14 @@ class Table:
         flag=CommandFlag("--tone-lock"),
         control=Control((2, 1), "Tone lock", "How closely colours follow the source. 0: as the model draws them"),
     )
+    resemblance: float = option(
+        0.0, Number(0, 1, 0.05), "how closely each step follows the upscaled picture", "drawing",
+        more="0: as the model draws it. Higher values hold shapes and places to the upscaled picture, from coarse to "
+        "fine. Fine detail stays the model's: with 0.5 a denoising strength of 0.5 or 0.6 adds detail without moving "
+        "the picture.",
+        flag=CommandFlag("--resemblance"),
+        control=Control((2, 2), "Resemblance", "Holds shapes to the source: more strength adds detail only"),
+    )
     seamless: bool = option(
         False, Flag(), "for textures: left and right, top and bottom edges match", "drawing",
         more="The sides of the result must be multiples of 8 px.",

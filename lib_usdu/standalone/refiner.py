@@ -101,6 +101,7 @@ class DiffusersRefiner(Refiner):
             stop,
             size=(height, width),
             canvas=self.latents.size(batch.canvas),
+            resemblance=batch.resemblance,
         )
         pictures = self.autoencoder.pictures(latents, height, width)
         self.placement.rest()
@@ -137,7 +138,7 @@ class DiffusersRefiner(Refiner):
         try:
             canvas = self.steps.run(
                 encoded, self._noise(first), first.denoise, *self.conditions.of((), 1), stop,
-                size=size, canvas=(height, width), step_done=step_done, told=size,
+                size=size, canvas=(height, width), step_done=step_done, told=size, resemblance=first.resemblance,
             )  # fmt: skip
         finally:
             self.network.forward = forward

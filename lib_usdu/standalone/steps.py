@@ -12,6 +12,7 @@ import torch
 from ..errors import Stopped
 from .conditioning import Conditions
 from .families import flow
+from .families.resemblance import Held
 from .families.table import Family
 from .placement import Placement
 from .samplers import CanvasNoise, replace_brownian_tree, step_noise
@@ -41,13 +42,14 @@ class Steps:
         canvas: tuple[int, int],
         step_done: Callable[[int, int], None] = lambda step, steps: None,
         told: tuple[int, int] | None = None,
+        resemblance: float = 0.0,
     ) -> torch.Tensor:
         """The latents (n, channels, h, w) after the steps.
 
         encoded: makes them of the pictures. conditioning: the pipeline's prompt arguments, a row for each of the
         latents. guided: whether to ask the model with and without the prompt. size: (height, width) of what is drawn,
         px. canvas: (height, width) of the whole picture in latents. told: (height, width) an SDXL model is told; None:
-        that of the latents.
+        that of the latents. resemblance: how far each step is held to the pictures, 0 (not) to 1.
         """
 
         def after_step(pipeline: Any, step: int, timestep: Any, values: dict) -> dict:
@@ -57,9 +59,14 @@ class Steps:
             return values
 
         steps = max(self.sampling.steps, math.ceil(1 / denoise))  # at least one is run, however low the denoise
-        ways = self._flow(encoded, noise, size, canvas) if self.family.flow else self._diffusion(encoded, noise, told)
-        scheduler = self.pipeline.scheduler
-        with ways as arguments, step_noise(scheduler, noise.draw), self._conditions.aside():
+        scheduler, pack = self.pipeline.scheduler, self.family.pack
+        held = Held(scheduler, resemblance, lambda packed: pack.unpacked(packed, *noise.size), pack.packed)
+
+        def seen() -> torch.Tensor:
+            return held.to(encoded())
+
+        ways = self._flow(seen, noise, size, canvas) if self.family.flow else self._diffusion(seen, noise, told)
+        with ways as arguments, step_noise(scheduler, noise.draw), held.steps(), self._conditions.aside():
             drawn = self.pipeline(
                 strength=denoise,
                 num_inference_steps=steps,
@@ -69,7 +76,7 @@ class Steps:
                 **arguments,
                 **(conditioning if guided or not self.family.flow else _positive(conditioning)),
             ).images
-        return self.family.pack.unpacked(drawn, *noise.size)
+        return pack.unpacked(drawn, *noise.size)
 
     @contextmanager
     def _diffusion(

@@ -1,4 +1,6 @@
-"""Classifier-free guidance that would cancel out: half of the model's work that changes nothing.
+"""What steers the denoiser: guidance that would cancel out is left out, Resemblance holds its answers to the canvas.
+
+Guidance that cancels out is half of the model's work and changes nothing.
 
 Guidance moves the model's answer away from the negative prompt's, towards the prompt's. Where both condition the model
 alike, as two empty prompts do, the two answers are one, and the second need not be asked for.
@@ -6,11 +8,13 @@ alike, as two empty prompts do, the two answers are one, and the second need not
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from typing import Any
 
+from ..run.resemblance import held_to
 from .environment import guidance_is_watched
 from .overrides import temporarily
 from .protocols import Processing
@@ -98,3 +102,25 @@ def without_idle_guidance(
             return sample(*args, **kwargs)
 
     return sample_once
+
+
+def hold_steps(sampler: Any, canvas: Any, resemblance: float) -> None:
+    """Every step of this sampler is held to the windows' own latents.
+
+    canvas: (n, channels, h, w), or with a video model's axis of frames in between. The denoiser between sampler and
+    model (sd_samplers_cfg_denoiser.py:156) is this sampler's own, made in `init` and gone with it. It answers with x0;
+    for samplers by timesteps (DDIM, PLMS, UniPC) with the noise (sd_samplers_timesteps_impl.py:26).
+    """
+    denoiser = sampler.model_wrap_cfg
+    forward = denoiser.forward
+    by_timesteps = "timesteps" in inspect.signature(sampler.func).parameters
+
+    def held(x: Any, sigma: Any, *args: Any, **kwargs: Any) -> Any:
+        answer = forward(x, sigma, *args, **kwargs)
+        if not by_timesteps:
+            return answer + held_to(answer, canvas, resemblance)
+        kept = denoiser.inner_model.inner_model.alphas_cumprod.to(x)[sigma.long()].reshape(-1, *[1] * (x.ndim - 1))
+        x0 = (x - (1 - kept).sqrt() * answer) / kept.sqrt()
+        return answer - (kept / (1 - kept)).sqrt() * held_to(x0, canvas, resemblance)
+
+    denoiser.forward = held

@@ -19,7 +19,7 @@ from PIL import Image
 from ..geometry import Region
 from ..host import Batch
 from ..run.noise_draws import Brownian, CanvasDraws, uses_noise
-from .guidance import without_idle_guidance
+from .guidance import hold_steps, without_idle_guidance
 from .protocols import Processing
 from .request import Wanted
 
@@ -136,6 +136,8 @@ def _with_canvas_noise(
             _own_noise(innermost, batch)
             note = "Ultimate SD Upscale: this model's latents have another shape; each tile has its own noise."
             tile_p.comments[note] = 1
+        if batch.resemblance:
+            hold_steps(tile_p.sampler, latent, batch.resemblance)
         return sample(*args, **kwargs)
 
     return sample_with_canvas_noise

@@ -314,3 +314,26 @@ def test_each_tiles_own_prompt_reaches_its_row(extension):  # noqa: F811
     cat = pixels(ask([given], picture)) - plain
     assert (cat[:, :48] == 0).all() and (cat[:, 80:] != 0).all()
     assert processing.StableDiffusionProcessing.cached_c[0] is not None
+
+
+# --- Resemblance ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sampler", ["Euler", "Euler a", "DPM++ 2M", "DDIM"])
+@pytest.mark.parametrize("how", [TILES, FUSED], ids=["tiles", "fused"])
+def test_resemblance_holds_what_is_coarse(extension, sampler, how):  # noqa: F811
+    """The prompt changes the level everywhere: held, the picture keeps its own."""
+    standin.knobs.noise_gain, standin.knobs.prompt_gain = 0, 30
+    picture = photo(192, 144)
+
+    def moved(resemblance):
+        done = ask([{**how, "resemblance": resemblance}], picture, sampler_name=sampler, prompt="cat")
+        return abs((pixels(done) - picture).mean())
+
+    free, half, held = map(moved, (0, 0.25, 0.5))
+    assert free > 3 and held < 0.2 * free < half < 0.8 * free
+
+
+def test_resemblance_stands_in_the_parameters(extension):  # noqa: F811
+    done, plain = (ask([{**TILES, **more}], photo(96, 72)) for more in ({"resemblance": 0.4}, {}))
+    assert "Ultimate SD upscale resemblance: 0.4" in done.info and "resemblance" not in plain.info

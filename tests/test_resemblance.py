@@ -1,0 +1,126 @@
+"""Resemblance: each step of the sampler is held to the upscaled canvas."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import gaussian_filter
+
+from lib_usdu.enlarge.torchvision_operators import declare_missing_operators
+
+declare_missing_operators()
+
+import diffusers  # noqa: E402
+from tiny_models import sd1  # noqa: E402
+
+from lib_usdu.engine import upscale  # noqa: E402
+from lib_usdu.options import Options  # noqa: E402
+from lib_usdu.run.resemblance import held_to  # noqa: E402
+from lib_usdu.standalone.families.resemblance import _prediction  # noqa: E402
+from lib_usdu.standalone.host import LocalHost  # noqa: E402
+from lib_usdu.standalone.refiner import DiffusersRefiner, Sampling  # noqa: E402
+
+OPTIONS = Options(tile_width=64, padding=16, custom_scale=1, denoise=0.6, upscaler="None", tone_lock=0)
+
+
+def wave(period: float, side: int = 64) -> torch.Tensor:
+    """(1, 1, side, side), a cosine along x; periods that fit meet their own mirror at the edges."""
+    return torch.cos((torch.arange(side) + 0.5) * 2 * torch.pi / period)[None, None, None, :].expand(1, 1, side, side)
+
+
+def held(period: float, resemblance: float) -> float:
+    """How much of a difference of this period, latents, is taken away: 1 is all of it; inside, away from the edges."""
+    x0 = wave(period)
+    moved = held_to(x0, torch.zeros_like(x0), resemblance)[..., 16:-16]
+    return float(-(moved * x0[..., 16:-16]).sum() / (x0[..., 16:-16] ** 2).sum())
+
+
+def test_from_coarse_to_fine():
+    assert held(64, 0.5) > 0.95 and held(3, 0.5) < 0.01 and held(4, 0.5) < 0.1
+    assert 0.45 < held(64, 0.25) < 0.55
+    for period in (6, 8, 12, 16):
+        shares = [held(period, step / 10) for step in range(11)]
+        assert shares[0] == 0 and all(a <= b + 1e-6 for a, b in zip(shares, shares[1:]))
+
+
+def test_a_level_is_held_up_to_the_edges_and_windows_do_not_meet():
+    canvas = torch.randn(3, 4, 9, 12)
+    moved = held_to(canvas + 0.5, canvas, 0.5)
+    assert torch.allclose(moved, torch.full_like(canvas, -0.5), atol=1e-5)
+    x0 = torch.randn(3, 4, 9, 12)
+    assert torch.allclose(held_to(x0, canvas, 0.7)[1:2], held_to(x0[1:2], canvas[1:2], 0.7), atol=1e-6)
+
+
+SCHEDULERS = ("EulerDiscrete", "EulerAncestralDiscrete", "HeunDiscrete", "DPMSolverMultistep", "DPMSolverSDE", "DDIM",
+              "UniPCMultistep", "LCM", "KDPM2Discrete", "DEISMultistep", "PNDM")  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["epsilon", "v_prediction"])
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_what_a_prediction_means(name, kind):
+    """Of latents made by the scheduler's own add_noise: x0 comes back, and so does a change of it."""
+    made = getattr(diffusers, f"{name}Scheduler")(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear")
+    scheduler = type(made).from_config(made.config, prediction_type=kind)
+    scheduler.set_timesteps(10)
+    if hasattr(scheduler, "set_begin_index"):
+        scheduler.set_begin_index(4)
+    time = scheduler.timesteps[4]
+    x0, noise = torch.randn(1, 4, 8, 8, dtype=torch.float64), torch.randn(1, 4, 8, 8, dtype=torch.float64)
+    sample = scheduler.add_noise(x0, noise, time[None])
+    ratio = np.interp(float(time), np.arange(1000), ((1 - scheduler.alphas_cumprod) / scheduler.alphas_cumprod).sqrt())
+    alpha, sigma = 1 / (1 + ratio**2) ** 0.5, ratio / (1 + ratio**2) ** 0.5
+    output = noise if kind == "epsilon" else alpha * noise - sigma * x0
+    found, gain = _prediction(scheduler, output, time, sample)
+    assert (found - x0).abs().max() < 0.05
+    again, _ = _prediction(scheduler, output + gain * 0.1, time, sample)
+    assert (again - found - 0.1).abs().max() < 1e-3
+
+
+def test_what_a_flow_means():
+    scheduler = diffusers.FlowMatchEulerDiscreteScheduler(shift=3.0)
+    scheduler.set_timesteps(10)
+    time, x0, noise = scheduler.timesteps[4], torch.randn(1, 16, 8, 8), torch.randn(1, 16, 8, 8)
+    sample = scheduler.scale_noise(x0, time[None], noise)
+    found, gain = _prediction(scheduler, noise - x0, time, sample)
+    assert torch.allclose(found, x0, atol=1e-4)
+    assert torch.allclose(_prediction(scheduler, noise - x0 + gain * 0.1, time, sample)[0], x0 + 0.1, atol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory):
+    return sd1(tmp_path_factory.mktemp("model"))
+
+
+def refined(pipeline, photo, sampler: str, **options) -> np.ndarray:
+    host = LocalHost(DiffusersRefiner(pipeline, Sampling(sampler=sampler, steps=8, cfg_scale=1), "tiny"))
+    return upscale(photo[:96, :128], OPTIONS.with_(**options), host).image.astype(float)
+
+
+@pytest.mark.parametrize("sampler", ["Euler", "DPM++ 2M", "DDIM", "Heun"])
+def test_the_latents_move_less(pipeline, photo, sampler):
+    """What random weights draw is far away, and their autoencoder tells pixels nothing: the latents themselves."""
+
+    def moved(resemblance: float) -> float:
+        """Root mean square of what a Gaussian of two latents keeps of the way from the canvas to the result."""
+        refiner = DiffusersRefiner(pipeline, Sampling(sampler=sampler, steps=8, cfg_scale=1), "tiny")
+        seen = []
+        encode, pictures = refiner.autoencoder.encode, refiner.autoencoder.pictures
+        refiner.autoencoder.encode = lambda images: seen.append(encode(images)) or seen[-1]
+        refiner.autoencoder.pictures = lambda latents, *size: seen.append(latents) or pictures(latents, *size)
+        upscale(photo[:96, :96], OPTIONS.with_(tile_width=96, resemblance=resemblance), LocalHost(refiner))
+        way = (seen[1] - seen[0]).numpy()
+        return float(np.sqrt(np.mean(gaussian_filter(way, (0, 0, 2, 2)) ** 2)))
+
+    free, half, whole = moved(0), moved(0.5), moved(1)
+    assert half < 0.35 * free and whole < 0.35 * free
+
+
+def test_nothing_held_is_the_picture_as_before_and_fused_holds_too(pipeline, photo):
+    free, none = refined(pipeline, photo, "Euler"), refined(pipeline, photo, "Euler", resemblance=0)
+    assert np.array_equal(free, none)
+    fused, held_fused = (refined(pipeline, photo, "Euler", redraw_mode="fused", resemblance=r) for r in (0, 0.6))
+    assert np.abs(fused - held_fused).max() > 2
+
+
+def test_batches_of_held_tiles(pipeline, photo):
+    one, four = (refined(pipeline, photo, "Euler", resemblance=0.5, tile_batch=n) for n in (1, 4))
+    assert np.abs(one - four).max() <= 1
