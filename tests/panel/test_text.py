@@ -52,7 +52,7 @@ def test_what_most_people_set_is_seen_and_the_rest_stands_behind_two_headings():
 
 def test_every_group_has_its_options_and_its_place():
     assert {declared(name).group for name in OPTION_NAMES} == set(GROUPS)
-    titles = [part.title for section in SECTIONS for part in section.parts]
+    titles = [group.title for section in SECTIONS for group in section.groups]
     assert sorted(titles) == sorted(GROUPS.values())
 
 
@@ -120,7 +120,7 @@ def sentences() -> set[str]:
             panel_text.SEND}  # fmt: skip
     said |= {text for preset in PRESETS for text in (preset.name, preset.about)}
     said |= {section.heading for section in SECTIONS if section.heading}
-    said |= {part.title for section in SECTIONS if section.heading for part in section.parts}
+    said |= {group.title for section in SECTIONS if section.heading for group in section.groups}
     said |= {text for name in NAMES for text in (declared(name).control.label, declared(name).hint)}
     return said - OF_THE_WEBUI
 
