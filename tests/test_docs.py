@@ -144,6 +144,7 @@ def test_every_test_named_in_the_docs_exists():
     assert len(names) > 40 and not missing
 
 
+@pytest.mark.needs("selenium")  # `make docs` runs in .venv, with its Pillow and the browser
 def test_no_picture_is_older_than_what_it_shows():
     """The drawing is drawn again; its captions differ a little from one version of Pillow to the next."""
     again = "run: make docs"
