@@ -61,7 +61,7 @@ OF_MODELS = ("-c", "--checkpoint", "-u", "--upscaler", "-p", "-d", "--denoise", 
 
 @pytest.mark.parametrize("flags", [flags for flags in commands() if flags[0] != "-" and "--ray" not in flags])
 def test_every_command_runs(flags, desk, capsys):
-    """Without the models that a person has: tiles are left as they are. `test_flags` reads what is taken out here."""
+    """Without the models that a person has: tiles are left as they are. The next test reads what is taken out here."""
     arguments = shlex.split(flags)
     for flag in OF_MODELS:
         if flag in arguments:

@@ -6,22 +6,18 @@ The panel stands in the test page, in headless Chromium, with the gradio of AUTO
 from __future__ import annotations
 
 import io
-import socket
-import subprocess
 import sys
 import tempfile
-import time
-import urllib.request
 from pathlib import Path
 
 from PIL import Image
 
 ROOT = Path(__file__).parents[1]
 FIGURES = ROOT / "docs" / "figures"
-PAGE = ROOT / "tests" / "panel"
-sys.path.insert(0, str(PAGE))
+sys.path.insert(0, str(ROOT / "tests" / "panel"))
 
 from browser import PREFIX, Browser  # noqa: E402
+from server import Server  # noqa: E402
 
 NAMES = {"light": "panel.png", "dark": "panel-dark.png"}
 
@@ -36,29 +32,18 @@ def picture(browser: Browser, url: str, theme: str, photo: Path) -> Image.Image:
 
 
 def main() -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    python = ROOT / ".venv-webui" / "bin" / "python"
-    server = subprocess.Popen([str(python), "-W", "ignore", str(PAGE / "page.py"), str(port)])
-    browser = Browser()
-    try:
-        url = f"http://127.0.0.1:{port}"
-        for _ in range(300):  # it takes a few seconds to start
-            try:
-                urllib.request.urlopen(f"{url}/config", timeout=5).close()
-                break
-            except OSError:
-                time.sleep(0.2)
-        with tempfile.TemporaryDirectory() as folder:
-            photo = Path(folder) / "photo.png"
-            Image.new("RGB", (640, 426)).save(photo)
+    with tempfile.TemporaryDirectory() as folder:
+        photo = Path(folder) / "photo.png"
+        Image.new("RGB", (640, 426)).save(photo)
+        server, browser = Server.started("3", Path(folder) / "log"), Browser()
+        try:
+            server.wait()
             for theme, name in NAMES.items():
-                picture(browser, url, theme, photo).save(FIGURES / name, optimize=True)
+                picture(browser, server.url, theme, photo).save(FIGURES / name, optimize=True)
                 print(FIGURES / name)
-    finally:
-        browser.close()
-        server.kill()
+        finally:
+            browser.close()
+            server.stop()
 
 
 if __name__ == "__main__":

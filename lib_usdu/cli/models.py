@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import math
 from functools import partial
 from typing import Any
 
@@ -19,6 +18,7 @@ from ..standalone.families.flow import check_flow_sampler
 from ..standalone.families.table import STABLE_DIFFUSION
 from ..standalone.prompts import lora_tags, not_here, without_loras
 from ..standalone.samplers import split_name
+from ..standalone.sampling import Sampling
 from ..standalone.sources import EMBEDDED, check_checkpoint, kind_of, split_strength
 from .flags import journal_folder
 from .say import say
@@ -58,12 +58,7 @@ def check_model(args: argparse.Namespace, options: Options) -> None:
     """Raises OptionError for a model or a setting of it that cannot be; nothing is loaded."""
     if not redraws(args, options):
         return
-    if args.sampler is not None:
-        split_name(args.sampler)
-    if not 1 <= args.steps <= 1000:
-        raise OptionError("steps", args.steps, "a whole number from 1 to 1000")
-    if args.cfg is not None and not (math.isfinite(args.cfg) and 0 <= args.cfg <= 100):
-        raise OptionError("cfg", args.cfg, "a number from 0 to 100")
+    Sampling(sampler=args.sampler, steps=args.steps, cfg_scale=args.cfg)
     check_checkpoint(args.checkpoint)
     kind = kind_of(args.checkpoint)
     if kind is not None and kind.flow and args.sampler is not None:
@@ -111,7 +106,7 @@ def _of_a_worker(args: argparse.Namespace) -> argparse.Namespace:
 def _refiner(args: argparse.Namespace, options: Options) -> Any:
     """The diffusion model, on this machine's device."""
     from ..standalone.checkpoints import add_embeddings, add_loras, load_checkpoint
-    from ..standalone.refiner import DiffusersRefiner, Sampling
+    from ..standalone.refiner import DiffusersRefiner
 
     told = without_loras(args.prompt).strip()
     sampling = Sampling(told, args.negative_prompt, args.sampler, args.steps, args.cfg, options.seed)

@@ -85,8 +85,8 @@ def _tiles(plan: Plan, able: Abilities) -> str:
     text = ""
     for work in plan.passes:
         first = work.tiles[0]
-        groups = plan.grouped(work, batch_limits(plan.options, able, work))
-        batches = count_batches(groups, batch_limits(plan.options, able, work).first)
+        limits = batch_limits(plan.options, able, work)
+        batches = count_batches(plan.grouped(work, limits), limits.first)
         text += (
             f", {work.name}: {plural(len(work.tiles), 'tile')} of {first.core.width}x{first.core.height} "
             f"in {plural(batches, 'batch', 'batches')}"

@@ -24,14 +24,14 @@ def held_to(x0: torch.Tensor, canvas: torch.Tensor, resemblance: float) -> torch
     """
     difference = canvas.to(x0) - x0
     sigma = _WIDEST * (_NARROWEST / _WIDEST) ** resemblance
-    rows, columns = (_gaussian(side, sigma).to(difference.device, torch.float32) for side in difference.shape[-2:])
+    rows, columns = (_gaussian(side, sigma, difference.device) for side in difference.shape[-2:])
     low = rows @ difference.float() @ columns.T
     return (low * min(1.0, 2 * resemblance)).to(x0.dtype)
 
 
 @lru_cache(maxsize=32)
-def _gaussian(length: int, sigma: float) -> torch.Tensor:
+def _gaussian(length: int, sigma: float, device: torch.device) -> torch.Tensor:
     """The blur of a line of latents: (length, length), rows sum to 1, so that edges keep their level."""
-    place = torch.arange(length, dtype=torch.float32)
+    place = torch.arange(length, dtype=torch.float32, device=device)
     blur = torch.exp(-0.5 * ((place[:, None] - place[None, :]) / sigma) ** 2)
     return blur / blur.sum(dim=1, keepdim=True)

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
 import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from browser import PREFIX, Browser
 from PIL import Image
 from selenium.webdriver.common.keys import Keys
+from server import Server, environment
 
 from lib_usdu.options import (
     INFOTEXT_PREFIX,
@@ -80,54 +78,17 @@ FOLDED = [section.name for section in SECTIONS if section.heading]
 DENOISING = "#img2img_denoising_strength"
 
 
-def environment(gradio: str) -> tuple[str, dict[str, str]]:
-    """The Python that has this gradio, and the variables it runs with."""
-    folder = {"3": ".venv-webui", "4": ".venv-gradio4"}[gradio]
-    python = ROOT / folder / "bin" / "python"
-    if not python.exists():
-        pytest.fail(f"{python} is missing: make {folder}/ready")
-    quiet = {"GRADIO_ANALYTICS_ENABLED": "False", "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "no_proxy": "*"}
-    return str(python), {**os.environ, **quiet}
-
-
-@dataclass
-class Server:
-    url: str
-    process: subprocess.Popen
-    log: Path
-
-    def wait(self) -> None:
-        for _ in range(600):
-            if self.process.poll() is not None:
-                break
-            try:
-                urllib.request.urlopen(f"{self.url}/config", timeout=5).close()
-                return
-            except OSError:
-                time.sleep(0.1)
-        pytest.fail(f"the page did not start:\n{self.log.read_text()[-3000:]}")
-
-
 @pytest.fixture(scope="module")
 def servers(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[dict[str, Server]]:
     """Both pages, started together."""
     found = {}
     try:
         for gradio in ("4",) if pytestconfig.getoption("without_gradio3") else ("3", "4"):
-            python, variables = environment(gradio)
-            with socket.socket() as free:
-                free.bind(("127.0.0.1", 0))
-                port = free.getsockname()[1]
-            log = tmp_path_factory.mktemp("page") / "log"
-            command = [python, "-W", "ignore", str(HERE / "page.py"), str(port)]
-            with log.open("w") as out:
-                process = subprocess.Popen(command, stdout=out, stderr=out, env=variables)
-            found[gradio] = Server(f"http://127.0.0.1:{port}", process, log)
+            found[gradio] = Server.started(gradio, tmp_path_factory.mktemp("page") / "log")
         yield found
     finally:
         for server in found.values():
-            server.process.kill()
-            server.process.wait()
+            server.stop()
 
 
 @pytest.fixture(scope="module")

@@ -14,9 +14,11 @@ def _gamma(sigma, steps, s_churn, s_tmin, s_tmax):
     return min(s_churn / steps, 2**0.5 - 1) if s_tmin <= sigma <= s_tmax else 0.0
 
 
-def _churned(x, sigma, sigma_hat, s_noise):
+def _churned(x, sigma, steps, s_churn, s_tmin, s_tmax, s_noise):
+    """x with a little noise more, and its sigma then."""
+    sigma_hat = sigma * (_gamma(sigma, steps, s_churn, s_tmin, s_tmax) + 1)
     eps = torch.randn_like(x) * s_noise if draws_in_vain or sigma_hat > sigma else 0
-    return x + eps * (sigma_hat**2 - sigma**2) ** 0.5 if sigma_hat > sigma else x
+    return (x + eps * (sigma_hat**2 - sigma**2) ** 0.5 if sigma_hat > sigma else x), sigma_hat
 
 
 def _ancestral(sigma, sigma_next, eta):
@@ -46,9 +48,7 @@ def sample_euler(model, x, sigmas, extra_args=None, callback=None, disable=None,
                  s_tmax=float("inf"), s_noise=1.0):  # fmt: skip
     steps = _Steps(model, x, sigmas, extra_args, callback)
     for i, (sigma, sigma_next) in steps:
-        gamma = _gamma(sigma, len(sigmas) - 1, s_churn, s_tmin, s_tmax)
-        sigma_hat = sigma * (gamma + 1)
-        x = _churned(x, sigma, sigma_hat, s_noise)
+        x, sigma_hat = _churned(x, sigma, len(sigmas) - 1, s_churn, s_tmin, s_tmax, s_noise)
         denoised = steps.ask(x, sigma_hat, i)
         x = x + (x - denoised) / sigma_hat * (sigma_next - sigma_hat)
     return x
@@ -58,9 +58,7 @@ def sample_heun(model, x, sigmas, extra_args=None, callback=None, disable=None, 
                 s_tmax=float("inf"), s_noise=1.0):  # fmt: skip
     steps = _Steps(model, x, sigmas, extra_args, callback)
     for i, (sigma, sigma_next) in steps:
-        gamma = _gamma(sigma, len(sigmas) - 1, s_churn, s_tmin, s_tmax)
-        sigma_hat = sigma * (gamma + 1)
-        x = _churned(x, sigma, sigma_hat, s_noise)
+        x, sigma_hat = _churned(x, sigma, len(sigmas) - 1, s_churn, s_tmin, s_tmax, s_noise)
         slope = (x - steps.ask(x, sigma_hat, i)) / sigma_hat
         ahead = x + slope * (sigma_next - sigma_hat)
         if sigma_next == 0:
