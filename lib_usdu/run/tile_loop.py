@@ -53,8 +53,10 @@ def run_pass(work: Pass, base: np.ndarray, plan: Plan, guard: Guard, stats: Stat
             for tile in tiles
         )
         texts = tuple(plan.prompts.of(tile) for tile in tiles)
-        images, held = _crops(source, tiles, work), options.resemblance
-        batch = Batch(tuple(tiles), images, noises, work.denoise, work.canvas, texts, resemblance=held)
+        images = _crops(source, tiles, work)
+        batch = Batch(
+            tuple(tiles), images, noises, work.denoise, work.canvas, texts, resemblance=options.resemblance
+        )  # fmt: skip
         return batch.seen(size.now)
 
     def put_in(batch: Batch, refined: np.ndarray) -> None:
@@ -159,8 +161,12 @@ def run_fused(work: Pass, base: np.ndarray, plan: Plan, guard: Guard, stats: Sta
     noise = tile_noise(options.seed, "canvas", canvas.region, 0, canvas, host.latents, work.number)
     # Half as far as pixels are mixed: towards its rim a window knows less, and the steps even out what is left.
     reach = work.reach[0] // 2, work.reach[1] // 2
-    windows = [Batch(tuple(tiles), _crops(base, tiles, work), (noise,), work.denoise, canvas) for tiles in groups]
-    fusion = Fusion(tuple(replace(batch, resemblance=options.resemblance) for batch in windows), reach)
+    held = options.resemblance
+    windows = (
+        Batch(tuple(tiles), _crops(base, tiles, work), (noise,), work.denoise, canvas, resemblance=held)
+        for tiles in groups
+    )
+    fusion = Fusion(tuple(windows), reach)
 
     def step_done(step: int, steps: int) -> None:
         done = stats.tiles_done + len(work.tiles) * step // (steps + 1)
