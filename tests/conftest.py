@@ -40,10 +40,10 @@ def a_plain_processor(monkeypatch):
 
     Torch takes seconds to import, and is left to the test files that need it: they do so before their tests run.
     """
-    from lib_usdu.run import estimates, memory
+    from lib_usdu.run import memory, memory_needs
 
     monkeypatch.setattr(memory, "free_bytes", lambda device: None)
-    monkeypatch.setattr(estimates, "CALL_PIXELS", 0)
+    monkeypatch.setattr(memory_needs, "CALL_PIXELS", 0)
     if "torch" in sys.modules:
         monkeypatch.setattr(sys.modules["torch"].cpu, "_is_amx_tile_supported", lambda: False, raising=False)
 

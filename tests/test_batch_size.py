@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from lib_usdu.batch_size import BatchLimits, BatchSize
 from lib_usdu.engine import upscale
 from lib_usdu.options import Options
-from lib_usdu.run import estimates, memory
+from lib_usdu.run import memory, memory_needs
 from lib_usdu.standalone.host import LocalHost
 
 
@@ -138,13 +138,13 @@ class Card:
 )
 def test_limits_by_free_memory(monkeypatch, kind, free, half, limits):
     monkeypatch.setattr(memory, "free_bytes", lambda device: free)
-    assert estimates.windows_that_fit(Card(kind), 576, 576, half=half) == limits
+    assert memory_needs.windows_that_fit(Card(kind), 576, 576, half=half) == limits
 
 
 def test_an_upscaler_leaves_where_tiles_would_not_fit_beside_it(monkeypatch):
     for free, leaves in ((24e9, False), (1e9, True), (None, False)):
         monkeypatch.setattr(memory, "free_bytes", lambda device, free=free: free)
-        assert estimates.short(Card("cuda"), 512, 512) == leaves
+        assert memory_needs.short(Card("cuda"), 512, 512) == leaves
 
 
 def test_a_call_holds_as_many_tiles_as_take_twenty_seconds():

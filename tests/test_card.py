@@ -15,7 +15,7 @@ from lib_usdu.enlarge.precision import multiplies_bfloat16, upscaler_dtype
 from lib_usdu.enlarge.spandrel_model import SpandrelModel
 from lib_usdu.enlarge.upscalers import Source, Upscalers
 from lib_usdu.errors import OptionError
-from lib_usdu.run import estimates, memory, transfer
+from lib_usdu.run import memory, memory_needs, transfer
 from lib_usdu.session import Session
 
 DEVICES = [torch.device("cuda"), "cuda", torch.device("cuda:1"), 1, None, torch.device("cpu"), "cpu"]
@@ -92,25 +92,25 @@ def test_what_torch_has_in_reserve_counts_as_free(card, device):
 def test_nobody_says_what_other_devices_have(card):
     for name in ("mps", "xpu", "privateuseone:0", "meta"):
         assert memory.free_bytes(name if name == "privateuseone:0" else torch.device(name)) is None
-        assert estimates.windows_that_fit(SimpleNamespace(type=name), 512, 512, half=True) == BatchLimits(1, 1)
+        assert memory_needs.windows_that_fit(SimpleNamespace(type=name), 512, 512, half=True) == BatchLimits(1, 1)
 
 
 def test_windows_and_upscaler_windows_by_what_is_free(card):
-    assert estimates.windows_that_fit(CUDA, 576, 576, half=True) == BatchLimits(4, 16)
-    assert estimates.upscaler_windows(CUDA, 256) == 4 and not estimates.short(CUDA, 1024, 1024)
+    assert memory_needs.windows_that_fit(CUDA, 576, 576, half=True) == BatchLimits(4, 16)
+    assert memory_needs.upscaler_windows(CUDA, 256) == 4 and not memory_needs.short(CUDA, 1024, 1024)
     card.allocate(6 * GIB, 1)
-    assert estimates.windows_that_fit(CUDA, 576, 576, half=True) == BatchLimits(4, 8)
+    assert memory_needs.windows_that_fit(CUDA, 576, 576, half=True) == BatchLimits(4, 8)
     card.allocate(7 * GIB // 4, 1)
-    assert estimates.windows_that_fit(CUDA, 576, 576, half=True) == BatchLimits(1, 1)
+    assert memory_needs.windows_that_fit(CUDA, 576, 576, half=True) == BatchLimits(1, 1)
 
 
 def test_what_another_process_has_on_the_card_counts(card):
     """A Ray worker, whose driver has the upscaler there."""
     card.memory[1].others = int(6.5 * GIB)
-    before = estimates.windows_that_fit(CUDA, 576, 576, half=True)
+    before = memory_needs.windows_that_fit(CUDA, 576, 576, half=True)
     card.memory[1].others = int(7.6 * GIB)
-    assert estimates.windows_that_fit(CUDA, 576, 576, half=True).most < before.most
-    assert estimates.upscaler_windows(CUDA, 256) == 1 and estimates.short(CUDA, 1024, 1024)
+    assert memory_needs.windows_that_fit(CUDA, 576, 576, half=True).most < before.most
+    assert memory_needs.upscaler_windows(CUDA, 256) == 1 and memory_needs.short(CUDA, 1024, 1024)
 
 
 def test_what_is_given_back(card, monkeypatch):

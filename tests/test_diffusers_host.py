@@ -22,7 +22,7 @@ from lib_usdu.standalone.checkpoints import EMBEDDED, add_loras, load_checkpoint
 from lib_usdu.standalone.host import LocalHost  # noqa: E402
 from lib_usdu.standalone.refiner import DiffusersRefiner, Sampling  # noqa: E402
 from lib_usdu.standalone.samplers import SAMPLERS  # noqa: E402
-from lib_usdu.standalone.sources import default_tile  # noqa: E402
+from lib_usdu.standalone.sources import kind_of  # noqa: E402
 
 CPU = torch.device("cpu")
 
@@ -108,7 +108,7 @@ def test_a_rerun_is_identical_and_the_seed_matters(folder, photo):
 
 
 def test_the_automatic_tile_is_known_before_the_model_is_loaded(folder):
-    assert default_tile(str(folder)) == refiner(folder).default_tile
+    assert kind_of(str(folder)).tile == refiner(folder).default_tile
 
 
 def test_prompts_and_cfg_count(folder, photo):

@@ -18,7 +18,7 @@ from lib_usdu.engine import upscale  # noqa: E402
 from lib_usdu.errors import ModelError, OptionError  # noqa: E402
 from lib_usdu.options import Options  # noqa: E402
 from lib_usdu.run import memory  # noqa: E402
-from lib_usdu.run.estimates import Needs  # noqa: E402
+from lib_usdu.run.memory_needs import Needs  # noqa: E402
 from lib_usdu.standalone import placement, refiner  # noqa: E402
 from lib_usdu.standalone.families.table import family_of  # noqa: E402
 from lib_usdu.standalone.host import LocalHost  # noqa: E402

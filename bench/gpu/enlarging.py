@@ -12,7 +12,7 @@ from PIL import Image
 from bench.upscaling import webui_loop
 from lib_usdu.enlarge.spandrel_model import SpandrelModel
 from lib_usdu.enlarge.windows import OVERLAP, WINDOW, run_network
-from lib_usdu.run.estimates import upscaler_windows
+from lib_usdu.run.memory_needs import upscaler_windows
 
 from .card import GIB
 from .models import upscalers

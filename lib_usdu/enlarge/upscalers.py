@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import ModelError, OptionError
-from ..run.estimates import short, upscaler_windows
 from ..run.memory import give_back
+from ..run.memory_needs import short, upscaler_windows
 from ..session import Session
 from .resize_mode import STRETCH, Enlarge, fit
 from .spandrel_model import MODEL_FILES, SpandrelModel, loads

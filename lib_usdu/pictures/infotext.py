@@ -33,7 +33,8 @@ def of_run(asked: Options, plan: Plan) -> dict[str, str]:
 
     asked: the options as the person gave them. An automatic tile stays automatic in the text, so that pasting does not
     pin it for another model; the size that was chosen stands beside it. Without STRENGTH no tile was redrawn: then no
-    sampler, seed or model has a part in the picture.
+    sampler, seed or model has a part in the picture. What is known only afterwards is added by `engine.upscale` (tiles
+    left out), `Guard.parameters` (tiles that failed) and the host (model, sampler, prompt).
     """
     options = plan.options.with_(tile_width=asked.tile_width, tile_height=asked.tile_height)
     parameters = {"Size": f"{plan.canvas.width}x{plan.canvas.height}"}

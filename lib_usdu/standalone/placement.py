@@ -7,8 +7,8 @@ from typing import Any
 import torch
 
 from ..errors import ModelError, OptionError
-from ..run.estimates import SD, Needs
 from ..run.memory import free_bytes, give_back, out_of_memory
+from ..run.memory_needs import SD, Needs
 from .families.table import network
 
 LOW_MEMORY = ("auto", "off", "model", "sequential")

@@ -17,8 +17,8 @@ from ..errors import Stopped
 from ..host import Batch, Fusion
 from ..latents import Latents
 from ..pictures import infotext
-from ..run.estimates import windows_that_fit
 from ..run.latent_windows import assemble, on_device, patches, unet_in_windows
+from ..run.memory_needs import windows_that_fit
 from .checkpoints import Lora
 from .conditioning import Conditions
 from .families.table import DISTILLED, family_of, is_distilled, network, network_name

@@ -70,9 +70,3 @@ def kind_of(source: str) -> Family | None:
     except (OSError, ValueError, AttributeError, TypeError, IndexError):  # whatever the file is, loading it says so
         pass
     return None
-
-
-def default_tile(source: str) -> int:
-    """Side in px of an automatic tile for this checkpoint; 512 until the model is loaded where its kind cannot be
-    seen."""
-    return (kind_of(source) or STABLE_DIFFUSION).tile

@@ -24,7 +24,7 @@ from ..host import Batch, Fusion, Host, Progress
 from ..options import INFOTEXT_PREFIX, Options
 from ..options.tile_prompts import has_extra_networks
 from ..pictures.infotext import in_webui
-from ..run import estimates
+from ..run import memory_needs
 from . import environment, model_kind, other_extensions
 from .controlnet import ControlNetUnits
 from .environment import devices, processing, shared
@@ -137,7 +137,7 @@ class WebuiHost(Host):
 
     def call_limits(self, width: int, height: int) -> BatchLimits | None:
         # What ControlNet prepares is for all of a call.
-        return None if self.units.places else estimates.tiles_a_call(devices.device, width, height)
+        return None if self.units.places else memory_needs.call_limits(devices.device, width, height)
 
     def pace(self, denoise: float) -> int:
         return int(min(denoise, 0.999) * self.p.steps) + 1

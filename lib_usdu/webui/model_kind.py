@@ -14,7 +14,7 @@ from ..batch_size import BatchLimits
 from ..errors import ModelError
 from ..latents import Latents
 from ..plan import Plan
-from ..run.estimates import SD, SIXTEEN, XL, Needs, windows_that_fit
+from ..run.memory_needs import SD, SIXTEEN, XL, Needs, windows_that_fit
 from ..run.retry import one_line
 from ..run.timings import FILE, Timings, Work, works
 from .environment import devices, journal_folder, model_data, model_files, processing, shared

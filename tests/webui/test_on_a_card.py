@@ -15,7 +15,7 @@ from lib_usdu.batch_size import BatchLimits
 from lib_usdu.enlarge.spandrel_model import SpandrelModel
 from lib_usdu.options import LEGACY_ARGUMENTS, OWN_ARGUMENTS, Options
 from lib_usdu.panel.live_line import live_line
-from lib_usdu.run import estimates
+from lib_usdu.run import memory_needs
 from lib_usdu.webui import environment, model_kind
 from lib_usdu.webui.host import WebuiHost
 from lib_usdu.webui.panel_host import PanelHost
@@ -156,7 +156,7 @@ def test_a_tile_that_the_webui_gives_back_black_is_done_again(extension, webui, 
 def test_a_call_holds_as_many_tiles_as_are_done_in_time(extension, card, webui, monkeypatch, photo):  # noqa: F811
     """A first call is timed, while the next is cut out. Models move to a card, so that a call holds at least four tiles
     however slow they are."""
-    monkeypatch.setattr(estimates, "CALL_PIXELS", 10_000_000)
+    monkeypatch.setattr(memory_needs, "CALL_PIXELS", 10_000_000)
     request = [{"tile_width": 64, "tile_height": 64, "padding": 16, "resume": False, "upscaler": "None"}]
     picture = Image.fromarray(photo[:72, 150:246])
     expected = on_a_processor([{**request[0], "tile_batch": 1}], picture).images[0]
@@ -164,5 +164,5 @@ def test_a_call_holds_as_many_tiles_as_are_done_in_time(extension, card, webui, 
     assert np.array_equal(ask(request, picture).images[0], expected)
     first = 1 if moves_weights() else 4
     assert [len(call.seeds) for call in standin.log.calls] == [first, first, 9 - 2 * first]
-    assert estimates.tiles_a_call(CUDA, 512, 512).first == 4 and estimates.tiles_a_call("cpu", 512, 512).first == 1
-    assert estimates.tiles_a_call(CUDA, 4096, 4096) is None
+    assert memory_needs.call_limits(CUDA, 512, 512).first == 4 and memory_needs.call_limits("cpu", 512, 512).first == 1
+    assert memory_needs.call_limits(CUDA, 4096, 4096) is None

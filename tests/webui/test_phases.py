@@ -7,7 +7,7 @@ from probes.harness import options
 from test_extension import ask, extension, person, photo  # noqa: F401
 
 from lib_usdu.batch_size import BatchLimits
-from lib_usdu.run import estimates
+from lib_usdu.run import memory_needs
 from lib_usdu.webui import model_kind
 from lib_usdu.webui import script as webui
 from lib_usdu.webui.upscaler_files import SESSION
@@ -22,7 +22,7 @@ def phases(monkeypatch):
     monkeypatch.setattr(SESSION, "_sizes", {})
 
     def begin(together=1):
-        monkeypatch.setattr(estimates, "CALL_PIXELS", 10_000_000)
+        monkeypatch.setattr(memory_needs, "CALL_PIXELS", 10_000_000)
         monkeypatch.setattr(model_kind, "batch_limits", lambda width, height: BatchLimits(together, together))
         SESSION._sizes.clear()
         ask([NINE], steps=1)
@@ -131,7 +131,7 @@ def test_a_stop_or_skip_in_a_step_is_noticed_before_the_next_tile(extension, pha
 def test_finished_calls_are_kept_by_a_stop(extension, phases, monkeypatch):  # noqa: F811
     """Of 9 tiles a call holds 4: after a stop in the second call, four tiles are there when it is asked again."""
     phases()
-    monkeypatch.setattr(estimates, "CALL_PIXELS", 4 * 128 * 128)
+    monkeypatch.setattr(memory_needs, "CALL_PIXELS", 4 * 128 * 128)
     given = {**NINE, "resume": True}
     whole = pixels(ask([given], seed=5))
     assert [len(call.seeds) for call in standin.log.calls] == [4, 4, 1]

@@ -8,7 +8,7 @@ from typing import Any
 
 from ...errors import ModelError
 from ...latents import Latents
-from ...run.estimates import SD, SIXTEEN, XL, Needs
+from ...run.memory_needs import SD, SIXTEEN, XL, Needs
 from . import packing, texts
 
 DISTILLED = 3.5
@@ -79,7 +79,7 @@ STABLE_DIFFUSION = Family(
 )  # fmt: skip
 STABLE_DIFFUSION_XL = Family(
     "Stable Diffusion XL", "StableDiffusionXLImg2ImgPipeline",
-    latents=Latents(), cfg=7.0, needs=XL, told_size=True, flow=False,
+    tile=1024, latents=Latents(), cfg=7.0, needs=XL, told_size=True, flow=False,
 )  # fmt: skip
 FAMILIES = (
     STABLE_DIFFUSION,

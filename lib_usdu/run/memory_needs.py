@@ -1,4 +1,4 @@
-"""How much fits a device: estimates of what a window takes, before anything has been measured."""
+"""How much fits a device: how many bytes a window takes, before anything has been measured."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def windows_that_fit(
     return BatchLimits(1, max(limits.most, FIRST_BATCH)) if managed and on_gpu else limits
 
 
-def tiles_a_call(device: Any, width: int, height: int) -> BatchLimits | None:
+def call_limits(device: Any, width: int, height: int) -> BatchLimits | None:
     """The fewest and the most windows of this size, px, for a call that works on some of them at a time; None where
     there is room for one only. On a processor nothing moves: there the fewest is one.
     """
