@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 GAIN = 1.05
 """A larger batch must refine so many times as many tiles a second, or it is taken back."""
-CALL_SECONDS = 20.0
-"""A call that works on its tiles in parts holds as many as take so long: the person waits for it after Interrupt, and
-what it has done is lost with it."""
+CALL_SECONDS = 12.0
+"""A call that works on its tiles in parts holds as many as take so long: Interrupt before its last step loses what it
+has done, and who stops after the current tile waits for it. To move the models costs a card one or two of them."""
 _MEASURED = 2
 """Calls of one size that are timed, after a first one in which devices warm up; the fastest counts."""
 

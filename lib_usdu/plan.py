@@ -109,7 +109,7 @@ def check_options(options: Options, abilities: Abilities) -> None:
                 raise OptionError(name, getattr(options, name), f"{allowed or 'none'}, with the redraw mode fused")
         reason = abilities.why_not_fused()
         if reason:
-            raise OptionError("redraw_mode", "fused", f"linear, chess, none, parallel: {reason}")
+            raise OptionError("redraw_mode", "fused", f"linear, chess, none, parallel ({reason})")
     for name, allowed in (("interrogator", abilities.interrogators), ("finish", abilities.finishes)):
         if getattr(options, name) not in allowed:
             raise OptionError(name, getattr(options, name), f"{', '.join(allowed)}: what there is here")

@@ -147,14 +147,14 @@ def test_an_upscaler_leaves_where_tiles_would_not_fit_beside_it(monkeypatch):
         assert memory_needs.short(Card("cuda"), 512, 512) == leaves
 
 
-def test_a_call_holds_as_many_tiles_as_take_twenty_seconds():
+def test_a_call_holds_as_many_tiles_as_take_twelve_seconds():
     limits, size = BatchLimits(4, 30), BatchSize(BatchLimits(2, 2))
     assert size.in_a_call(limits) == 2  # nothing was timed
-    for seconds, tiles in ((0.01, 30), (1.0, 20), (1.1, 18), (9.0, 4), (0.0, 30)):
+    for seconds, tiles in ((0.01, 30), (1.0, 12), (1.1, 10), (9.0, 4), (0.0, 30)):
         size.measured(2, 2 * seconds)
         assert size.in_a_call(limits) == tiles and size.in_a_call(None) == 2
     size.measured(10, 10.0, at_once=2, pace=5)  # 0.2 s for each time the model is asked
-    assert (size.in_a_call(limits, 5), size.in_a_call(limits, 10)) == (20, 10)
+    assert (size.in_a_call(limits, 5), size.in_a_call(limits, 10)) == (12, 6)
     assert BatchSize(BatchLimits(8, 8)).in_a_call(limits) == 8
 
 

@@ -137,7 +137,7 @@ class Table:
     tile_batch: int = option(
         0, Number(0, 64), "tiles per batch; 0: tuned automatically", "speed",
         more="The result is the same but for rounding. Automatic: starts by free memory and grows while that is "
-        "faster; in the webui one call then holds as many tiles as take 20 seconds, so that models are moved once for "
+        "faster; in the webui one call then holds as many tiles as take 12 seconds, so that models are moved once for "
         "all of them. 1: the same to the bit each time.",
         flag=CommandFlag("--batch"),
         control=Control((1, 1), "Tiles at once", "More: faster, more memory. 0: automatic"),

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -149,7 +150,8 @@ class WebuiHost(Host):
         self.prompts.settle(tile_p, own_method(tile_p, self.p, "init"), batch.prompts)
         self.units.crop_to(tile_p, batch.tiles[0].window, batch.canvas)
         seeds = [noise.seed % 2**64 for noise in batch.noises]
-        with environment.own_generators(), in_phases(processing, tile_p, seeds, batch.together):
+        together, stopped = batch.together, partial(getattr, shared.state, "interrupted")
+        with environment.own_generators(), in_phases(processing, tile_p, seeds, together, stopped) as phases:
             torch.manual_seed(seeds[0])
             try:
                 processed = processing.process_images(tile_p)
@@ -159,7 +161,7 @@ class WebuiHost(Host):
         self._check_unchanged()  # what came back may be of two models
         forget_pictures(tile_p)
         self.comments.update(tile_p.comments)
-        if shared.state.interrupted:
+        if shared.state.interrupted and not phases.sampled:
             raise Stopped("interrupted in a tile")  # what came back is half denoised
         if getattr(shared.state, "skipped", False):
             shared.state.skipped = False
@@ -219,7 +221,7 @@ class WebuiHost(Host):
         self._check_unchanged()
         forget_pictures(tile_p)
         self.comments.update(tile_p.comments)
-        if shared.state.interrupted or (self.stop_requested() and not call.images):
+        if self.stop_requested() and not call.images:  # once it decodes, the picture is done
             raise Stopped("interrupted in a step")
         if getattr(shared.state, "skipped", False):
             shared.state.skipped = False

@@ -11,6 +11,7 @@ import copy
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -18,14 +19,28 @@ import torch
 from .protocols import Processing, ProcessingModule, SdModel
 
 
+@dataclass
+class Phases:
+    """How far a call has come."""
+
+    sampled: bool = False
+    """Every window has had all of its steps: what is decoded after that is finished, whoever stops the run then."""
+
+
 @contextmanager
-def in_phases(processing: ProcessingModule, tile_p: Processing, seeds: Sequence[int], together: int) -> Iterator[None]:
+def in_phases(
+    processing: ProcessingModule,
+    tile_p: Processing,
+    seeds: Sequence[int],
+    together: int,
+    stopped: Callable[[], bool] = bool,
+) -> Iterator[Phases]:
     """A call of the host for `tile_p` in this context goes in phases.
 
     processing: the host's module. seeds: of each window, for the encoder's own small noise. together: how many windows
-    sampler steps and decoder take at a time.
+    sampler steps and decoder take at a time. stopped: whether the host's sampler ends early, with latents half done.
     """
-    sample = tile_p.sample
+    sample, phases = tile_p.sample, Phases()
 
     def sample_in_parts(*args: Any, **kwargs: Any) -> Any:
         count = len(tile_p.init_latent)
@@ -35,13 +50,18 @@ def in_phases(processing: ProcessingModule, tile_p: Processing, seeds: Sequence[
             _step_in_parts(tile_p.sampler, count, together, begin)
             return sample(*args, **kwargs)
 
-    tile_p.sample = sample_in_parts
+    def sample_to_the_end(*args: Any, **kwargs: Any) -> Any:
+        latents = sample_in_parts(*args, **kwargs)
+        phases.sampled = not stopped()
+        return latents
+
+    tile_p.sample = sample_to_the_end
     before = {name: vars(processing)[name] for name in _CODERS if name in vars(processing)}
     try:
         for name, wrap in _CODERS.items():
             if name in before:
                 setattr(processing, name, wrap(before[name], seeds, together))
-        yield
+        yield phases
     finally:
         for name, function in before.items():
             setattr(processing, name, function)

@@ -1,6 +1,8 @@
 """What reaches the model in the stand-in webui: windows of a canvas in one step, prompts with parts and schedules,
 guidance that is left out, noise of churn, SDXL's conditionings."""
 
+import html
+
 import numpy as np
 import pytest
 import torch
@@ -18,6 +20,8 @@ from probes.harness import options
 from test_extension import ask, extension, person, photo  # noqa: F401
 
 from lib_usdu.noise import TileNoise
+from lib_usdu.options import SCRIPT_OPTIONS, Options
+from lib_usdu.panel.live_line import live_line
 from lib_usdu.webui import model_kind
 from lib_usdu.webui import script as webui
 from lib_usdu.webui.panel_host import PanelHost
@@ -82,6 +86,19 @@ def test_fused_windows_are_averaged_where_they_overlap(extension):  # noqa: F811
     assert row[0] == pytest.approx(-40, abs=1) and row[-1] == pytest.approx(40, abs=1)
     assert np.abs(np.diff(row)).max() < 20  # the windows themselves differ by up to 80 where they meet
     assert (tilted == tilted[:1]).all()
+
+
+def test_fused_that_is_stopped_while_it_decodes_is_the_whole_picture(extension, monkeypatch):  # noqa: F811
+    picture, decode = photo(192, 144), processing.decode_latent_batch
+    whole = pixels(ask([FUSED], picture))
+
+    def stopped(*args, **kwargs):
+        shared.state.interrupted = True
+        return decode(*args, **kwargs)
+
+    monkeypatch.setattr(processing, "decode_latent_batch", stopped)
+    done = ask([FUSED], picture)
+    assert "unfinished" not in done.info and np.array_equal(pixels(done), whole)
 
 
 @pytest.mark.parametrize("flag, left", [("interrupted", "unfinished"), ("skipped", "skipped")])
@@ -160,7 +177,10 @@ def test_fused_is_refused_with_an_inpainting_checkpoint(extension):  # noqa: F81
     else:
         shared.sd_model.model.conditioning_key = "hybrid"
     done = webui.run(person(), extension, [FUSED])
-    assert done.images == [] and "'fused' is not allowed" in done.comments and standin.log.calls == []
+    said = "allowed: linear, chess, none, parallel (with an inpainting, edit, depth or video checkpoint)"
+    assert done.images == [] and said in done.comments and standin.log.calls == []
+    values = [FUSED.get(name, getattr(Options, name)) for name in SCRIPT_OPTIONS]
+    assert said in html.unescape(live_line(PanelHost(), 1000, "[192, 144, 0, 0, 0.3]", *values))
 
 
 # --- guidance left out ------------------------------------------------------------------------------------------------

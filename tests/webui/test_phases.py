@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from modules import script_callbacks, sd_samplers, shared, standin
+from modules import processing, script_callbacks, sd_samplers, shared, standin
 from probes.harness import options
 from test_extension import ask, extension, person, photo  # noqa: F401
 
@@ -156,6 +156,30 @@ def test_finished_calls_are_kept_by_a_stop(extension, phases, monkeypatch):  # n
     shared.state.begin(job="t")
     again = webui.run(person(seed=6), extension, [{**given, "resume": False}])
     assert np.array_equal(pixels(done), pixels(again)) and not np.array_equal(pixels(done), whole)
+
+
+def test_a_stop_while_a_call_decodes_loses_none_of_its_tiles(extension, phases, monkeypatch):  # noqa: F811
+    """Their steps are done: of 9 tiles the first call's four are kept, and they are what they would have been."""
+    phases()
+    monkeypatch.setattr(estimates, "CALL_PIXELS", 4 * 128 * 128)
+    given, decode = {**NINE, "resume": True}, processing.decode_latent_batch
+
+    def in_the_first_call(*args, **kwargs):
+        shared.state.interrupted = True
+        return decode(*args, **kwargs)
+
+    monkeypatch.setattr(processing, "decode_latent_batch", in_the_first_call)
+    shared.state.begin(job="t")
+    standin.log.__init__()
+    first = webui.run(person(seed=8), extension, [given])
+    assert standin.log.process_images == 1 and "unfinished: 4 of 9 tiles" in first.infotexts[0]
+    monkeypatch.setattr(processing, "decode_latent_batch", decode)
+    shared.state.begin(job="t")
+    done = webui.run(person(seed=8), extension, [given])
+    assert "resumed: 4 tiles were there" in done.comments
+    shared.state.begin(job="t")
+    again = webui.run(person(seed=8), extension, [{**given, "resume": False}])
+    assert np.array_equal(pixels(done), pixels(again))
 
 
 def test_memory_that_does_not_hold_the_tiles_seen_together(extension, phases):  # noqa: F811
