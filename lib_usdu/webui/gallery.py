@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 from PIL import Image
 
@@ -11,6 +14,7 @@ from ..options import Options
 from ..pictures.compare import side_by_side
 from ..pictures.modes import Pixels
 from .environment import errors, images, shared
+from .overrides import temporarily
 from .protocols import Processing
 
 
@@ -58,15 +62,31 @@ def save(
     problem = ""
     for picture, suffix in to_save(options, final, redrawn):
         try:
-            images.save_image(
-                _opaque(picture), p.outpath_samples, "", info.seed, info.all_prompts[0], shared.opts.samples_format,
-                info=result.infotext, p=info, suffix=suffix,
-            )  # fmt: skip
+            with _no_infotext_in_alpha(picture) as saved:
+                images.save_image(
+                    _opaque(saved), p.outpath_samples, "", info.seed, info.all_prompts[0], shared.opts.samples_format,
+                    info=result.infotext, p=info, suffix=suffix,
+                )  # fmt: skip
         except Exception as error:  # the host's, Pillow's, an extension's that is told of each file
             errors.report("Ultimate SD Upscale: the picture could not be saved", exc_info=True)
             reason = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
             problem = f"The picture could not be saved in {p.outpath_samples or 'the output folder'}: {reason}."
     return problem
+
+
+@contextmanager
+def _no_infotext_in_alpha(picture: Image.Image) -> Iterator[Image.Image]:
+    """Forge hides the infotext in the alpha channel of every PNG it saves, where its setting says so: it makes the
+    picture it is given opaque first (stealth_infotext.py:23). In this context it leaves transparency alone; an opaque
+    picture is a copy, so that the one which is shown stays RGB."""
+    setting = "stealth_pnginfo_option"
+    if setting not in shared.opts.data_labels:
+        yield picture
+    elif picture.mode != "RGBA":
+        yield picture.copy()
+    else:
+        with temporarily(shared.opts.data, **{setting: "None"}):
+            yield picture
 
 
 def _opaque(picture: Image.Image) -> Image.Image:

@@ -147,12 +147,19 @@ def names_of_the_folder(p: Processing, file: Path | None) -> dict[str, str]:
     return {"samples_filename_pattern": pattern, "save_images_replace_action": "Add number suffix"}
 
 
+_OPAQUE = 254
+
+
 def read(image: Image.Image, *, from_page: bool) -> Pixels:
     """A picture of the request, of any mode, with colours carried outward under its transparent pixels.
 
-    from_page: the page converts every picture to RGBA, so whether it is grey is seen from its colours.
+    from_page: the page converts every picture to RGBA, so whether it is grey is seen from its colours. For the same
+    reason a picture without a transparent pixel has no alpha, nor has one of Forge's files, which hide the infotext in
+    the last bit of an opaque alpha (stealth_infotext.py:23).
     """
     pixels = pixels_of(image)
+    if pixels.alpha is not None and pixels.alpha.min() >= _OPAQUE:
+        pixels = replace(pixels, alpha=None)
     red, green, blue = (pixels.rgb[..., channel] for channel in range(3))
     grey = pixels.grey or (from_page and bool((red == green).all() and (green == blue).all()))
     rgb = pixels.rgb if pixels.alpha is None else carried_outward(pixels.rgb, pixels.alpha)

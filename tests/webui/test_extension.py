@@ -503,6 +503,16 @@ def test_alpha_is_kept(extension):
     assert alpha[0].max() < 5 and alpha[-1].min() > 250
 
 
+def test_an_alpha_without_a_transparent_pixel_is_none(extension):
+    """The page makes every picture RGBA, and Forge hides the infotext in the last bit of the alpha of its files."""
+    picture = photo(mode="RGBA")
+    assert webui.run(person(init_images=[picture]), extension, [{}]).images[0].mode == "RGB"
+    picture.putpixel((5, 7), (1, 2, 3, 254))
+    assert webui.run(person(init_images=[picture]), extension, [{}]).images[0].mode == "RGB"
+    picture.putpixel((5, 7), (1, 2, 3, 253))
+    assert webui.run(person(init_images=[picture]), extension, [{}]).images[0].mode == "RGBA"
+
+
 @pytest.mark.parametrize("mode", ["L", "P", "1", "LA", "CMYK", "I"])
 def test_other_picture_modes(extension, mode):
     picture = photo().convert("L").convert(mode) if mode in ("LA", "I") else photo().convert(mode)
@@ -633,7 +643,9 @@ def folder(tmp_path):
     photo(96, 72).save(place / "a.png")
     (place / "b_broken.png").write_bytes(base64.b64decode(b"iVBORw0KGgoAAAA="))
     photo(60, 80).save(place / "c.jpg")
-    photo(70, 70, "RGBA").save(place / "d_alpha.png")
+    clear = photo(70, 70, "RGBA")
+    clear.putalpha(Image.linear_gradient("L").resize(clear.size))
+    clear.save(place / "d_alpha.png")
     photo(50, 90, "L").save(place / "e_grey.png")
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -660,7 +672,9 @@ def test_a_folder_keeps_its_names_and_settings(extension, folder, tmp_path):
     assert sorted(p.name for p in out.iterdir()) == ["a.png", "c.png", "d_alpha.png", "e_grey.png", "f_turned.png"]
     sizes = {p.name: Image.open(p).size for p in out.iterdir()}
     assert sizes["a.png"] == (192, 144) and sizes["c.png"] == (120, 160) and sizes["f_turned.png"] == (80, 200)
-    assert Image.open(out / "d_alpha.png").mode == "RGBA"
+    alphas = {p.name: Image.open(p).convert("RGBA").getchannel("A").getextrema() for p in out.iterdir()}
+    assert alphas.pop("d_alpha.png")[0] < 5 and min(low for low, _ in alphas.values()) >= 254  # Forge's infotext
+    assert [picture.mode for picture in done.images] == ["RGB", "RGB", "RGBA", "RGB", "RGB"]
     settings = {text.split("Denoising strength")[1] for text in done.infotexts}
     assert len(done.infotexts) == 5 and len(settings) == 1  # nothing leaks from picture to picture
     assert len({call.denoise for call in standin.log.calls}) == 1

@@ -159,6 +159,22 @@ def save_image_with_geninfo(
     image.save(filename, kind, quality=opts.jpeg_quality, exif=exif)
 
 
+def _hidden_in():
+    """Where Forge hides the infotext, beside the text of the file; Neo and A1111 do not."""
+    return opts.data.get("stealth_pnginfo_option", "Alpha") if "stealth_pnginfo_option" in opts.data_labels else None
+
+
+def _hide(params):
+    """Forge's stealth_infotext.py:18: the infotext, here its bytes alone, in the last bits of alpha, in place."""
+    if params.filename.endswith(".png") and "parameters" in params.pnginfo:
+        params.image.putalpha(255)
+        bits = "".join(format(byte, "08b") for byte in params.pnginfo["parameters"].encode())
+        width, height = params.image.size
+        for index, bit in enumerate(bits[: width * height]):
+            x, y = divmod(index, height)
+            params.image.putpixel((x, y), (*params.image.getpixel((x, y))[:3], 254 | int(bit)))
+
+
 def save_image(
     image,
     path,
@@ -203,6 +219,8 @@ def save_image(
 
     pnginfo = {**(existing_info or {}), **({} if info is None else {pnginfo_section_name: info})}
     params = script_callbacks.ImageSaveParams(image, p, os.path.join(path, f"{stem}.{extension}"), pnginfo)
+    if opts.enable_pnginfo and _hidden_in() == "Alpha":
+        _hide(params)
     script_callbacks.before_image_saved_callback(params)
     stem, dot_extension = os.path.splitext(params.filename)
     full, number = params.filename, 0

@@ -104,10 +104,10 @@ def become(shape):
     """A fresh start as a host of this shape: "a1111", "forge" or "neo".
 
     Forge's: lists that leak on a reused p, inference mode, `modified_noise`, an index in PostprocessImageArgs, extra
-    images in a Processed, the Batch tab's names only by an option, the model behind `forge_objects`, asked through a
-    patcher and loaded in the first call, no negative prompt at guidance 1. Neo's on top of that: conditionings that
-    are made anew for other latents, NaN that becomes zero, no `--no-half`, other defaults, no params.txt. Parameters
-    that these hosts add are not declared.
+    images in a Processed, the Batch tab's names only by an option, infotexts in alpha (not Neo's), the model behind
+    `forge_objects`, asked through a patcher and loaded in the first call, no negative prompt at guidance 1. Neo's on
+    top of that: conditionings that are made anew for other latents, NaN that becomes zero, no `--no-half`, other
+    defaults, no params.txt. Parameters that these hosts add are not declared.
     """
     import k_diffusion.sampling
 
@@ -129,6 +129,9 @@ def become(shape):
         sd_models.__dict__.pop("forge_model_reload", None)
         sd_models.reload_model_weights = sd_models.reload_weights
         shared.opts.data_labels.pop("img2img_batch_use_original_name", None)
+    shared.opts.data_labels.pop("stealth_pnginfo_option", None)
+    if knobs.forge and not knobs.neo:  # shared_options.py:361
+        shared.opts.data_labels["stealth_pnginfo_option"] = options.OptionInfo("Alpha")
     if knobs.neo:
         vars(shared.cmd_opts).pop("no_half", None)
     else:
