@@ -8,9 +8,10 @@ family always) moves it once for all of them. File:line: AUTOMATIC1111 v1.10.1.
 from __future__ import annotations
 
 import copy
+import importlib
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -162,7 +163,8 @@ def room_for(sd_model: SdModel, seen: Callable[[Sequence[int]], list[int]]) -> I
     def end() -> None:
         vars(model).pop("memory_required", None)
 
-    model.memory_required = lambda input_shape: required(input_shape=seen(input_shape))
+    # reForge is told of the conditions' shapes, too (ldm_patched/modules/samplers.py:272).
+    model.memory_required = lambda input_shape, **others: required(input_shape=seen(input_shape), **others)
     try:
         yield end
     finally:
@@ -173,13 +175,11 @@ def room_for(sd_model: SdModel, seen: Callable[[Sequence[int]], list[int]]) -> I
 def asked_once() -> Iterator[None]:
     """The Forge family asks for a model before each picture it encodes or decodes. In this context a request like the
     one before is not made again: the model is there, and as much room beside it (memory_management.py:616 of Neo)."""
-    try:
-        from backend import memory_management  # pyright: ignore[reportMissingImports]
-
-        load = memory_management.load_models_gpu
-    except (ImportError, AttributeError):
+    manager = _memory_manager()
+    if manager is None:
         yield
         return
+    load = manager.load_models_gpu
     last: list[Any] = []
 
     def load_others(models: Any, *args: Any, **kwargs: Any) -> Any:
@@ -188,8 +188,19 @@ def asked_once() -> Iterator[None]:
             load(models, *args, **kwargs)
             last[:] = asked
 
-    memory_management.load_models_gpu = load_others
+    manager.load_models_gpu = load_others
     try:
         yield
     finally:
-        memory_management.load_models_gpu = load
+        manager.load_models_gpu = load
+
+
+def _memory_manager() -> Any:
+    """The module by which the Forge family moves models to the card; None elsewhere. reForge and Classic branched off
+    earlier and have it in another place."""
+    for name in ("backend.memory_management", "ldm_patched.modules.model_management"):
+        with suppress(ImportError):
+            module = importlib.import_module(name)
+            if hasattr(module, "load_models_gpu"):
+                return module
+    return None

@@ -1,5 +1,8 @@
 """A call of the webui for several tiles in phases: encode all, sample all, decode all; models see a few at a time."""
 
+import sys
+from types import ModuleType, SimpleNamespace
+
 import numpy as np
 import pytest
 from modules import processing, script_callbacks, sd_samplers, shared, standin
@@ -10,6 +13,7 @@ from lib_usdu.batch_size import BatchLimits
 from lib_usdu.run import memory_needs
 from lib_usdu.webui import model_kind
 from lib_usdu.webui import script as webui
+from lib_usdu.webui.phases import asked_once, room_for
 from lib_usdu.webui.upscaler_files import SESSION
 
 NINE = {"custom_scale": 2, "tile_width": 64, "padding": 16, "tone_lock": 0, "resume": False}
@@ -180,6 +184,44 @@ def test_a_stop_while_a_call_decodes_loses_none_of_its_tiles(extension, phases, 
     shared.state.begin(job="t")
     again = webui.run(person(seed=8), extension, [{**given, "resume": False}])
     assert np.array_equal(pixels(done), pixels(again))
+
+
+@pytest.mark.parametrize("place", ["backend.memory_management", "ldm_patched.modules.model_management"])
+def test_the_same_request_for_models_is_made_once_wherever_the_host_keeps_it(monkeypatch, place):
+    """Forge and Neo, and reForge and Classic, which branched off earlier."""
+    for name in list(sys.modules):
+        if name == "backend" or name.startswith("backend."):
+            monkeypatch.delitem(sys.modules, name)
+    parts, asked = place.split("."), []
+    for depth in range(1, len(parts) + 1):
+        monkeypatch.setitem(sys.modules, ".".join(parts[:depth]), ModuleType(parts[depth - 1]))
+    manager = sys.modules[place]
+    manager.load_models_gpu = lambda models, memory_required=0: asked.append((models, memory_required))
+    vae, unet = object(), object()
+    with asked_once():
+        for models in ([vae], [vae], [unet], [vae]):
+            manager.load_models_gpu(models, memory_required=5)
+        manager.load_models_gpu([vae], memory_required=6)
+    manager.load_models_gpu([vae], memory_required=6)
+    assert asked == [([vae], 5), ([unet], 5), ([vae], 5), ([vae], 6), ([vae], 6)]
+
+
+def test_room_is_made_for_what_is_seen_at_a_time_also_where_conditions_count():
+    """reForge's models are asked with the shapes of conditions beside (ldm_patched/modules/model_base.py:346)."""
+    asked = []
+
+    class Model:
+        def memory_required(self, input_shape, cond_shapes=None):
+            asked.append((input_shape, cond_shapes))
+            return 7
+
+    model = Model()
+    sd_model = SimpleNamespace(forge_objects=SimpleNamespace(unet=SimpleNamespace(model=model)))
+    with room_for(sd_model, lambda shape: [2, *shape[1:]]) as begin:
+        assert model.memory_required([9, 4, 8, 8], cond_shapes={"y": 1}) == 7
+        begin()
+        model.memory_required([9, 4, 8, 8])
+    assert asked == [([2, 4, 8, 8], {"y": 1}), ([9, 4, 8, 8], None)]
 
 
 def test_memory_that_does_not_hold_the_tiles_seen_together(extension, phases):  # noqa: F811
