@@ -44,7 +44,7 @@ def test_what_is_refused(changes, message):
 
 
 def test_a_host_without_fused_says_why():
-    with pytest.raises(OptionError, match="linear, chess, none, parallel: no card"):
+    with pytest.raises(OptionError, match=r"linear, chess, none, parallel \(no card\)"):
         make_plan(Options(redraw_mode="fused"), (64, 64), Abilities(why_not_fused=lambda: "no card"))
 
 

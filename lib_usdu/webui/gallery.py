@@ -83,7 +83,10 @@ def _no_infotext_in_alpha(picture: Image.Image) -> Iterator[Image.Image]:
     if setting not in shared.opts.data_labels:
         yield picture
     elif picture.mode != "RGBA":
-        yield picture.copy()
+        copy = picture.copy()
+        yield copy
+        if (file := getattr(copy, "already_saved_as", None)) is not None:  # the page shows the file, and saves no other
+            vars(picture)["already_saved_as"] = file
     else:
         with temporarily(shared.opts.data, **{setting: "None"}):
             yield picture

@@ -407,7 +407,8 @@ def test_the_final_picture_comes_first_and_files_follow_the_two_flags(extension,
         standin.log.saved.clear()
         args = {"tile_width": 64, "seams_fix_type": "half", "seams_fix_denoise": 0.9, **flags}
         done = webui.run(person(outpath_samples=str(tmp_path)), extension, [args])
-        files = [np.asarray(Image.open(name)) for name in standin.log.saved]
+        # Forge hides the infotext in an alpha of its own.
+        files = [np.asarray(Image.open(name).convert("RGB")) for name in standin.log.saved]
         return [np.asarray(image) for image in done.images], files
 
     images, files = saved(save_upscaled_image=True, save_seams_fix_image=True)
@@ -431,7 +432,8 @@ def test_before_and_after_come_second_and_are_not_saved(extension, tmp_path):
     assert np.array_equal(final, np.asarray(plain.images[0])) and len(plain.images) == 1
     assert len(done.infotexts) == len(done.all_seeds) == 2 and done.images[1].info == {}
     (saved,) = standin.log.saved
-    assert np.array_equal(np.asarray(Image.open(saved)), final)
+    assert np.array_equal(np.asarray(Image.open(saved).convert("RGB")), final)
+    assert done.images[0].already_saved_as == saved  # the page shows the file, and saves no other
     upscaled = np.asarray(photo().resize((192, 144), Image.Resampling.NEAREST))
     middle = both.shape[1] // 2
     assert contains(both[:, :middle], upscaled) and contains(both[:, middle:], final)
