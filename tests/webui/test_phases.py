@@ -165,7 +165,7 @@ def test_finished_calls_are_kept_by_a_stop(extension, phases, monkeypatch):  # n
 def test_a_stop_while_a_call_decodes_loses_none_of_its_tiles(extension, phases, monkeypatch):  # noqa: F811
     """Their steps are done: of 9 tiles the first call's four are kept, and they are what they would have been."""
     phases()
-    monkeypatch.setattr(estimates, "CALL_PIXELS", 4 * 128 * 128)
+    monkeypatch.setattr(memory_needs, "CALL_PIXELS", 4 * 128 * 128)
     given, decode = {**NINE, "resume": True}, processing.decode_latent_batch
 
     def in_the_first_call(*args, **kwargs):
