@@ -71,6 +71,9 @@ def upscale(
     rgb = image if isinstance(image, np.ndarray) else np.asarray(image.convert("RGB"))
     plan = make_plan(options, rgb.shape[1::-1], host.abilities(), img2img_size=img2img_size, mask=mask)
     stats = Stats(tiles=plan.tiles)
+    share = host.noise_share(plan.canvas) if plan.passes else None
+    if share is not None:
+        stats.noise_share = share.of(plan.options.denoise)
     guard = Guard(host, plan, rgb)
     parameters = of_run(options, plan)
     host.announce(parameters, plan.tiles)

@@ -14,6 +14,7 @@ from .batch_size import BatchLimits, BatchSize
 from .geometry import ORIGIN, Canvas, Tile
 from .latents import Latents
 from .noise import TileNoise
+from .noise_share import NoiseShare
 
 
 @dataclass(frozen=True)
@@ -168,6 +169,10 @@ class TileModel:
     def why_not_fused(self) -> str:
         """Why `fuse` does not work here and now; "" where it does."""
         return no_fused()
+
+    def noise_share(self, canvas: Canvas) -> NoiseShare | None:
+        """What denoising strengths mean over a canvas of this size; None where nothing is denoised."""
+        return None
 
     def identity(self) -> Mapping[str, Any] | None:
         """What `refine` depends on besides the batch: a tile is taken from the journal only where this is equal. None

@@ -25,6 +25,7 @@ LEFT_OUT = {
     "test_fused.py": {"diffusers", "transformers"},
     "test_flow.py": {"diffusers", "transformers"},
     "test_gpu_bench.py": {"diffusers"},
+    "test_known_share.py": {"diffusers", "transformers"},
     "test_latents.py": {"diffusers", "transformers"},
     "test_placement.py": {"diffusers", "transformers", "accelerate"},
     "test_prompts.py": {"diffusers", "transformers", "peft"},

@@ -5,9 +5,11 @@ import json
 import pytest
 
 from lib_usdu.host import Abilities
+from lib_usdu.noise_share import of_webui, share_of
 from lib_usdu.options import LEGACY_ARGUMENTS, OWN_ARGUMENTS, Options
 from lib_usdu.panel.live_line import live_line
 from lib_usdu.panel.text import DISTORTED, DRIFT, FOLDER, NO_PICTURE, SMALLER, TAB_DEFAULT
+from lib_usdu.spacing import plain_webui
 
 
 class Source:
@@ -25,6 +27,13 @@ class Source:
 
     def has_controlnet(self):
         return self.controlnet
+
+    def noise_share(self, steps, sampler, scheduler):
+        known = {"Karras": "Karras", "Uniform": ""}.get(scheduler)
+        if sampler != "Euler a" or known is None:
+            return None
+        shares = lambda count: [share_of(sigma) for sigma in plain_webui(known, count)]  # noqa: E731
+        return of_webui(shares, steps, guessed=scheduler == "Uniform")
 
 
 def said(*page, controlnet=False, **changes):
@@ -78,3 +87,16 @@ def test_another_shape_and_a_smaller_result_are_told(mode, size, distorted, smal
 def test_the_time_is_said_once_the_same_work_was_done(drawn, time):
     text = said(768, 768, 512, 512, 0.3, False, 0, *drawn)
     assert (time in text) if time else ("about" not in text)
+
+
+def test_the_line_says_what_the_strength_means():
+    """In every state of the page that knows a strength, and only where something is redrawn."""
+    tab = (512, 512, 0.25, False, 0, 20, "Euler a", 7)
+    exactly = "Denoising strength 0.25: <b>21 %</b> noise with this model"
+    assert exactly in said(1024, 1024, *tab, "Karras") and exactly in said(0, 0, *tab, "Karras")
+    assert exactly in said(0, 0, 512, 512, 0.25, True, *tab[4:], "Karras")
+    guessed = said(1024, 1024, *tab, "Uniform")
+    assert "Denoising strength 0.25: about <b>42 %</b> noise" in guessed and "this model" not in guessed
+    for page in ((*tab, "KL Optimal"), tab, (*tab[:5], 0, *tab[6:], "Karras")):
+        assert "noise" not in said(1024, 1024, *page)
+    assert "noise" not in said(1024, 1024, *tab, "Karras", redraw_mode="none")

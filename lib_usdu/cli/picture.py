@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ModelError, plural
+from ..noise_share import percent
 from ..pictures import imagefile
 from ..pictures.metadata import with_history
 from ..run.stats import Stats
@@ -80,7 +81,10 @@ def upscale_file(
     elif not host.stop_requested():
         raise ModelError(f"ended early, see above; what was done is in {target}")
     tiles = plural(result.stats.tiles_done, "tile")
-    say(f"{job.name}: {job.width}x{job.height} -> {width}x{height}, {tiles}, {result.stats.seconds:.1f} s -> {target}")
+    share = result.stats.noise_share
+    noise = "" if share is None else f", {percent(share)} noise"
+    size, seconds = f"{width}x{height}", result.stats.seconds
+    say(f"{job.name}: {job.width}x{job.height} -> {size}, {tiles}{noise}, {seconds:.1f} s -> {target}")
     for stage, seconds in result.stats.stages.items():
         say(f"{job.name}:   {stage} {seconds:.2f} s", level=2)
     return report_of(job, result, target), result.stats

@@ -7,11 +7,13 @@ from collections.abc import Iterator, Sequence
 
 from ..errors import OptionError, plural
 from ..host import Abilities
+from ..noise_share import percent
 from ..options import Options
 from ..plan import Plan, batch_limits, check_options, count_batches, make_plan
 from ..resume.journal import default_folder
 from ..run.timings import FILE, Timings, Work, about
 from ..run.timings import works as stages_of
+from ..standalone.families.known_share import known_share
 from ..standalone.families.table import STABLE_DIFFUSION
 from ..standalone.sources import kind_of
 from .jobs import Job, read_mask
@@ -44,10 +46,11 @@ def plan_lines(args: argparse.Namespace, jobs: Sequence[Job], plans: Sequence[Pl
             yield f"{job.name}: {job.refusal or job.done + ', skipped'}"
             continue
         work = [*works(args, plan).values(), *[loading(args, job.options)][: len(jobs) == 1]]
+        noise = _noise(args, plan)
         time = f", {about(timings().seconds(work))}" if args.dry_run else ""
         yield (
             f"{job.name}: {job.width}x{job.height} -> {plan.canvas.width}x{plan.canvas.height}, {plan.options.upscaler}"
-            f"{_tiles(plan, able)}{time} -> {job.target}"
+            f"{_tiles(plan, able)}{noise}{time} -> {job.target}"
         )
 
 
@@ -78,6 +81,16 @@ def _model(args: argparse.Namespace) -> str:
 def timings() -> Timings:
     """This person's, on this machine."""
     return Timings(default_folder() / FILE)
+
+
+def _noise(args: argparse.Namespace, plan: Plan) -> str:
+    """ ", denoise 0.25: 41 % noise"."""
+    drawn = plan.passes and args.engine == "diffusers"
+    known = known_share(args.checkpoint, args.sampler, args.steps, plan.canvas) if drawn else None
+    if known is None:
+        return ""
+    about, denoise = "about " * known.guessed, plan.options.denoise
+    return f", denoise {denoise:g}: {about}{percent(known.of(denoise))} noise"
 
 
 def _tiles(plan: Plan, able: Abilities) -> str:

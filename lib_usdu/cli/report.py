@@ -23,6 +23,7 @@ def report_of(job: Job, result: Any, target: Path) -> dict[str, Any]:
         "finished": result.finished, "tiles": stats.tiles_done,
         "tiles_flat": stats.tiles_flat,
         "batches": stats.batches,
+        "noise_share": None if stats.noise_share is None else round(stats.noise_share, 3),
         "seconds": round(stats.seconds, 3), "outside_ms_per_tile": round(stats.outside_ms_per_tile, 3),
         "stages": {stage: round(seconds, 3) for stage, seconds in stats.stages.items()},
         "peak_rss_mb": round(peak_rss_mb() or 0, 1) or None, "version": __version__,

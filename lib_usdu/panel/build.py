@@ -143,7 +143,7 @@ def _upscaler_row(on: ModuleType, host: PanelSource, controls: dict[str, Any], o
         controls["upscaler"] = _control(on, "upscaler", choices=names, value=chosen, elem_id=f"{PREFIX}upscaler_index")
         tool = dict(elem_id=f"{PREFIX}refresh_upscalers", elem_classes=["tool"], scale=0, min_width=44, size="sm")
         others["refresh"] = on.Button("\U0001f504", **tool)
-    others["plan"] = on.HTML(line(NO_PICTURE), elem_id=f"{PREFIX}plan")
+    others["plan"] = on.HTML(line([NO_PICTURE]), elem_id=f"{PREFIX}plan")
 
 
 def _control(on: ModuleType, name: str, **changes: Any) -> Any:

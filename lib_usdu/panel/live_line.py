@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from ..enlarge.resize_mode import STRETCH
 from ..errors import OptionError
 from ..host import Abilities
+from ..noise_share import NoiseShare, percent
 from ..options import LEGACY_ARGUMENTS, VERSION_MARKER, Options
 from ..plan import Plan, batch_limits, count_batches, make_plan
 from ..run import timings
@@ -48,6 +49,11 @@ class LineSource(Protocol):
         """Whether there is ControlNet at all."""
         ...
 
+    def noise_share(self, steps: int, sampler: str, scheduler: str) -> NoiseShare | None:
+        """What denoising strengths mean with these of the tab and the chosen checkpoint; None where that is not known.
+        Loads no model."""
+        ...
+
     def seconds(self, plan: Plan, steps: int, sampler: str, cfg_scale: float) -> float | None:
         """How long the plan will take with these settings; None where nothing like it was timed yet."""
         ...
@@ -79,10 +85,19 @@ def read_sampling(text: str) -> tuple[int, str, float]:
     return 0, "", 0.0
 
 
+def read_scheduler(text: str) -> str:
+    """What the page's script saw of the schedule type; "" where the tab has none."""
+    with suppress(ValueError, TypeError, IndexError):
+        return str(json.loads(text)[10])
+    return ""
+
+
 def live_line(host: LineSource, max_megapixels: float, page: str, *values: Any) -> str:
     """The live line, HTML: what a run would do with these values of LEGACY_ARGUMENTS and OWN_ARGUMENTS, or why it would
     refuse them, and warnings. page: as `read_page` takes it."""
     picture, tab, _ = read_page(page)
+    steps, sampler, cfg_scale = read_sampling(page)
+    noise = host.noise_share(steps, sampler, read_scheduler(page)) if steps else None
     try:
         options = of_panel(page, values).with_(max_megapixels=max_megapixels)
         abilities = host.abilities()
@@ -90,20 +105,22 @@ def live_line(host: LineSource, max_megapixels: float, page: str, *values: Any) 
         about = "about " * (abilities.tile_is_guessed and 0 in (options.tile_width, options.tile_height))
         if in_folder:
             with_tile = options.with_tile(abilities.default_tile)
-            return line(_of_folder(with_tile, tab, about), *_warnings(with_tile, host))
+            said = _of_folder(with_tile, tab, about), _noise(options, noise)
+            return line(said, *_warnings(with_tile, host))
         if not all({"scale": picture, "img2img": tab}.get(options.target_size_type, ())):
-            return line(NO_PICTURE, *_warnings(options.with_tile(abilities.default_tile), host))
+            said = NO_PICTURE, _noise(options, noise)
+            return line(said, *_warnings(options.with_tile(abilities.default_tile), host))
         plan = make_plan(options, picture, abilities, img2img_size=tab)
         sizes = f"{picture[0]}x{picture[1]} → " * all(picture) + f"<b>{plan.canvas.width}x{plan.canvas.height}</b>"
         shape = _shape(picture, plan.canvas.size, stretches)
         work = about * bool(plan.passes) + _work(plan, abilities)
-        steps, sampler, cfg_scale = read_sampling(page)
         seconds = host.seconds(plan, steps, sampler, cfg_scale) if steps else None
         time = "" if seconds is None else f", <b>{timings.about(seconds)}</b>"
-        return line(f"{sizes}: {work}{time}", *shape, *_warnings(plan.options, host, plan.tiles))
+        said = f"{sizes}: {work}{time}", _noise(plan.options, noise)
+        return line(said, *shape, *_warnings(plan.options, host, plan.tiles))
     except OptionError as error:
         above = f"{error.value} px is above the limit of {max_megapixels:.10g} megapixels."
-        return line("", above if error.option == "size" else message(error))
+        return line((), above if error.option == "size" else message(error))
 
 
 def of_panel(page: str, values: Sequence[Any]) -> Options:
@@ -112,13 +129,21 @@ def of_panel(page: str, values: Sequence[Any]) -> Options:
     return Options.from_script_args(args).with_(denoise=read_page(page)[2])
 
 
-def line(text: str, *warnings: str) -> str:
-    """`text` is HTML; a warning brings its own amber, which reads well on a light and on a dark page."""
+def line(texts: Sequence[str], *warnings: str) -> str:
+    """Texts are HTML, empty ones are left out; a warning brings its own amber, which reads well on light and dark."""
     amber = f"class='{PREFIX}warning' style='background:#fde68a;color:#713f12;border-radius:6px;padding:.1em .5em'"
-    spans = [f"<span>{text}</span>"] * bool(text)
+    spans = [f"<span>{text}</span>" for text in texts if text]
     spans += [f"<span {amber}>{html.escape(warning)}</span>" for warning in warnings]
     style = "display:flex;flex-wrap:wrap;gap:.3em .75em;font-variant-numeric:tabular-nums"
     return f"<div role='status' style='{style}'>{''.join(spans)}</div>"
+
+
+def _noise(options: Options, noise: NoiseShare | None) -> str:
+    """What the denoising strength means with this model."""
+    if noise is None or options.redraw_mode == "none":
+        return ""
+    about, known = ("about ", "") if noise.guessed else ("", " with this model")
+    return f"Denoising strength {options.denoise:g}: {about}<b>{percent(noise.of(options.denoise))}</b> noise{known}"
 
 
 def _work(plan: Plan, abilities: Abilities) -> str:

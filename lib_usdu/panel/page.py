@@ -27,7 +27,8 @@ _PAGE = """
         const modes = [...root.querySelectorAll('#resize_mode input[type=radio]')];
         const mode = modes.findIndex((choice) => choice.checked);
         const sampler = root.querySelector('#img2img_sampling input')?.value || '';
-        const drawn = [number('steps'), sampler, number('cfg_scale')];
+        const scheduler = root.querySelector('#img2img_scheduler input')?.value || '';
+        const drawn = [number('steps'), sampler, number('cfg_scale'), scheduler];
         return JSON.stringify([w, h, ...size, number('denoising_strength'), batch, mode, ...drawn]);
     };"""
 

@@ -13,13 +13,15 @@ class Stats:
     """What a run cost. `stages` maps a stage's name to its seconds; of the tile loop, `refine_seconds` went by in the
     host's refine call; `outside_per_tile` holds the seconds a tile cost outside of it, one entry for each batch.
     `tiles_flat`, those with nothing to redraw, are not in `tiles`. `resumed`: pieces of work, tiles or the upscaled
-    picture, that were there from an earlier run."""
+    picture, that were there from an earlier run. `noise_share`: of noise in what the sampler of the redraw began with,
+    0-1; None where nobody says it."""
 
     tiles: int = 0
     tiles_done: int = 0
     tiles_flat: int = 0
     resumed: int = 0
     batches: int = 0
+    noise_share: float | None = None
     seconds: float = 0.0
     refine_seconds: float = 0.0
     outside_seconds: float = 0.0

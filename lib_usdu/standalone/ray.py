@@ -6,7 +6,7 @@ from __future__ import annotations
 import itertools
 import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import cached_property
 from pathlib import Path
@@ -16,8 +16,10 @@ import numpy as np
 
 from ..batch_size import BatchLimits
 from ..errors import OptionError, UsduError
+from ..geometry import Canvas
 from ..host import Batch
 from ..latents import Latents
+from ..noise_share import NoiseShare, of_curve
 from .host import Refiner
 
 REACHED_WITHIN = 10
@@ -49,6 +51,11 @@ class Worker:
     def infotext(self, parameters: dict[str, str]) -> str:
         """As `Host.infotext`."""
         return self.refiner.infotext(parameters)
+
+    def noise_curve(self, canvas: Canvas) -> Sequence[float] | None:
+        """The curve of `TileModel.noise_share`: a function does not travel."""
+        share = self.refiner.noise_share(canvas)
+        return None if share is None else share.curve
 
     def identity(self) -> Any:
         """As `TileModel.identity`."""
@@ -149,6 +156,11 @@ class RayRefiner(Refiner):
     def identity(self) -> Any:
         """The workers', so that a run can be resumed, by one machine or many."""
         return self._ask("identity")
+
+    def noise_share(self, canvas: Canvas) -> NoiseShare | None:
+        """The workers'; of a strength between two of its curve's the lower one's."""
+        curve = self._ask("noise_curve", canvas)
+        return None if curve is None else of_curve(curve)
 
     def _ask_all(self, method: str, *arguments: Any) -> list[Any]:
         """Every worker, at once."""

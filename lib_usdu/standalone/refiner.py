@@ -14,8 +14,10 @@ import torch
 from ..batch_size import BatchLimits
 from ..enlarge.precision import multiplies_bfloat16
 from ..errors import Stopped
+from ..geometry import Canvas
 from ..host import Batch, Fusion
 from ..latents import Latents
+from ..noise_share import NoiseShare, of_diffusers
 from ..pictures import infotext
 from ..run.latent_windows import assemble, on_device, patches, unet_in_windows
 from ..run.memory_needs import windows_that_fit
@@ -86,6 +88,16 @@ class DiffusersRefiner(Refiner):
         return windows_that_fit(
             self.device, width, height, half=self._dtype != torch.float32, needs=self.family.needs, away=away
         )
+
+    def noise_share(self, canvas: Canvas) -> NoiseShare:
+        """By the sampler's own schedule. That of some flow models depends on the size of the canvas."""
+        size = self.default_tile, self.default_tile
+
+        def shares(steps: int) -> list[float]:
+            told = self.conditions.of((), 1)
+            return self.steps.noise_shares(steps, *told, size=size, canvas=self.latents.size(canvas))
+
+        return of_diffusers(shares, self.sampling.steps, rounds_up=self.family.flow)
 
     def refine(self, batch: Batch, stop: Callable[[], bool]) -> np.ndarray:
         """The windows after img2img, float32 (n, h, w, 3), levels 0-255. A denoise of 0 leaves them as they are."""

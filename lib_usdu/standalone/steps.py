@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import torch
 
 from ..errors import Stopped
+from ..noise_share import share_of
 from .conditioning import Conditions
 from .families import flow
 from .families.resemblance import Held
@@ -78,6 +79,30 @@ class Steps:
             ).images
         return pack.unpacked(drawn, *noise.size)
 
+    def noise_shares(
+        self, steps: int, conditioning: Mapping[str, Any], guided: bool, *, size: tuple[int, int],
+        canvas: tuple[int, int],
+    ) -> list[float]:  # fmt: skip
+        """The share of noise, 0-1, at each of so many steps: read off the scheduler. The rest is as `run` has it.
+
+        Pipelines of flow models choose sigmas themselves, so such a one is run as far as its first latents.
+        """
+        scheduler = self.pipeline.scheduler
+        if not self.family.flow:
+            scheduler.set_timesteps(steps)
+            return [_share_at(scheduler, step) for step in range(-(-len(scheduler.timesteps) // scheduler.order))]
+
+        def begun(*args: Any, **kwargs: Any) -> None:
+            raise _Begun
+
+        with self._flow(begun, None, size, canvas) as arguments, self._conditions.aside(), suppress(_Begun):
+            self.pipeline(
+                strength=1.0, num_inference_steps=steps, output_type="latent",
+                **self.family.guidance(self.pipeline, self.sampling.cfg_scale, guided), **arguments,
+                **(conditioning if guided else _positive(conditioning)),
+            )  # fmt: skip
+        return [share_of(float(sigma), flow=True) for sigma in scheduler.sigmas[:: scheduler.order] if sigma > 0]
+
     @contextmanager
     def _diffusion(
         self, encoded: Callable[[], torch.Tensor], noise: CanvasNoise, told: tuple[int, int] | None
@@ -100,8 +125,9 @@ class Steps:
 
     @contextmanager
     def _flow(
-        self, encoded: Callable[[], torch.Tensor], noise: CanvasNoise, size: tuple[int, int], canvas: tuple[int, int]
-    ) -> Iterator[dict[str, Any]]:
+        self, encoded: Callable[[], torch.Tensor], noise: CanvasNoise | None, size: tuple[int, int],
+        canvas: tuple[int, int],
+    ) -> Iterator[dict[str, Any]]:  # fmt: skip
         """Models that know straight paths from noise to picture; what is drawn, they are told in px."""
         scheduler, pack = self.pipeline.scheduler, self.family.pack
         scheduler.tokens = canvas[0] * canvas[1] // self.family.latents.patch**2
@@ -111,6 +137,7 @@ class Steps:
 
         def prepare_latents(*args: Any, **kwargs: Any) -> Any:
             latents = pack.packed(encoded())
+            assert noise is not None, "what has latents has noise"
             self._placement.rest()
             return pack.prepared(flow.noised(scheduler, latents, noise.draw(latents.shape)), *noise.size)
 
@@ -119,6 +146,22 @@ class Steps:
         }  # fmt: skip
         with _in_place_of(self.pipeline, **replaced):
             yield {"image": None, "height": size[0], "width": size[1]}
+
+
+class _Begun(Exception):
+    """The pipeline asks for its first latents: its timesteps are chosen."""
+
+
+def _share_at(scheduler: Any, step: int) -> float:
+    """The share of noise in what a diffusers scheduler makes of a picture before this step: its own `add_noise` tells
+    how much of either there is."""
+    place = step * scheduler.order
+    if hasattr(scheduler, "set_begin_index"):
+        scheduler.set_begin_index(place)
+    one, none = (torch.full((1, 1), level, dtype=torch.float64) for level in (1.0, 0.0))
+    time = scheduler.timesteps[place].cpu()[None]
+    picture, noise = float(scheduler.add_noise(one, none, time)), float(scheduler.add_noise(none, one, time))
+    return noise / (picture + noise)
 
 
 class _NoPicture:

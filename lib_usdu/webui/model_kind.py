@@ -7,22 +7,28 @@ answer (sd_models.py:323 of Neo 2.26, `forge_model_reload`).
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from contextlib import suppress
+from types import SimpleNamespace
 from typing import Any
 
 from ..batch_size import BatchLimits
 from ..errors import ModelError
 from ..latents import Latents
+from ..noise_share import NoiseShare, of_webui, share_of
 from ..plan import Plan
 from ..run.memory_needs import SD, SIXTEEN, XL, Needs, windows_that_fit
 from ..run.retry import one_line
 from ..run.timings import FILE, Timings, Work, works
-from .environment import devices, journal_folder, model_data, model_files, processing, shared
+from ..spacing import plain_flow, plain_webui
+from .environment import devices, journal_folder, model_data, model_files, processing, samplers, shared
 from .protocols import Processing
 
 LARGE_TILE, SMALL_TILE = 1024, 512
 _REFERENCES = ("kontext", "edit", "klein", "krea2", "wan")
 """Flags of Neo's `backend.args.dynamic_args`: these models take one picture or one reference a call."""
+_FLOW_WORDS = ("flux", "chroma", "qwen", "z-image", "zit", "lumina", "sd3", "klein", "krea", "wan", "anima")
+"""In presets and names of flow models."""
 _SMALL_WORDS = ("sd", "sd1", "sd15", "")
 """Values of the setting `forge_preset` whose models draw in 512 px."""
 
@@ -116,6 +122,83 @@ def timed(plan: Plan, steps: int, sampler: str, cfg_scale: float) -> dict[str, W
     return works(plan, model=model, steps=steps, device="webui")
 
 
+_shares: dict[tuple[Any, ...], NoiseShare] = {}
+"""What was found while the webui had nothing else to do, by what it depends on."""
+
+
+def noise_share(
+    sampler: str, scheduler: str | None, steps: int, *, override: Any = None, size: int = 0, in_run: bool = False
+) -> NoiseShare | None:
+    """What denoising strengths mean with the loaded checkpoint and these of the tab, by the host's own schedule. Loads
+    nothing: before a checkpoint is loaded it is a guess. None where the host does not say.
+
+    override: an extension's own schedule (`p.sampler_noise_scheduler_override`). size: side of a window, px. in_run:
+    whether this is asked by the run itself; while another one goes on, only what was found before is said, since a
+    sampler may leave something in the model (`alphas_cumprod` in the Forge family).
+    """
+    model = loaded_model()
+    exact = bool(getattr(shared.opts, "img2img_fix_steps", False))
+    if model is None:
+        return _guessed_share(sampler, scheduler, steps, exact=exact)
+    key = id(model), sampler, scheduler, steps, exact, size
+    if not in_run and (shared.state.job or shared.state.job_count > 0):
+        return _shares.get(key)
+    with suppress(Exception):  # a fork's own kind of samplers
+        asked = SimpleNamespace(
+            steps=steps, sd_model=model, width=size, height=size, extra_generation_params={}, is_hr_pass=False,
+            hr_scheduler=None, sampler_noise_scheduler_override=override,
+        )  # fmt: skip
+        name, asked.scheduler = _sampler_names(sampler, scheduler)
+        made = samplers()[0].create_sampler(name, model)
+        found = of_webui(lambda count: _shares_of_steps(made, model, asked, count), steps, exact=exact)
+        _ = found.curve  # worked out here, where an error is caught
+        if len(_shares) > 30:
+            _shares.clear()
+        _shares[key] = found
+        return found
+    return None
+
+
+def noise_share_in_run(p: Processing, size: int) -> NoiseShare | None:
+    """The same for a run on this p, whose checkpoint is loaded. size: side of a window, px."""
+    own = getattr(p, "sampler_noise_scheduler_override", None)
+    scheduler = getattr(p, "scheduler", None)
+    return noise_share(str(p.sampler_name), scheduler, int(p.steps), override=own, size=size, in_run=True)
+
+
+def _sampler_names(sampler: str, scheduler: str | None) -> tuple[str, str]:
+    """Both names as a call of the host will have them (sd_samplers.py:91): "DPM++ 2M Karras" is two in one."""
+    parted = getattr(samplers()[0], "get_sampler_and_scheduler", None)
+    found = parted(sampler, scheduler, convert_automatic=False) if parted else (sampler, scheduler)
+    return found[0], found[1] or "Automatic"
+
+
+def _shares_of_steps(made: Any, model: Any, asked: Any, steps: int) -> Sequence[float]:
+    """The share of noise at each of so many steps of a sampler of the host, falling."""
+    if hasattr(made, "get_sigmas"):
+        predictor = getattr(made.model_wrap, "predictor", None)  # the Forge family's
+        straight = getattr(predictor, "prediction_type", "") == "const" or hasattr(model, "add_noise_to_latent")
+        return [share_of(float(sigma), flow=straight) for sigma in made.get_sigmas(asked, steps)]
+    # DDIM, PLMS, UniPC: a run of n steps begins at the n-th time from the end (sd_samplers_timesteps.py:107).
+    times = made.get_timesteps(asked, steps)[:steps].tolist()
+    kept = [float(model.alphas_cumprod[time]) for time in reversed(times)]
+    return [share_of(((1 - part) / part) ** 0.5) for part in kept]
+
+
+def _guessed_share(sampler: str, scheduler: str | None, steps: int, *, exact: bool) -> NoiseShare | None:
+    """For a plain model of the kind that the checkpoint's name or the host's preset speaks of."""
+    with suppress(Exception):
+        name, way = _sampler_names(sampler, scheduler)
+        if way.casefold() == "automatic":
+            way = str(samplers()[0].find_sampler_config(name).options.get("scheduler"))
+        if _speaks_of(_FLOW_WORDS):
+            shares = lambda count: [share_of(sigma, flow=True) for sigma in plain_flow(count)]  # noqa: E731
+        else:
+            shares = lambda count: [share_of(sigma) for sigma in plain_webui(way.title(), count)]  # noqa: E731
+        return of_webui(shares, steps, exact=exact, guessed=True)
+    return None
+
+
 def timings() -> Timings | None:
     """What was measured in this webui; None where it has no folder for it."""
     folder = journal_folder()
@@ -126,8 +209,13 @@ def _guess() -> int:
     preset = getattr(shared.opts, "forge_preset", None)
     if isinstance(preset, str) and preset.casefold() not in ("all", *_SMALL_WORDS):
         return LARGE_TILE
-    name = str(getattr(shared.opts, "sd_model_checkpoint", None) or "").casefold()
-    return LARGE_TILE if any(word in name for word in ("xl", "flux", "pony", "illustrious", "z-image")) else SMALL_TILE
+    return LARGE_TILE if _speaks_of(("xl", "flux", "pony", "illustrious", "z-image")) else SMALL_TILE
+
+
+def _speaks_of(words: Sequence[str]) -> bool:
+    """Whether the host's preset or the chosen checkpoint's name has one of these words in it."""
+    names = (getattr(shared.opts, name, None) for name in ("forge_preset", "sd_model_checkpoint"))
+    return any(word in str(name or "").casefold() for name in names for word in words)
 
 
 def batch_limits(width: int, height: int) -> BatchLimits:

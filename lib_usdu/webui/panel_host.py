@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 from ..host import Abilities
+from ..noise_share import NoiseShare
 from ..plan import Plan
 from .controlnet import is_controlnet
 from .environment import (
@@ -16,7 +17,16 @@ from .environment import (
     refresh_upscalers,
 )
 from .fused_call import cannot_fuse
-from .model_kind import batch_limits, default_tile, latents, loaded_model, one_picture_a_call, timed, timings
+from .model_kind import (
+    batch_limits,
+    default_tile,
+    latents,
+    loaded_model,
+    noise_share,
+    one_picture_a_call,
+    timed,
+    timings,
+)
 from .other_extensions import finishes
 from .upscaler_files import preselected, upscaler_names
 
@@ -57,6 +67,10 @@ class PanelHost:
         """What a run takes, from what the same work took here before; None where it was never done."""
         known = timings()
         return None if known is None else known.seconds(timed(plan, steps, sampler, cfg_scale).values())
+
+    def noise_share(self, steps: int, sampler: str, scheduler: str) -> NoiseShare | None:
+        """What denoising strengths mean with these of the tab; a guess before a checkpoint is loaded."""
+        return noise_share(sampler, scheduler, steps, size=default_tile())
 
     def has_controlnet(self) -> bool:
         """Whether there is ControlNet at all."""

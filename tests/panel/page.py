@@ -20,9 +20,11 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from lib_usdu.batch_size import BatchLimits  # noqa: E402
 from lib_usdu.enlarge.upscalers import for_photographs  # noqa: E402
 from lib_usdu.host import Abilities  # noqa: E402
+from lib_usdu.noise_share import NoiseShare, of_webui, share_of  # noqa: E402
 from lib_usdu.panel.build import build  # noqa: E402
 from lib_usdu.panel.send_button import after_component  # noqa: E402
 from lib_usdu.plan import Plan  # noqa: E402
+from lib_usdu.spacing import plain_webui  # noqa: E402
 
 
 class StandInHost:
@@ -56,6 +58,10 @@ class StandInHost:
 
     def has_controlnet(self) -> bool:
         return self.controlnet
+
+    def noise_share(self, steps: int, sampler: str, scheduler: str) -> NoiseShare | None:
+        """That of a plain model with the schedule Karras."""
+        return of_webui(lambda count: [share_of(sigma) for sigma in plain_webui("Karras", count)], steps)
 
     def seconds(self, plan: Plan, steps: int, sampler: str, cfg_scale: float) -> float | None:
         return None

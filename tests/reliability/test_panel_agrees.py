@@ -27,6 +27,9 @@ class Panel:
     def is_xl(self):
         return False
 
+    def noise_share(self, steps, sampler, scheduler):
+        return None
+
     def seconds(self, plan, steps, sampler, cfg_scale):
         return None
 

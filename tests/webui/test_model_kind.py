@@ -4,7 +4,7 @@ import types
 
 import pytest
 import torch
-from modules import devices, forge_backend, processing, scripts, sd_models, shared, standin
+from modules import devices, forge_backend, processing, scripts, sd_models, sd_samplers, shared, standin
 from panel_values import from_the_panel
 from test_extension import extension, person  # noqa: F401
 
@@ -13,6 +13,7 @@ from lib_usdu.geometry import Region
 from lib_usdu.options import VERSION_MARKER
 from lib_usdu.panel.live_line import live_line
 from lib_usdu.run.noise_draws import Brownian, CanvasDraws
+from lib_usdu.spacing import trained_levels
 from lib_usdu.webui import model_kind, request, script, tile_call
 from lib_usdu.webui.panel_host import PanelHost
 
@@ -203,3 +204,71 @@ def test_a_guessed_tile_is_called_about_so_large(extension, page):  # noqa: F811
     assert said(tile_width=0, tile_height=0).replace("about ", "") == known
     assert "about" not in said(tile_width=512, tile_height=512)
     assert standin.log.loads == []
+
+
+@pytest.mark.parametrize("exact", [False, True])
+@pytest.mark.parametrize("denoise", [0.2, 0.55])
+def test_the_share_of_noise_is_what_the_sampler_begins_with(extension, monkeypatch, exact, denoise):  # noqa: F811
+    """By the host's own schedule, for the panel and for the run, in every shape: sigma is read where the model is
+    asked."""
+    monkeypatch.setitem(shared.opts.data, "img2img_fix_steps", exact)
+    sigmas, runs, look = [], [], sd_models.Painting.look
+    monkeypatch.setattr(sd_models.Painting, "look", lambda self, x, s: sigmas.append(float(s[0])) or look(self, x, s))
+    monkeypatch.setattr(script, "_learn_time", lambda p, options, host, source, result: runs.append(result.stats))
+    script.run(person(steps=9, denoising_strength=denoise, sampler_name="Euler"), extension, [{"custom_scale": 1}])
+    began = sigmas[0] / (1 + sigmas[0])
+    shared.state.end()
+    panel = PanelHost().noise_share(9, "Euler", "Automatic")
+    assert runs[0].noise_share == pytest.approx(began, abs=1e-6)
+    assert panel.of(denoise) == pytest.approx(began, abs=1e-6) and not panel.guessed
+
+
+def test_the_share_while_the_webui_works_is_the_one_found_before(extension):  # noqa: F811
+    script.run(person(steps=9), extension, [{"custom_scale": 1}])
+    shared.state.end()
+    known = PanelHost().noise_share(9, "Euler", "Automatic")
+    shared.state.job = "scripts_img2img"
+    try:
+        assert PanelHost().noise_share(9, "Euler", "Automatic") is known
+        assert PanelHost().noise_share(10, "Euler", "Automatic") is None
+    finally:
+        shared.state.job = ""
+
+
+@pytest.mark.parametrize(
+    "name, scheduler, share",
+    [("dreamshaper_8", "Karras", 0.21), ("dreamshaper_8", "Uniform", 0.42), ("fluxDev", "Simple", 0.575)],
+)
+def test_the_share_is_guessed_before_a_checkpoint_is_loaded(monkeypatch, name, scheduler, share):
+    data = neo(monkeypatch)
+    monkeypatch.setitem(shared.opts.data, "sd_model_checkpoint", name)
+    guess = PanelHost().noise_share(20, "Euler", scheduler)
+    assert guess.guessed and guess.of(0.25) == pytest.approx(share, abs=0.01)
+    assert data.forge_hash == "old", "nothing was loaded"
+
+
+class _Sampler:
+    """As the hosts' samplers by timesteps: DDIM, PLMS, UniPC (sd_samplers_timesteps.py:92)."""
+
+    def get_timesteps(self, p, steps):
+        return torch.clip(torch.asarray(list(range(0, 1000, 1000 // steps))) + 1, 0, 999)
+
+
+class _Flow:
+    """As the Forge family's for a flow model."""
+
+    model_wrap = types.SimpleNamespace(predictor=types.SimpleNamespace(prediction_type="const"))
+
+    def get_sigmas(self, p, steps):
+        return torch.linspace(1, 0, steps + 1)
+
+
+@pytest.mark.parametrize("made, share", [(_Sampler(), 0.411), (_Flow(), 0.3)])
+def test_samplers_by_timesteps_and_flow_models(extension, monkeypatch, made, share):  # noqa: F811
+    """20 steps, denoise 0.25: DDIM begins at trained time 251 (sigma 0.698), a flow at its last step but five."""
+    script.run(person(), extension, [{"custom_scale": 1}])
+    shared.state.end()
+    monkeypatch.setattr(sd_samplers, "create_sampler", lambda name, model: made)
+    kept = 1 / (1 + torch.from_numpy(trained_levels()) ** 2)
+    monkeypatch.setattr(type(model_kind.loaded_model()), "alphas_cumprod", kept, raising=False)
+    assert PanelHost().noise_share(20, "Euler", "x").of(0.25) == pytest.approx(share, abs=0.01)

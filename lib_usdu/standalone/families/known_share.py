@@ -1,0 +1,60 @@
+"""What denoising strengths mean with a checkpoint that is not loaded: by its scheduler's configuration where its folder
+holds one, else by that of its kind. Neither torch nor diffusers is imported."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from ...geometry import Canvas
+from ...noise_share import NoiseShare, of_diffusers, share_of
+from ...spacing import levels, plain_flow
+from ..samplers import split_name
+from ..sources import EMBEDDED, kind_of
+from .flow import shift
+from .table import STABLE_DIFFUSION_XL, Family
+
+_PLAIN = {"steps_offset": 1}
+_PLAIN_XL = {"steps_offset": 1, "timestep_spacing": "leading"}
+_PLAIN_FLOW = {"shift": 3.0}
+
+
+def known_share(source: str, sampler: str | None, steps: int, canvas: Canvas) -> NoiseShare | None:
+    """source: of the checkpoint. sampler: by its name; None: that of the kind. None where the kind cannot be seen."""
+    kind = kind_of(source)
+    if kind is None:
+        return None
+    name, way = split_name(sampler or kind.sampler)
+    known = _config(source)
+    if kind.flow:
+        return _of_flow(kind, {**_PLAIN_FLOW, **(known or {})}, steps, canvas)
+    plain = _PLAIN_XL if kind is STABLE_DIFFUSION_XL else _PLAIN
+    config = plain if known is None else known
+    return of_diffusers(
+        lambda count: [share_of(level) for level in levels(name, way, count, config)], steps, guessed=known is None
+    )
+
+
+def _of_flow(kind: Family, config: Mapping[str, Any], steps: int, canvas: Canvas) -> NoiseShare:
+    """About: the pipelines of flow models space their steps in slightly different ways."""
+    height, width = kind.latents.size(canvas)
+    tokens = height * width // kind.latents.patch**2
+    shifted = math.exp(shift(config, tokens)) if config.get("use_dynamic_shifting") else float(config["shift"])
+    return of_diffusers(
+        lambda count: [share_of(sigma, flow=True) for sigma in plain_flow(count, shifted)], steps, rounds_up=True,
+        guessed=True,
+    )  # fmt: skip
+
+
+def _config(source: str) -> Mapping[str, Any] | None:
+    """Of the scheduler; None where it cannot be read."""
+    if source == EMBEDDED:
+        return {"steps_offset": 1, "timestep_spacing": "linspace"}
+    with suppress(OSError, ValueError):
+        found = json.loads((Path(source).expanduser() / "scheduler" / "scheduler_config.json").read_bytes())
+        return found if isinstance(found, dict) else None
+    return None

@@ -1,0 +1,123 @@
+"""The share of noise stand-alone: what the schedulers do, what is said before a model is loaded, and the run's own."""
+
+import json
+
+import numpy as np
+import pytest
+
+from lib_usdu.enlarge.torchvision_operators import declare_missing_operators
+
+declare_missing_operators()
+
+import diffusers  # noqa: E402
+import tiny_flow  # noqa: E402
+import tiny_models  # noqa: E402
+from hosts import NoisyRefiner  # noqa: E402
+
+from lib_usdu.engine import upscale  # noqa: E402
+from lib_usdu.geometry import Canvas  # noqa: E402
+from lib_usdu.noise_share import share_of  # noqa: E402
+from lib_usdu.options import Options  # noqa: E402
+from lib_usdu.spacing import levels  # noqa: E402
+from lib_usdu.standalone import steps as steps_module  # noqa: E402
+from lib_usdu.standalone.families.known_share import known_share  # noqa: E402
+from lib_usdu.standalone.families.table import named  # noqa: E402
+from lib_usdu.standalone.host import LocalHost  # noqa: E402
+from lib_usdu.standalone.refiner import DiffusersRefiner, Sampling  # noqa: E402
+from lib_usdu.standalone.samplers import SAMPLERS, SCHEDULES, WITHOUT_SCHEDULE, scheduler_for, split_name  # noqa: E402
+
+TRAINED = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
+OPTIONS = Options(tile_width=64, padding=16, custom_scale=1, tone_lock=0, upscaler="None")
+NAMES = [*SAMPLERS, *(f"{name} {way}" for name in SAMPLERS if name not in WITHOUT_SCHEDULE for way in SCHEDULES)]
+
+
+@pytest.mark.parametrize("config", [
+    {"timestep_spacing": "linspace", "steps_offset": 1}, {"timestep_spacing": "leading", "steps_offset": 1},
+    {"timestep_spacing": "trailing"}, {"steps_offset": 1}, {"steps_offset": 1, "prediction_type": "v_prediction"},
+])  # fmt: skip
+def test_levels_are_those_of_diffusers(config):
+    """Of every sampler and schedule, 4 to 40 steps; the issue allows 0.02."""
+    own = {name: value for name, value in config.items() if name != "timestep_spacing"}
+    model = diffusers.PNDMScheduler(**TRAINED, skip_prk_steps=True, **own)
+    if "timestep_spacing" in config:
+        model = diffusers.EulerDiscreteScheduler(**TRAINED, **config)
+    for name in NAMES:
+        scheduler = scheduler_for(name, model)
+        for steps in (4, 20, 40):
+            scheduler.set_timesteps(steps)
+            count = -(-len(scheduler.timesteps) // scheduler.order)
+            real = [steps_module._share_at(scheduler, step) for step in range(count)]
+            ours = [share_of(level) for level in levels(*split_name(name), steps, {**TRAINED, **config})]
+            assert np.allclose(real[:steps], ours[:steps], atol=0.01), (name, steps)
+
+
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory):
+    return tiny_models.sd1(tmp_path_factory.mktemp("model"))
+
+
+@pytest.mark.parametrize("sampler", ["Euler", "DPM++ 2M Karras", "Heun", "DDIM", "DPM++ SDE", "LCM"])
+def test_the_share_is_what_the_windows_begin_with(pipeline, photo, sampler, monkeypatch):
+    """Correlation and spread of the first latents with the noise: read off the tensors themselves."""
+    refiner = DiffusersRefiner(pipeline, Sampling(sampler=sampler, steps=11, cfg_scale=1), "tiny")
+    begun = []
+    make = type(pipeline.scheduler).add_noise
+
+    def noted(self, latents, noise, time):
+        made = make(self, latents, noise, time)
+        if latents.numel() > 1:
+            (picture, level), *_ = np.linalg.lstsq(
+                np.stack([latents.flatten().numpy(), noise.flatten().numpy()], 1), made.flatten().numpy(), rcond=None
+            )[:1]
+            begun.append(level / (picture + level))
+        return made
+
+    monkeypatch.setattr(type(pipeline.scheduler), "add_noise", noted)
+    for denoise in (0.25, 0.6):
+        begun.clear()
+        result = upscale(photo[:64, :64], OPTIONS.with_(denoise=denoise), LocalHost(refiner))
+        assert begun[0] == pytest.approx(result.stats.noise_share, abs=1e-3)
+
+
+def test_the_share_of_flow_models_is_their_sigma(tmp_path, photo, monkeypatch):
+    """Of one whose schedule depends on the canvas, whose pipeline hands over sigmas of its own."""
+    refiner = DiffusersRefiner(tiny_flow.flux(tmp_path), Sampling(prompt="a", steps=7, cfg_scale=1), "tiny")
+    seen = []
+    make = steps_module.flow.noised
+    monkeypatch.setattr(
+        steps_module.flow, "noised",
+        lambda scheduler, *rest: seen.append(float(scheduler.sigmas[scheduler.begin_index])) or make(scheduler, *rest),
+    )  # fmt: skip
+    for denoise in (0.3, 0.7):
+        result = upscale(photo[:64, :96], OPTIONS.with_(denoise=denoise), LocalHost(refiner))
+        assert seen[-1] == pytest.approx(result.stats.noise_share, abs=1e-3)
+
+
+def test_before_a_model_is_loaded(tmp_path):
+    (tmp_path / "scheduler").mkdir()
+    (tmp_path / "model_index.json").write_text(json.dumps({"_class_name": "StableDiffusionPipeline"}))
+    config = tmp_path / "scheduler" / "scheduler_config.json"
+    config.write_text(json.dumps({**TRAINED, "timestep_spacing": "leading", "steps_offset": 1}))
+    canvas = Canvas(1024, 1024)
+    known = known_share(str(tmp_path), "Euler Karras", 20, canvas)
+    assert not known.guessed and known.of(0.25) == pytest.approx(0.162, abs=0.01)
+    config.unlink()
+    assert known_share(str(tmp_path), "Euler Karras", 20, canvas).guessed
+    assert known_share("owner/name", None, 20, canvas) is None
+    (tmp_path / "model_index.json").write_text(json.dumps({"_class_name": "FluxPipeline"}))
+    config.write_text(json.dumps({"use_dynamic_shifting": True, "shift": 3.0}))
+    flux = known_share(str(tmp_path), None, 20, canvas)
+    assert flux.guessed and flux.of(0.25) == pytest.approx(0.513, abs=0.01)
+    assert named("FluxImg2ImgPipeline").flow
+
+
+def test_the_embedded_model_is_known_as_it_runs():
+    from lib_usdu.embedded import load_pipeline
+
+    refiner = DiffusersRefiner(load_pipeline(), Sampling(steps=20), "embedded")
+    canvas = Canvas(512, 512)
+    assert known_share("embedded", None, 20, canvas).curve == pytest.approx(refiner.noise_share(canvas).curve, abs=0.01)
+
+
+def test_where_nothing_is_denoised_nothing_is_said(photo):
+    assert upscale(photo[:64, :64], OPTIONS, LocalHost(NoisyRefiner())).stats.noise_share is None
