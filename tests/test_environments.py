@@ -112,8 +112,8 @@ WITH_TORCH = {
     },
     "tests": {
         "test_card.py", "test_degrade.py", "test_diffusers_host.py", "test_embedded.py", "test_flow.py",
-        "test_fused.py", "test_latent_shapes.py", "test_latents.py", "test_old_checkpoints.py", "test_parts.py",
-        "test_placement.py", "test_prepared.py", "test_prompts.py", "test_resemblance.py",
+        "test_fused.py", "test_known_share.py", "test_latent_shapes.py", "test_latents.py", "test_old_checkpoints.py",
+        "test_parts.py", "test_placement.py", "test_prepared.py", "test_prompts.py", "test_resemblance.py",
         "test_same_pictures.py", "test_samplers.py",
         "test_upscalers_refused.py",
     },
