@@ -21,9 +21,11 @@ def test_a_large_tiff_holds_what_a_small_one_does(transparent, photo, tmp_path, 
     assert large.stat().st_size < rgb.nbytes
 
 
-def test_over_two_gigabytes_a_tiff_is_a_bigtiff(tmp_path, monkeypatch):
-    rgb = np.broadcast_to(np.uint8(7), (29000, 30000, 3))  # no memory of its own
-    black = np.zeros((512, 512, 3), np.uint8)
-    monkeypatch.setattr(saving.largetiff, "_tiles", lambda rgb, alpha: [black] * 57 * 59)
-    imagefile.write(tmp_path / "big.tif", rgb)
-    assert (tmp_path / "big.tif").read_bytes()[:4] == b"II\x2b\x00"
+@pytest.mark.parametrize("transparent, magic", [(False, b"II*\0"), (True, b"II+\0")])
+def test_over_two_gigabytes_a_tiff_is_a_bigtiff(transparent, magic, tmp_path, monkeypatch):
+    assert saving.largetiff.MOST_OF_CLASSIC == 2**31
+    monkeypatch.setattr(saving.largetiff, "MOST_OF_CLASSIC", 600 * 600 * 3)  # the alpha channel is too much
+    monkeypatch.setattr(saving, "LARGE_TIFF", 1000)
+    rgb = np.full((600, 600, 3), 7, np.uint8)
+    imagefile.write(tmp_path / "big.tif", rgb, alpha=rgb[:, :, 0] if transparent else None)
+    assert (tmp_path / "big.tif").read_bytes()[:4] == magic

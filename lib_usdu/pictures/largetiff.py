@@ -10,6 +10,8 @@ import numpy as np
 from .canvas import release
 
 TILE = 512
+MOST_OF_CLASSIC = 2**31
+"""Bytes of pixels: a classic TIFF ends at 4 GB, and pictures that hardly compress need their tables as well."""
 
 
 def write(
@@ -36,7 +38,7 @@ def write(
     if dpi is not None:
         settings |= {"resolution": dpi, "resolutionunit": "INCH"}
     photometric = "rgb" if rgb.shape[2] == 3 else "minisblack"
-    with tifffile.TiffWriter(file, bigtiff=rgb.shape[0] * rgb.shape[1] * channels * rgb.itemsize > 2**31) as writer:
+    with tifffile.TiffWriter(file, bigtiff=rgb.shape[0] * rgb.shape[1] * channels * rgb.itemsize > MOST_OF_CLASSIC) as writer:
         writer.write(
             _tiles(rgb, alpha), shape=shape, dtype=rgb.dtype, tile=(TILE, TILE), photometric=photometric,
             compression="adobe_deflate", compressionargs={"level": 4}, iccprofile=icc, metadata=None, software=False,
