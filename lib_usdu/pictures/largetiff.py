@@ -38,7 +38,8 @@ def write(
     if dpi is not None:
         settings |= {"resolution": dpi, "resolutionunit": "INCH"}
     photometric = "rgb" if rgb.shape[2] == 3 else "minisblack"
-    with tifffile.TiffWriter(file, bigtiff=rgb.shape[0] * rgb.shape[1] * channels * rgb.itemsize > MOST_OF_CLASSIC) as writer:
+    large = rgb.shape[0] * rgb.shape[1] * channels * rgb.itemsize > MOST_OF_CLASSIC
+    with tifffile.TiffWriter(file, bigtiff=large) as writer:
         writer.write(
             _tiles(rgb, alpha), shape=shape, dtype=rgb.dtype, tile=(TILE, TILE), photometric=photometric,
             compression="adobe_deflate", compressionargs={"level": 4}, iccprofile=icc, metadata=None, software=False,
