@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,11 +14,12 @@ from .enlarge.seamless import enlarge_wrapped, resizer
 from .errors import Stopped, plural
 from .host import Host
 from .options import INFOTEXT_PREFIX, Options
-from .options.tile_numbers import ALL
+from .options.tile_numbers import ALL, NONE
 from .passes import Pass
-from .pictures.infotext import of_run
+from .pictures.infotext import TRIED_KEY, of_run
 from .pictures.number_sheet import numbered
 from .plan import Plan, make_plan
+from .run import trial
 from .run.guard import Guard
 from .run.stats import Stats
 from .run.tile_loop import run_fused, run_pass
@@ -28,15 +29,18 @@ from .select.flat import without_flat
 
 @dataclass(frozen=True)
 class Result:
-    """image: uint8 (h, w, 3), the final picture. parameters: the options and what is to be said of the run, for the
-    infotext. upscaled: the canvas before any tile was refined. redrawn: the picture before the seams were fixed, None
-    where they were not. finished: False when the person stopped the run; the picture then holds what was done.
-    numbered: the picture with the numbers of its tiles, where that was asked for. notes: what the person should know
-    of the run. forget: to be called once the picture is safe: removes what was kept to resume the run. keep_awhile:
-    to be called instead where the picture may not reach its caller: what is kept answers the same request for a time.
+    """image: uint8 (h, w, 3), the final picture. plan: what was to be done. parameters: the options and what is to be
+    said of the run, for the infotext. upscaled: the canvas before any tile was refined. redrawn: the picture before the
+    seams were fixed, None where they were not. finished: False when the person stopped the run; the picture then holds
+    what was done. numbered: the picture with the numbers of its tiles, where that was asked for. notes: what the person
+    should know of the run. tried: the number of the only tile that was redrawn, where one was to be tried; pair: that
+    tile before and after, side by side. forget: to be called once the picture is safe: removes what was kept to resume
+    the run. keep_awhile: to be called instead where the picture may not reach its caller: what is kept answers the same
+    request for a time.
     """
 
     image: np.ndarray
+    plan: Plan
     infotext: str
     parameters: dict[str, str]
     stats: Stats
@@ -45,6 +49,8 @@ class Result:
     finished: bool = True
     numbered: np.ndarray | None = None
     notes: tuple[str, ...] = ()
+    tried: int = 0
+    pair: np.ndarray | None = None
     forget: Callable[[], None] = lambda: None
     keep_awhile: Callable[[], None] = lambda: None
 
@@ -57,7 +63,8 @@ def upscale(
     img2img_size: tuple[int, int] | None = None,
     mask: np.ndarray | None = None,
 ) -> Result:
-    """Enlarges a picture and refines it tile by tile.
+    """Enlarges a picture and refines it tile by tile; with the option try_tile one tile only, whose `pair` the result
+    then has, and what was made of it is kept for the run.
 
     image: uint8 (h, w, 3) or a PIL image. img2img_size: (width, height) for target_size_type "img2img". mask: what of
     the picture is redrawn, (h, w) of the picture or of the result, uint8 0-255 or float 0-1; tiles that it does not
@@ -80,24 +87,32 @@ def upscale(
 
     with stats.stage("upscale"):
         upscaled, finished = _enlarged(rgb, plan, guard)
-    canvas, redrawn = upscaled, None
+    canvas, redrawn, tries = upscaled, None, plan.options.try_tile != NONE
+    if tries:
+        plan = trial.with_one_tile(plan, upscaled, host, stats)
     if finished:
         passes = _worth_refining(plan, upscaled, host, stats)
         canvas, redrawn, finished = _refined(passes, upscaled, plan, guard, stats)
-    if finished and plan.options.finish != "none":
+    if finished and plan.options.finish != "none" and not tries:
         with stats.stage("finish"):
             canvas = _masked(plan, host.finish(canvas, plan.options.finish), upscaled)
     guard.close()
     stats.stages["journal"], stats.resumed = guard.seconds, guard.found
     stats.seconds = time.perf_counter() - started
     parameters.update({**_left_out(stats), **guard.parameters})
+    if tries:
+        parameters[TRIED_KEY] = str(trial.number_of(plan))
     if not finished:
         parameters[INFOTEXT_PREFIX + "unfinished"] = f"{stats.tiles_done} of {plural(stats.tiles, 'tile')}"
     sheet = numbered(canvas, plan.numbered) if plan.options.number_tiles and plan.numbered else None
-    return Result(
-        canvas, host.infotext(parameters), parameters, stats, upscaled, redrawn, finished, sheet,
-        (*guard.notes, *_saved(stats)), guard.forget, guard.keep_awhile,
+    result = Result(
+        canvas, plan, host.infotext(parameters), parameters, stats, upscaled, redrawn, finished, sheet,
+        (*guard.notes, *_saved(stats)),
     )  # fmt: skip
+    if not tries:
+        return replace(result, forget=guard.forget, keep_awhile=guard.keep_awhile)
+    notes = *result.notes, trial.note(plan, guard, finished=finished)
+    return replace(result, notes=notes, tried=trial.number_of(plan), pair=trial.pair(plan, upscaled, canvas))
 
 
 def _enlarged(rgb: np.ndarray, plan: Plan, guard: Guard) -> tuple[np.ndarray, bool]:
@@ -115,9 +130,10 @@ def _enlarged(rgb: np.ndarray, plan: Plan, guard: Guard) -> tuple[np.ndarray, bo
 
 def _worth_refining(plan: Plan, upscaled: np.ndarray, host: Host, stats: Stats) -> tuple[Pass, ...]:
     """The passes without the tiles that are flat, where the options ask for that; counts what is left out."""
-    if not plan.options.skip_flat or plan.options.redo_tiles != ALL:
+    options = plan.options
+    if not options.skip_flat or options.redo_tiles != ALL or options.try_tile != NONE:
         return plan.passes
-    passes = without_flat(plan.passes, upscaled, plan.options.skip_flat)
+    passes = without_flat(plan.passes, upscaled, options.skip_flat)
     stats.tiles_flat = plan.tiles - sum(len(work.tiles) for work in passes)
     stats.tiles -= stats.tiles_flat
     host.leave_out(stats.tiles_flat)

@@ -16,12 +16,13 @@ from .errors import OptionError
 from .geometry import Canvas, Region, Tile
 from .host import Abilities
 from .options import Options, listed
-from .options.tile_numbers import ALL
+from .options.tile_numbers import ALL, NONE
 from .options.tile_prompts import TilePrompts
 from .passes import Pass, plan_passes
 from .schedule import FUSED, PARALLEL, batches, ordered
 from .select.mask import over_canvas, touched
 from .select.numbers import chosen_passes
+from .select.tried import tried_passes
 
 MOST_TILES = 20_000
 """In one pass: 5 gigapixels in tiles of 512."""
@@ -44,6 +45,12 @@ class Plan:
     numbered: tuple[Tile, ...]
     prompts: TilePrompts
     mask: np.ndarray | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def keeps_tiles(self) -> bool:
+        """Whether a tile of this run is the same in a run of all: one that is tried alone is not, where tiles see their
+        finished neighbours or take each step together."""
+        return self.options.try_tile == NONE or self.options.redraw_mode == PARALLEL
 
     @property
     def tiles(self) -> int:
@@ -97,6 +104,7 @@ def make_plan(
         _check_shape(mask, picture, canvas.size)
         mask = over_canvas(mask, canvas)
         passes = touched(passes, mask)
+    passes = tried_passes(passes, options.try_tile)
     return Plan(options, canvas, passes, numbered, prompts, mask)
 
 

@@ -10,6 +10,7 @@ from lib_usdu.webui.panel_host import PanelHost, add_send_buttons
 TITLE = "Ultimate SD Upscale"
 add_send_buttons(TITLE)
 add_gallery_switch("usdu_slider", "Ultimate SD Upscale: before and after with a line to drag")
+add_gallery_switch("usdu_tiles", "Ultimate SD Upscale: a box that shows the tiles on the picture")
 
 
 class Script(scripts.Script):

@@ -18,6 +18,7 @@ from lib_usdu.host import Batch  # noqa: E402
 from lib_usdu.latents import Latents  # noqa: E402
 from lib_usdu.noise import tile_noise  # noqa: E402
 from lib_usdu.options import Options  # noqa: E402
+from lib_usdu.resume.digest import digest  # noqa: E402
 from lib_usdu.standalone.checkpoints import EMBEDDED, add_loras, load_checkpoint  # noqa: E402
 from lib_usdu.standalone.host import LocalHost  # noqa: E402
 from lib_usdu.standalone.refiner import DiffusersRefiner, Sampling  # noqa: E402
@@ -105,6 +106,19 @@ def test_a_rerun_is_identical_and_the_seed_matters(folder, photo):
     torch.manual_seed(1234)
     assert np.array_equal(first, upscale(small(photo), options, LocalHost(made)).image)
     assert not np.array_equal(first, upscale(small(photo), options.with_(seed=2), LocalHost(made)).image)
+
+
+def test_the_next_process_finds_the_tiles_of_this_one(folder):
+    """diffusers writes its list of defaulted settings in the order of a set: another one in each process."""
+    made = refiner(folder)
+    before = digest(made.identity())
+    config = dict(made.pipeline.scheduler.config)
+    assert len(config["_use_default_values"]) > 1
+    made.pipeline.scheduler._internal_dict = {**config, "_use_default_values": config["_use_default_values"][::-1]}
+    assert made.pipeline.scheduler.config["_use_default_values"] != config["_use_default_values"]
+    assert digest(made.identity()) == before
+    made.pipeline.scheduler._internal_dict = {**config, "beta_end": 0.5}
+    assert digest(made.identity()) != before
 
 
 def test_the_automatic_tile_is_known_before_the_model_is_loaded(folder):

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UsduError
+from ..options.tile_numbers import NONE
 from ..pictures.imagefile import Picture
 from ..plan import Plan
 from ..run.stats import Stats
@@ -70,9 +71,11 @@ class Pictures:
         return None
 
     def _learn(self, job: Job, stats: Stats) -> None:
-        """How long this has taken, for the next --dry-run; not where part of it was there already, or left out."""
+        """How long this has taken, for the next --dry-run; not where part of it was there already or left out, or where
+        one tile was tried."""
         plan = self._plans[job.target]
-        if plan is None or stats.resumed or stats.tiles_flat or stats.tiles_done < plan.tiles or self.at_once > 1:
+        part = stats.resumed or stats.tiles_flat or plan is None or stats.tiles_done < plan.tiles
+        if plan is None or part or self.at_once > 1 or job.options.try_tile != NONE:
             return
         work = works(self._args, plan)
         timings().learn({work[stage]: stats.stages[stage] for stage in work if stage in stats.stages})

@@ -12,6 +12,7 @@ from PIL import Image
 
 from ..errors import InputError, OptionError, OutputError, UsduError
 from ..options import Options
+from ..options.tile_numbers import NONE
 from ..pictures import imagefile
 from ..pictures.formats import OUTPUT_FORMATS, kept_suffix, output_kind
 from .flags import STREAM, max_pixels
@@ -46,6 +47,10 @@ class Job:
         """(width, height) of the result, px. Raises OptionError and TooLarge as `Options.target_size` does."""
         return self.options.target_size(*self.picture_size)
 
+    def tried(self, number: int) -> Path:
+        """Where the pair of a tile that is tried goes."""
+        return self.target.with_name(f"{self.target.stem}-tile-{number}.png")
+
     @property
     def unfinished(self) -> Path:
         """Where the result goes when the run is stopped."""
@@ -63,7 +68,9 @@ def jobs_of(args: argparse.Namespace, options: Options) -> tuple[list[Job], list
         raise OptionError("--quality", args.quality, "a whole number from 1 to 100")
     suffix = _suffix(args.format)
     pairs, notes = _pairs(args, size.label(options), suffix)
-    for flag, given in (("--compare", args.compare), ("--number-tiles", args.number_tiles), ("--mask", args.mask)):
+    tried = options.try_tile if options.try_tile != NONE else None
+    of_one = {"--compare": args.compare, "--number-tiles": args.number_tiles, "--mask": args.mask, "--try-tile": tried}
+    for flag, given in of_one.items():
         if len(pairs) > 1 and given:
             raise OptionError(flag, str(given), "one picture at a time")
     numbered = len(pairs) > 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -43,16 +44,18 @@ def upscale_file(
     from ..pictures import deep
     from ..pictures.cutout import carried_outward
 
-    for note in picture.notes:
-        say(f"{job.name}: {note}")
+    _say_all(job, picture.notes)
     rgb, alpha, sixteen = picture.rgb, picture.alpha, picture.pixels.deep
     if alpha is not None:
         rgb, alpha = carried_outward(rgb, alpha), job.frame.apply(alpha)
     rgb = job.frame.apply(rgb)
     with bar:
         result = upscale(rgb, job.options, host, mask=read_mask(args, job))
-    for note in result.notes:
-        say(f"{job.name}: {note}")
+    _say_all(job, result.notes)
+    if result.pair is not None:
+        target = _write_pair(job, result, args)
+        say(f"{job.name}: tile {result.tried} before and after, {result.stats.seconds:.1f} s -> {target}")
+        return report_of(job, result, target), result.stats
     height, width = result.image.shape[:2]
     if alpha is not None:
         alpha = resizer(job.options.seamless)(alpha, width, height)
@@ -65,8 +68,7 @@ def upscale_file(
         about["infotext"] = with_history(result.infotext, kept.parameters)
         about["metadata"] = kept.without_parameters()
     notes = _write(target, job, args, result.image, alpha=alpha, sixteen=sixteen, **about)
-    for note in notes:
-        say(f"{job.name}: {note}")
+    _say_all(job, notes)
     profile = {"icc": picture.icc, "overwrite": args.overwrite}
     if args.compare:
         from ..pictures.compare import write_comparison
@@ -88,6 +90,22 @@ def upscale_file(
     for stage, seconds in result.stats.stages.items():
         say(f"{job.name}:   {stage} {seconds:.2f} s", level=2)
     return report_of(job, result, target), result.stats
+
+
+def _say_all(job: Job, notes: Iterable[str]) -> None:
+    for note in notes:
+        say(f"{job.name}: {note}")
+
+
+def _write_pair(job: Job, result: Any, args: argparse.Namespace) -> Path:
+    """The picture of a tile that was tried, in place of an earlier one of ours; returns where it is."""
+    if job.target == Path(STREAM):
+        _write(job.target, job, args, result.pair, infotext=result.infotext)
+        return job.target
+    target = job.tried(result.tried)
+    replaces = args.overwrite or not target.exists() or our_parameters(target) is not None
+    imagefile.write(target, result.pair, overwrite=replaces, infotext=result.infotext)
+    return target
 
 
 def _write(target: Path, job: Job, args: argparse.Namespace, rgb: np.ndarray, **about: Any) -> tuple[str, ...]:

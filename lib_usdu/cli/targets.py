@@ -14,7 +14,7 @@ from pathlib import Path
 from ..errors import OptionError, OutputError, UsduError
 from ..geometry import Canvas
 from ..options import INFOTEXT_PREFIX, OF_PICTURE, Options
-from ..options.tile_numbers import ALL
+from ..options.tile_numbers import ALL, NONE
 from ..pictures import imagefile
 from ..pictures.compare import check_comparison
 from ..pictures.formats import INPUT_EXTENSIONS, check_size, output_kind
@@ -39,7 +39,8 @@ def with_earlier(args: argparse.Namespace, jobs: Sequence[Job]) -> list[Job]:
 
 def _looked_up(args: argparse.Namespace, job: Job) -> Job:
     target = job.target
-    if job.refusal or target == Path(STREAM) or not os.path.lexists(target):
+    trying = job.options.try_tile != NONE  # then the result's place is left alone
+    if job.refusal or trying or target == Path(STREAM) or not os.path.lexists(target):
         return job
     if args.overwrite:
         return replace(job, replaces=True)

@@ -11,6 +11,7 @@ from .rules import Rule
 
 GROUPS: Mapping[str, str] = {
     "size": "Size",
+    "try": "One tile first",
     "redraw": "Redraw",
     "seams_fix": "Seams fix",
     "drawing": "Noise, blending and tone",

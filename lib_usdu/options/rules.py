@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import OptionError
-from .tile_numbers import ALL, span
+from .tile_numbers import ALL, AUTO, NONE, span
 
 
 @dataclass(frozen=True)
@@ -125,6 +125,21 @@ class TileNumbers:
 
 
 @dataclass(frozen=True)
+class OneTile:
+    """Which one tile: its number, auto or none."""
+
+    allowed = "none, auto, or the number of a tile, from 1"
+
+    def read(self, option: str, value: Any) -> str:
+        """As text: "none", "auto", "7"."""
+        text = str(int(value)) if is_integer(value) else value.strip().casefold() if isinstance(value, str) else ""
+        limits = span(text)
+        if text in (NONE, AUTO) or (limits and "-" not in text and limits[0] > 0):
+            return text if limits is None else str(limits[0])
+        raise OptionError(option, value, self.allowed)
+
+
+@dataclass(frozen=True)
 class Lines:
     """Text of several lines, perhaps none."""
 
@@ -144,7 +159,7 @@ class Lines:
         raise OptionError(option, value if not isinstance(value, str) else value[:60], self.allowed)
 
 
-Rule = Choice | Number | Flag | Text | TileNumbers | Lines
+Rule = Choice | Number | Flag | Text | TileNumbers | OneTile | Lines
 
 
 def is_integer(value: Any) -> bool:

@@ -20,6 +20,7 @@ from .rules import (
     Flag,
     Lines,
     Number,
+    OneTile,
     Text,
     TileNumbers,
 )
@@ -229,6 +230,15 @@ class Table:
         "as upscaled; the result says how many.",
         flag=CommandFlag("--skip-flat", "LEVELS"),
         control=Control((1, 2), "Skip flat tiles", "Skip tiles with less detail than this. 0 redraws all", high=8),
+    )
+
+    try_tile: str = option(
+        "none", OneTile(), "redraw only this tile and show it before and after: a number, or auto", "try",
+        of_picture=False,
+        more="`auto`: the tile with the most detail. The webui saves nothing. With the redraw mode `parallel` the tile "
+        "is kept: the run with the same settings takes it as it is.",
+        flag=CommandFlag("--try-tile", "N|auto", "redraw one tile only, before and after as NAME-2x-tile-N.png"),
+        control=Control((1, 1), "Tile to try", "Of one run: redraws only this tile and shows before and after"),
     )
 
     denoise: float = option(

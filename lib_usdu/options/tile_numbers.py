@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 ALL = "all"
+NONE, AUTO = "none", "auto"
+"""Of the option try_tile: no tile is tried; the one with the most detail."""
 
 
 def spans(numbers: str) -> list[tuple[int, int]]:

@@ -6,7 +6,6 @@ page.py (what runs in the browser).
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -34,18 +33,33 @@ from ..options import (
 from ..options.declaration import Declaration
 from ..options.forms import value_in
 from ..options.presets import PRESETS, Preset, chosen
+from .events import listen
 from .live_line import LineSource, line, live_line, of_panel, read_page
 from .page import OPTION_CHANGED, READ_PAGE, bootstrap, set_denoise
-from .text import INTRODUCTION, NO_PICTURE, PREFIX, PRESETS_HINT, REFRESH, SECTIONS, SHOWN, STYLE, ControlGroup
+from .text import (
+    INTRODUCTION,
+    NO_PICTURE,
+    PREFIX,
+    PRESETS_HINT,
+    REFRESH,
+    SECTIONS,
+    SHOW_TILES,
+    SHOWN,
+    STYLE,
+    TRY,
+    TRY_ABOUT,
+    ControlGroup,
+)
+from .tiles import TileSource, tiles_of_plan
 
 __all__ = ["Panel", "PanelSource", "build", "live_line", "read_page"]
 
-_TITLES = {f"{PREFIX}refresh_upscalers": REFRESH} | {
+_TITLES = {f"{PREFIX}refresh_upscalers": REFRESH, f"{PREFIX}try": TRY_ABOUT} | {
     f"{PREFIX}preset_{number}": preset.about for number, preset in enumerate(PRESETS)
 }
 
 
-class PanelSource(LineSource, Protocol):
+class PanelSource(LineSource, TileSource, Protocol):
     """What the panel asks of the webui."""
 
     def upscalers(self) -> list[str]:
@@ -89,7 +103,8 @@ def build(host: PanelSource, *, on: ModuleType = gradio, max_megapixels: float =
         page = on.Textbox("", label="Page", visible=False, elem_id=f"{PREFIX}page")
         update = on.Button("Update the plan", visible=False, elem_id=f"{PREFIX}update_plan")
     refresh, plan = others["refresh"], others["plan"]
-    for ours in (marker, page, update, refresh, controls["upscaler"], *buttons):
+    of_a_moment = [controls["upscaler"], controls["try_tile"], *(others[name] for name in ("show_tiles", "try"))]
+    for ours in (marker, page, update, refresh, *of_a_moment, *buttons):
         # ui-config.json keeps what people choose; which upscaler they chose last the host remembers.
         ours.do_not_save_to_config = True
 
@@ -131,6 +146,8 @@ def _lay(
     for names in group.rows:
         if names == ("upscaler",):
             _upscaler_row(on, host, controls, others)
+        elif names == ("try_tile",):
+            _tiles_row(on, controls, others)
         else:
             with on.Row():
                 controls.update((name, _control(on, name, **_offered(host, name))) for name in names)
@@ -144,6 +161,14 @@ def _upscaler_row(on: ModuleType, host: PanelSource, controls: dict[str, Any], o
         tool = dict(elem_id=f"{PREFIX}refresh_upscalers", elem_classes=["tool"], scale=0, min_width=44, size="sm")
         others["refresh"] = on.Button("\U0001f504", **tool)
     others["plan"] = on.HTML(line([NO_PICTURE]), elem_id=f"{PREFIX}plan")
+
+
+def _tiles_row(on: ModuleType, controls: dict[str, Any], others: dict[str, Any]) -> None:
+    """The box that shows the tiles on the picture, and the button that tries one: tiles.js does both."""
+    with on.Row(elem_id=f"{PREFIX}tiles"):
+        others["show_tiles"] = on.Checkbox(False, label=SHOW_TILES, elem_id=f"{PREFIX}show_tiles", interactive=True)
+        others["try"] = on.Button(TRY, elem_id=f"{PREFIX}try", size="sm")
+    controls["try_tile"] = _control(on, "try_tile", visible=False)
 
 
 def _control(on: ModuleType, name: str, **changes: Any) -> Any:
@@ -202,7 +227,8 @@ def _planned(host: PanelSource, max_megapixels: float, page: str, *values: Any) 
     preset = None
     with suppress(OptionError):
         preset = chosen(of_panel(page, values))
-    return [live_line(host, max_megapixels, page, *values), _preset_hint(preset)]
+    said = live_line(host, max_megapixels, page, *values) + tiles_of_plan(host, max_megapixels, page, *values)
+    return [said, _preset_hint(preset)]
 
 
 def _preset_hint(preset: Preset | None) -> str:
@@ -265,13 +291,3 @@ def _pasted(on: ModuleType, name: str, host: PanelSource, parameters: Mapping[st
         if choices is None or _label(name, value) in choices:
             return on.update(value=_label(name, value))
     return None
-
-
-def listen(on: ModuleType, component: Any, event: str, run: Any, inputs: Any, outputs: Any, *, js: str = "") -> None:
-    """Subscribes to an event; JavaScript goes by `_js` or `js`. Outside of a Blocks there is nothing to hear."""
-    context = getattr(getattr(on, "context", None), "Context", None)
-    if context is None or context.root_block is not None:
-        subscribe = getattr(component, event)
-        known = inspect.signature(getattr(subscribe, "replaced_event", subscribe)).parameters  # Forge wraps it
-        script = {"js" if "js" in known else "_js": js} if js else {}
-        subscribe(fn=run, inputs=inputs, outputs=outputs, queue=False, show_progress="hidden", **script)

@@ -27,7 +27,7 @@ window.usduGallery = (root, words) => {
         const modes = [...root.querySelectorAll('#resize_mode input[type=radio]')];
         const fit = ['fill', 'cover', 'contain'][modes.findIndex((choice) => choice.checked)] || 'fill';
         old = new Set(results().map((result) => result.src));
-        running = picture && !folder ? {url: kept(picture), fit} : null;
+        running = picture && !folder && !window.ultimateupscaleTiles?.trying() ? {url: kept(picture), fit} : null;
     };
     root.addEventListener('click', (event) => { if (event.target.closest?.('#img2img_generate')) started(); }, true);
 

@@ -13,6 +13,7 @@ from ..errors import OptionError
 from ..host import Abilities
 from ..noise_share import NoiseShare, percent
 from ..options import LEGACY_ARGUMENTS, VERSION_MARKER, Options
+from ..options.tile_numbers import NONE
 from ..plan import Plan, batch_limits, count_batches, make_plan
 from ..run import timings
 from ..schedule import FUSED, PARALLEL
@@ -124,9 +125,10 @@ def live_line(host: LineSource, max_megapixels: float, page: str, *values: Any) 
 
 
 def of_panel(page: str, values: Sequence[Any]) -> Options:
-    """The options that the panel and the tab's denoising strength stand at. Raises OptionError."""
+    """The options that the panel and the tab's denoising strength stand at, for a run of all tiles. Raises
+    OptionError."""
     args = [None, *values[: len(LEGACY_ARGUMENTS)], VERSION_MARKER, *values[len(LEGACY_ARGUMENTS) :]]
-    return Options.from_script_args(args).with_(denoise=read_page(page)[2])
+    return Options.from_script_args(args).with_(denoise=read_page(page)[2], try_tile=NONE)
 
 
 def line(texts: Sequence[str], *warnings: str) -> str:

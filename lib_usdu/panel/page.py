@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..pictures import slider
-from .text import COMPARE, PREFIX
+from .text import COMPARE, PREFIX, TILES
 
 _GALLERY = Path(__file__).with_name("gallery.js").read_text(encoding="utf-8")
+_TILES = Path(__file__).with_name("tiles.js").read_text(encoding="utf-8")
 
 _PAGE = """
     const root = typeof gradioApp === 'function' ? gradioApp() : document;
@@ -29,11 +30,14 @@ _PAGE = """
         const sampler = root.querySelector('#img2img_sampling input')?.value || '';
         const scheduler = root.querySelector('#img2img_scheduler input')?.value || '';
         const drawn = [number('steps'), sampler, number('cfg_scale'), scheduler];
-        return JSON.stringify([w, h, ...size, number('denoising_strength'), batch, mode, ...drawn]);
+        const tiles = !!window.ultimateupscaleTiles?.on() && !batch;
+        return JSON.stringify([w, h, ...size, number('denoising_strength'), batch, mode, ...drawn, tiles]);
     };"""
 
-READ_PAGE = f"(_, ...values) => {{{_PAGE} window.ultimateupscaleSeen = page(); return [page(), ...values]; }}"
-"""Puts what `live_line.read_page` reads in place of the first input."""
+READ_PAGE = f"""(_, ...values) => {{{_PAGE}
+    const now = window.ultimateupscaleSeen = page(), sent = window.ultimateupscaleTiles?.sent() || {{}};
+    return [JSON.stringify([...JSON.parse(now), sent]), ...values]; }}"""
+"""Puts what `live_line.read_page` and `tiles.read_shown` read in place of the first input."""
 
 OPTION_CHANGED = "() => { window.ultimateupscaleTouched = Date.now(); window.ultimateupscaleSoon?.(); return []; }"
 """Makes the live line be written anew after the pause, also where the page itself looks the same."""
@@ -74,8 +78,9 @@ def bootstrap(titles: Mapping[str, str]) -> str:
     const look = () => {{
         timer = 0;
         if (!document.hidden) gallery.look();
-        if (document.hidden || !root.querySelector('#{PREFIX}plan')?.offsetParent) return;
+        if (document.hidden || !root.querySelector('#{PREFIX}plan')?.offsetParent) return tiles.look();
         help();
+        tiles.look();
         const now = page(), still = now === last, touched = window.ultimateupscaleTouched || 0;
         last = now;
         if (!still || Date.now() - touched < {_PAUSE}) return soon();
@@ -87,9 +92,13 @@ def bootstrap(titles: Mapping[str, str]) -> str:
     if (window.ultimateupscaleWatch) return;  // one watch a page, however often the panel is shown anew
     {slider.SCRIPT}
     {_GALLERY}
-    const words = {json.dumps(COMPARE)};
-    for (const [name, text] of Object.entries(words)) words[name] = window.localization?.[text] || text;
-    const gallery = window.usduGallery(root, words);
+    {_TILES}
+    const translated = (words) => {{
+        for (const [name, text] of Object.entries(words)) words[name] = window.localization?.[text] || text;
+        return words;
+    }};
+    const gallery = window.usduGallery(root, translated({json.dumps(COMPARE)}));
+    const tiles = window.ultimateupscaleTiles = window.usduTiles(root, translated({json.dumps(TILES)}));
     window.ultimateupscaleSoon = soon;
     for (const event of ['input', 'change', 'click', 'load']) root.addEventListener(event, soon, true);
     window.ultimateupscaleWatch = setInterval(soon, {_TICK});

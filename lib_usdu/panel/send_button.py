@@ -12,7 +12,7 @@ from typing import Any
 
 import gradio  # pyright: ignore[reportMissingImports]  # the webui brings it
 
-from .build import listen
+from .events import listen
 from .text import PREFIX, SEND
 
 TABS = ("txt2img", "img2img")

@@ -6,6 +6,7 @@ These sentences, the labels and the hints are the keys of localizations/*.json.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from ..errors import OptionError
 from ..options import SCRIPT_OPTIONS, declared, names_of_group
@@ -25,6 +26,15 @@ COMPARE = {
     "button": "Before and after", "before": "Before upscaling", "after": "After upscaling", "help": slider.HELP,
 }  # fmt: skip
 """On the gallery's slider."""
+SHOW_TILES = "Show the tiles on the picture"
+TRY = "Try one tile"
+TRY_ABOUT = "Redraws the tile with the most detail, or the one you click, and shows it before and after."
+TILES = {
+    "redo": "Click a tile to redo it.", "choose": "Click a tile to try it first.",
+    "prompt": "Shift and click: its prompt.", "window": "the model sees", "left": "left out",
+    "many": "Too many tiles to show.", "try": TRY, "chosen": "Try tile",
+}  # fmt: skip
+"""On the picture, under its tiles, and on the button that tries one: before the number of the one that was clicked."""
 NO_PICTURE = "Add a picture to see how it will be tiled."
 NOTHING_REDRAWN = "enlarged, nothing redrawn"
 DRIFT = "Denoising strength above 0.5: tiles may stop matching. Use ControlNet tile."
@@ -81,7 +91,7 @@ def _controls_of(group: str) -> ControlGroup:
 
 
 SECTIONS = (
-    Section("main", "", (_controls_of("size"), _controls_of("redraw"))),
+    Section("main", "", (_controls_of("size"), _controls_of("try"), _controls_of("redraw"))),
     Section("advanced", "Advanced", tuple(map(_controls_of, ("seams_fix", "drawing", "speed", "prompts")))),
     Section("results", "Results and repair", (_controls_of("results"), _controls_of("repair"))),
 )
@@ -94,6 +104,7 @@ def message(error: OptionError) -> str:
     return error.named(control.label) if control else str(error)
 
 
+_TILES = Path(__file__).with_name("tiles.css").read_text(encoding="utf-8")
 _FOCUSED = f"#{PREFIX}panel :is(button, input, textarea, .label-wrap):focus-visible"
 STYLE = f"""<style>
 #{PREFIX}panel {{--block-info-text-color: #4b5563; --block-title-text-color: #1f2937}}
@@ -112,6 +123,7 @@ STYLE = f"""<style>
 {_FOCUSED} {{outline: 2px solid #2563eb !important; outline-offset: 2px}}
 .dark {_FOCUSED} {{outline-color: #93c5fd !important}}
 {slider.STYLE}
+{_TILES}
 .usdu-compare {{position: absolute; inset: 0; z-index: 45}}
 #img2img_gallery .usdu-compare-button {{position: absolute; top: 8px; left: 8px; z-index: 46; padding: 2px 10px;
     border-radius: 6px; background: rgba(0, 0, 0, .7); color: #fff; font-size: 14px; line-height: 1.5}}

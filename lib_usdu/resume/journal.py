@@ -26,6 +26,7 @@ import numpy as np
 from .. import __version__
 from ..host import Batch
 from ..options import Options
+from ..options.tile_numbers import NONE
 from ..run.broken import what_is_broken
 from . import entries
 from .digest import Unhashable, digest
@@ -213,7 +214,10 @@ def unfinished(
 
 def _likeness(known: str, source: np.ndarray, size: tuple[int, int], options: Options) -> str:
     """Equal for runs that differ in nothing but the seed, and in what is only shown or saved."""
-    shown = {"save_upscaled_image": True, "save_seams_fix_image": False, "compare": False, "number_tiles": False}
+    shown = {
+        "save_upscaled_image": True, "save_seams_fix_image": False, "compare": False, "number_tiles": False,
+        "try_tile": NONE,
+    }  # fmt: skip
     return digest("likeness", known, source, size, options.with_(seed=1, **shown))
 
 

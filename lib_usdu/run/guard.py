@@ -34,7 +34,8 @@ class Guard:
             host.journal_folder, host.identity() if resumable else None, source, plan.canvas.size,
             plan.options, plan.tiles,
         )  # fmt: skip
-        refine = self._measured if self.journal is None else self.journal.remembering(self._measured)
+        kept = self.journal is not None and plan.keeps_tiles
+        refine = self.journal.remembering(self._measured) if self.journal and kept else self._measured
         self.faults = Faults(refine, host, plan.tiles, self._ran_out)
         self._sizes: dict[tuple[int, int], BatchSize] = {}
         self._said = set(host.remarks())  # of an earlier picture

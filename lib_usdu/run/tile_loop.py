@@ -23,7 +23,7 @@ from ..options.tile_prompts import joined
 from ..passes import Pass
 from ..pictures.canvas import RELEASE_EVERY, copy_canvas, release
 from ..plan import Plan
-from ..schedule import INDEPENDENT
+from ..schedule import FUSED, INDEPENDENT
 from .guard import Guard
 from .stats import Stats
 
@@ -86,10 +86,10 @@ def run_pass(work: Pass, base: np.ndarray, plan: Plan, guard: Guard, stats: Stat
                 composing.result()  # no more than two batches are under way
             composing = worker.submit(put_in, batch, refined)
             now = time.perf_counter()
-            count = sum(len(alike[tile]) for tile in batch.tiles)
-            stats.count(count, refine_seconds, now - counted - refine_seconds)
+            done = [same.index for tile in batch.tiles for same in alike[tile]]
+            stats.count(work.name, done, refine_seconds, now - counted - refine_seconds)
             counted = now
-            if stats.tiles_done % RELEASE_EVERY < count:
+            if stats.tiles_done % RELEASE_EVERY < len(done):
                 release(base)
                 release(out)
             host.progress(Progress(work.name, stats.tiles_done, stats.tiles), out)
@@ -180,6 +180,6 @@ def run_fused(work: Pass, base: np.ndarray, plan: Plan, guard: Guard, stats: Sta
     except Stopped:
         return base, False
     compose.close()
-    stats.count(len(work.tiles), time.perf_counter() - started, 0.0)
+    stats.count(FUSED, [tile.index for tile in work.tiles], time.perf_counter() - started, 0.0)
     host.progress(Progress(work.name, stats.tiles_done, stats.tiles), out)
     return out, True

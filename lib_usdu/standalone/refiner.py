@@ -33,6 +33,9 @@ from .samplers import CanvasNoise, scheduler_for
 from .sampling import Sampling
 from .steps import Steps
 
+_DEFAULTED = "_use_default_values"
+"""In a scheduler's configuration: names of settings that it was not given."""
+
 
 class DiffusersRefiner(Refiner):
     """Refines tiles with an img2img pipeline of one of `families.table.FAMILIES`, the embedded model's among them.
@@ -160,14 +163,18 @@ class DiffusersRefiner(Refiner):
             yield vae.pictures(latents, *size)
 
     def identity(self) -> dict[str, Any]:
-        """The weights themselves, LoRA files merged in, and the settings but the seed: that is in the noise."""
+        """The weights themselves, LoRA files merged in, and the settings but the seed: that is in the noise.
+
+        diffusers lists a scheduler's defaulted settings in another order in each process: that list is left out.
+        """
+        scheduler = {name: value for name, value in self.pipeline.scheduler.config.items() if name != _DEFAULTED}
         parts = {network_name(self.pipeline): self.network, "vae": self.pipeline.vae, **self.conditions.encoders}
         return {
             "engine": "diffusers", "torch": torch.__version__, "device": self.device.type,
             "bfloat16": self._in_bfloat16,
             "weights": {name: fingerprint(part) for name, part in parts.items()},
             "embeddings": [asdict(one) for one in self.embeddings],
-            "scheduler": dict(self.pipeline.scheduler.config), **{**asdict(self.sampling), "seed": None},
+            "scheduler": scheduler, **{**asdict(self.sampling), "seed": None},
         }  # fmt: skip
 
     def save_memory(self) -> bool:

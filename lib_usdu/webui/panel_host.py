@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -28,7 +29,7 @@ from .model_kind import (
     timings,
 )
 from .other_extensions import finishes
-from .upscaler_files import preselected, upscaler_names
+from .upscaler_files import SESSION, preselected, upscaler_names
 
 
 class PanelHost:
@@ -71,6 +72,10 @@ class PanelHost:
     def noise_share(self, steps: int, sampler: str, scheduler: str) -> NoiseShare | None:
         """What denoising strengths mean with these of the tab; a guess before a checkpoint is loaded."""
         return noise_share(sampler, scheduler, steps, size=default_tile())
+
+    def tile_seconds(self, plan: Plan) -> Mapping[int, float]:
+        """What each tile took in the last run of this webui; empty where that run had other tiles."""
+        return SESSION.tile_seconds(plan.numbered)
 
     def has_controlnet(self) -> bool:
         """Whether there is ControlNet at all."""

@@ -53,7 +53,7 @@ from .request import (
     wanted,
     whole_pictures,
 )
-from .upscaler_files import remember, upscaler_names
+from .upscaler_files import SESSION, remember, upscaler_names
 
 CLIENTS_WAIT = 30.0
 """Seconds that every API client is taken to wait for its answer: a run as short as that is simply done again."""
@@ -148,20 +148,21 @@ def _run(p: Processing, script: Script, args: Sequence[Any]) -> Processed:
                 mask=source.mask,
             )  # fmt: skip
             _deliver(delivery, p, fitting, host, source, result)
-            _learn_time(p, fitting, host, source, result)
-            if host.stop_requested() or host.changed:
+            _learn_time(p, host, result)
+            if host.stop_requested() or host.changed or result.tried:
                 break
         if not getattr(p, "is_api", False):
             remember(options.upscaler)
         return delivery.processed(p)
 
 
-def _learn_time(p: Processing, options: Options, host: WebuiHost, source: _Source, result: Result) -> None:
-    """How long this has taken, for the panel's line; not where part of it was there already, or was left out, nor with
-    ControlNet, which the line cannot see."""
-    known, stats, size = timings(), result.stats, Canvas.of(source.pixels.rgb).size
-    plan = make_plan(options, size, host.abilities(), img2img_size=(p.width, p.height), mask=source.mask)
-    if known is None or stats.resumed or stats.tiles_flat or stats.tiles_done < plan.tiles or host.units.places:
+def _learn_time(p: Processing, host: WebuiHost, result: Result) -> None:
+    """How long this has taken, for the panel: each tile, and for its line the whole; that not where part of it was
+    there already, or was left out, nor with ControlNet, which the line cannot see."""
+    known, stats, plan = timings(), result.stats, result.plan
+    SESSION.remember_tiles(plan.numbered, stats.tile_seconds)
+    part = result.tried or stats.resumed or stats.tiles_flat or stats.tiles_done < plan.tiles
+    if known is None or part or host.units.places:
         return
     work = timed(plan, p.steps, str(p.sampler_name), p.cfg_scale)
     known.learn({work[stage]: stats.stages[stage] for stage in work if stage in stats.stages})
@@ -220,7 +221,12 @@ def _sources(p: Processing, pictures: Sequence[Any], options: Options, resize_mo
 def _deliver(
     delivery: _Delivery, p: Processing, options: Options, host: WebuiHost, source: _Source, result: Result
 ) -> None:
-    """Saves a result, and adds it to what is handed back."""
+    """Saves a result, and adds it to what is handed back. A tile that was tried is shown, and nothing is saved."""
+    if result.pair is not None:
+        delivery.comments.update({**host.comments, **dict.fromkeys(result.notes, 1)})
+        delivery.last = host.infotext_p(result.parameters)
+        delivery.results.append(_Entry(Image.fromarray(result.pair), result.infotext, host.picture))
+        return
     text = result.infotext if shared.opts.enable_pnginfo else None
     final, redrawn = gallery.pictures(result, text, source.pixels, host.resize_mode, resizer(options.seamless))
     problem = gallery.save(p, options, host.infotext_p(result.parameters), result, final, redrawn)

@@ -35,7 +35,7 @@ class StandInHost:
         self.reset()
 
     def reset(self) -> None:
-        self.xl = self.controlnet = False
+        self.xl = self.controlnet = self.ran = False
 
     def upscalers(self) -> list[str]:
         return list(self.names)
@@ -66,6 +66,9 @@ class StandInHost:
     def seconds(self, plan: Plan, steps: int, sampler: str, cfg_scale: float) -> float | None:
         return None
 
+    def tile_seconds(self, plan: Plan) -> dict[int, float]:
+        return {tile.index: 1.5 + tile.index for tile in plan.numbered} if self.ran else {}
+
     def batch_limits(self, width: int, height: int) -> BatchLimits:
         return BatchLimits(4, 4)
 
@@ -73,7 +76,7 @@ class StandInHost:
 def tab() -> None:
     """The controls of the img2img tab that the panel reads, with the webui's elem_ids."""
     with gr.Row():
-        gr.Image(elem_id="img2img_image", height=160, show_label=False)
+        gr.Image(elem_id="img2img_image", height=400, show_label=False)
     with gr.Row():
         live = {"interactive": True}
         gr.Slider(64, 4096, 512, step=8, label="Width", elem_id="img2img_width", **live)
@@ -147,13 +150,14 @@ def page(host: StandInHost) -> gr.Blocks:
             changes = [function(json.loads(text)) for _, function in panel.infotext_fields]
             return [gr.update() if change is None else change for change in changes]
 
-        def generated() -> list[Image.Image]:
-            """A result twice the size of the picture, and a sheet of another size."""
+        def generated(*values: object) -> tuple[list[Image.Image], str]:
+            """A result twice the size of the picture, and a sheet of another size; and what it was made with."""
+            host.ran = True
             found = [Image.new("RGB", (2560, 1440), (180, 150, 120)), Image.new("RGB", (900, 300), (40, 40, 40))]
             found[0].putpixel((0, 0), (time.monotonic_ns() % 256, 0, 0))  # never the same file again
-            return found
+            return found, dump(*values)
 
-        generate.click(generated, [], gallery, queue=False)
+        generate.click(generated, panel.inputs, [gallery, dumped], queue=False)
         galleries.whole(*tabs)
         run.click(dump, panel.inputs, dumped, queue=False)
         paste.click(pasted, parameters, [component for component, _ in panel.infotext_fields], queue=False)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from browser import PREFIX, Browser
 from PIL import Image
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 from server import Server, environment
 
@@ -124,6 +125,10 @@ def control(name: str) -> str:
     return PREFIX + name
 
 
+HIDDEN = ("try_tile",)
+"""Nobody sees these: the page sets them."""
+
+
 def open_all(page: Browser) -> None:
     """Opens every accordion."""
     for group in SECTIONS:
@@ -169,16 +174,18 @@ def test_every_control_reaches_its_position(page: Browser):
     before = dict(zip(ORDER, page.values(), strict=True))
     assert {name: before[name] for name in DEFAULTS} == DEFAULTS
     open_all(page)
-    names = [name for name in CHANGED if name not in ("seams_fix_type", "target_size_type", "custom_scale")]
+    first = ("seams_fix_type", "target_size_type", "custom_scale")
+    names = [name for name in CHANGED if name not in (*first, *HIDDEN)]
     for name in ("seams_fix_type", "custom_scale", "target_size_type", *names):
         if name.startswith(("seams_fix_", "custom_", "save_")):
             page.until(lambda name=name: page.shown(control(name)), name)
         change(page, name, CHANGED[name])
     values = page.values()
     after = dict(zip(ORDER, values, strict=True))
-    assert {name: after[name] for name in CHANGED} == CHANGED
+    seen = {name: value for name, value in CHANGED.items() if name not in HIDDEN}
+    assert {name: after[name] for name in seen} == seen
     options = Options.from_script_args(values)
-    for name, value in CHANGED.items():
+    for name, value in seen.items():
         option = "upscaler" if name == "upscaler_index" else name
         assert getattr(options, option) == rule_of(option).read(option, value)
 
@@ -256,10 +263,11 @@ def test_the_live_line(page: Browser, photo: Path, tmp_path: Path):
 
 @pytest.mark.parametrize("picture", [False, True])
 def test_an_idle_page_costs_nothing(page: Browser, photo: Path, picture: bool):
-    """Under 2 % of a core, with the panel open, with a picture and without (108 % in gradio 4 once)."""
+    """Under 2 % of a core, with the panel open, with the tiles on a picture and without (108 % in gradio 4 once)."""
     if picture:
         page.drop(photo)
         page.until_line("15 tiles")
+        show_tiles(page)
     shares = []
     for _ in range(3):  # what the browser still tidies up after loading is no idle cost
         time.sleep(2)
@@ -362,7 +370,8 @@ def test_everything_is_reached_by_the_keyboard(page: Browser):
     for group in SECTIONS:
         wanted += [group.name] * bool(group.heading)
         for name in (name for row in group.rows for name in row):
-            wanted += {"upscaler": ["upscaler_index", "refresh_upscalers"]}.get(name, [name])
+            several = {"upscaler": ["upscaler_index", "refresh_upscalers"], "try_tile": ["show_tiles", "try"]}
+            wanted += several.get(name, [name])
     wanted = [name for name in wanted if name not in ("custom_width", "custom_height")]  # not seen: by scale
     assert list(dict.fromkeys(reached)) == wanted
 
@@ -491,6 +500,106 @@ def test_the_slider_in_the_gallery(page: Browser, photo: Path):
     page.until(lambda: not page.shown(slider) and page.shown(button), "the picture as it was")
     page.js("window.opts = {usdu_slider: false}; document.body.click()")
     page.until(lambda: not page.shown(button), "it is switched off in the settings")
+
+
+LAYER = ".usdu-tiles"
+
+
+def show_tiles(page: Browser) -> None:
+    page.tick("#usdu_show_tiles input")
+    page.until(lambda: page.shown(f"{LAYER} svg"), "the tiles on the picture")
+
+
+def on_tile(page: Browser, number: int, *, shift: bool = False) -> None:
+    """Moves to the middle of a tile and clicks."""
+    page.js("arguments[0].scrollIntoView({block: 'center'})", page.find("#img2img_image"))
+    at = ActionChains(page.driver).move_to_element(page.find(f"[data-tile='{number}']"))
+    at = at.key_down(Keys.SHIFT).click().key_up(Keys.SHIFT) if shift else at.click()
+    at.perform()
+
+
+def test_the_tiles_lie_on_the_picture(page: Browser, photo: Path, tmp_path: Path):
+    page.drop(photo)
+    page.until_line("5×3 = 15 tiles")
+    assert not page.shown(LAYER)
+    show_tiles(page)
+    box = "return document.querySelector(arguments[0]).getBoundingClientRect().toJSON()"
+    over, tile = page.js(box, LAYER), page.js(box, "[data-tile='15'] rect")
+    around = page.js(box, "#img2img_image img")
+    assert abs(over["width"] / over["height"] - 1280 / 720) < 0.02
+    middles = [area["left"] + area["width"] / 2 for area in (over, around)]
+    assert abs(middles[0] - middles[1]) < 2 and over["height"] > around["height"] * 0.7
+    assert abs(tile["right"] - over["right"]) < 2 and abs(tile["bottom"] - over["bottom"]) < 2
+    clear = page.find("#img2img_image button[aria-label=Clear], #img2img_image button[aria-label='Remove Image']")
+    square = tmp_path / "wide.png"  # as wide as the place: the buttons lie over it
+    Image.new("RGB", (1600, 1000)).save(square)
+    assert clear.is_displayed()
+    page.drop(square)
+    page.until(lambda: len(page.driver.find_elements("css selector", "[data-tile]")) == 28, "the tiles of the other")
+    on_top = """const b = [...document.querySelectorAll('#img2img_image button')].find((x) =>
+        ['Clear', 'Remove Image'].includes(x.ariaLabel)), at = b.getBoundingClientRect();
+        return b.contains(document.elementFromPoint(at.x + at.width / 2, at.y + at.height / 2));"""
+    page.js("document.querySelector('#img2img_image').scrollIntoView({block: 'center'})")
+    assert page.js(on_top), "the picture can be taken out again"
+    page.tick("#usdu_show_tiles input", False)
+    page.until(lambda: not page.shown(LAYER), "the picture alone, for drawing tools")
+
+
+def test_a_tile_is_redone_described_and_timed_by_a_click(page: Browser, photo: Path):
+    page.drop(photo)
+    page.slide(control("custom_scale"), 1)  # a finished picture
+    page.until_line("3×2 = 6 tiles")
+    show_tiles(page)
+    redo = "return document.querySelector('#usdu_redo_tiles input, #usdu_redo_tiles textarea').value"
+    dimmed = "return [...document.querySelectorAll('.usdu-left-out')].map((x) => x.dataset.tile).join()"
+    assert page.js(redo) == "all" and page.js(dimmed) == ""
+    for number, text in ((2, "2"), (3, "2-3"), (6, "2-3, 6"), (3, "2, 6")):
+        on_tile(page, number)
+        page.until(lambda text=text: page.js(redo) == text, text)
+    page.until_line("1280x720 → 1280x720: 2 tiles")
+    page.until(lambda: page.js(dimmed) == "1,3,4,5", "the others are dimmed")
+    assert dict(zip(ORDER, page.values()))["redo_tiles"] == "2, 6"
+    for number in (2, 6):
+        on_tile(page, number)
+    page.until(lambda: page.js(redo) == "all", "all")
+    on_tile(page, 5, shift=True)
+    area = page.find("#usdu_tile_prompts textarea")
+    page.until(lambda: area.is_displayed() and page.driver.switch_to.active_element == area, "the prompt's line")
+    page.press("a red roof")
+    assert dict(zip(ORDER, page.values()))["tile_prompts"] == "5: a red roof"
+    page.js("document.querySelector('.usdu-tiles svg').focus()")
+    page.press(Keys.ARROW_RIGHT, Keys.ARROW_DOWN, Keys.ENTER)
+    page.until(lambda: page.js(redo) == "4", "by the keyboard")
+    assert "4: 424×360, the model sees" in page.find(".usdu-tiles-told").text
+    page.click_until("#img2img_generate", lambda: page.shown(".usdu-seconds"), "the seconds of each tile")
+    assert [x.text for x in page.driver.find_elements("css selector", ".usdu-seconds")][:2] == ["1.5 s", "2.5 s"]
+    page.js("window.opts = {usdu_tiles: false}; document.body.click()")
+    page.until(lambda: not page.shown(LAYER) and not page.shown("#usdu_show_tiles"), "switched off in the settings")
+
+
+def test_one_tile_is_tried(page: Browser, photo: Path):
+    """Generate is pressed for it once, with its number or with auto, and the next Generate makes all."""
+
+
+    def tried() -> str:
+        made_with = json.loads(page.find("#dumped textarea").get_property("value") or "{}")
+        return dict(zip(ORDER, made_with.get("values", ()))).get("try_tile", "")
+
+    page.drop(photo)
+    page.until_line("15 tiles")
+    button = page.find("#usdu_try")
+    page.click_until("#usdu_try", lambda: tried() == "auto", "the tile with the most detail")
+    show_tiles(page)
+    on_tile(page, 7)
+    page.until(lambda: button.text == "Try tile 7", "the button names it")
+    on_tile(page, 7)
+    page.until(lambda: button.text == "Try one tile", "and not any more")
+    on_tile(page, 9)
+    page.until(lambda: button.text == "Try tile 9", "another one")
+    page.click_until("#usdu_try", lambda: tried() == "9", "tile 9")
+    time.sleep(1)
+    page.click_until("#img2img_generate", lambda: tried() == "none", "all tiles")
+    assert dict(zip(ORDER, page.values()))["redo_tiles"] == "all"
 
 
 def test_the_button_under_the_gallery_sends_the_picture_and_selects_the_script(page: Browser):

@@ -117,7 +117,7 @@ def sentences() -> set[str]:
     said = {panel_text.INTRODUCTION, panel_text.PRESETS_HINT, panel_text.REFRESH, panel_text.NO_PICTURE,
             panel_text.DRIFT, panel_text.SMALL_FOR_XL, panel_text.TAB_DEFAULT, panel_text.DISTORTED,
             panel_text.SMALLER, panel_text.FOLDER, *panel_text.COMPARE.values(),
-            panel_text.SEND}  # fmt: skip
+            panel_text.SEND, panel_text.SHOW_TILES, panel_text.TRY_ABOUT, *panel_text.TILES.values()}  # fmt: skip
     said |= {text for preset in PRESETS for text in (preset.name, preset.about)}
     said |= {section.heading for section in SECTIONS if section.heading}
     said |= {group.title for section in SECTIONS if section.heading for group in section.groups}
