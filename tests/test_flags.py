@@ -34,6 +34,7 @@ def written(name: str):
     if isinstance(rule, Choice):
         return st.sampled_from([(key, text) for key, label in rule.labels.items() for text in (key, label)])
     texts = {"redo_tiles": ("3 7-9", "3,7-9"), "upscaler": ("x4.pth", "x4.pth"), "tile_prompts": ("2: sea", "2: sea")}
+    texts["try_tile"] = ("7", "7")
     return st.just(texts[name])
 
 

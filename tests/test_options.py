@@ -188,6 +188,7 @@ def test_an_automatic_tile_stays_automatic_in_infotext():
 
 SETTINGS = {"resume": False, "compare": True, "number_tiles": True, "save_upscaled_image": False, "save_seams_fix_image": True}
 SETTINGS["redo_tiles"] = "3 7-9"  # of one run: what it drew stands beside, as "tiles redone"
+SETTINGS["try_tile"] = "auto"
 
 
 def test_settings_of_the_panel_are_not_the_pictures():

@@ -80,8 +80,8 @@ def tiles_of_plan(host: TileSource, max_megapixels: float, page: str, *values: A
 
 
 def read_shown(page: str) -> tuple[bool, np.ndarray | None, np.ndarray | None]:
-    """What stands last in the page's list: whether it wants to see the tiles; the picture, uint8 (h, w, 3), and the Inpaint tab's mask, uint8 (h, w),
-    where it sent them."""
+    """What stands last in the page's list: whether it wants to see the tiles; the picture, uint8 (h, w, 3), and the
+    Inpaint tab's mask, uint8 (h, w), where it sent them."""
     with suppress(ValueError, TypeError, IndexError, KeyError):
         *_, asked, last = json.loads(page)
         sent = last if isinstance(last, dict) else {}
