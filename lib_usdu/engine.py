@@ -18,7 +18,7 @@ from .options.tile_numbers import ALL, NONE
 from .passes import Pass
 from .pictures.infotext import TRIED_KEY, of_run
 from .pictures.number_sheet import numbered
-from .plan import Plan, make_plan
+from .plan import Plan, make_plan, settled
 from .run import trial
 from .run.guard import Guard
 from .run.stats import Stats
@@ -77,10 +77,11 @@ def upscale(
     started = time.perf_counter()
     rgb = image if isinstance(image, np.ndarray) else np.asarray(image.convert("RGB"))
     plan = make_plan(options, rgb.shape[1::-1], host.abilities(), img2img_size=img2img_size, mask=mask)
-    stats = Stats(tiles=plan.tiles)
     share = host.noise_share(plan.canvas) if plan.passes else None
-    if share is not None:
-        stats.noise_share = share.of(plan.options.denoise)
+    if (asked := settled(options, share)) != options:
+        options = asked
+        plan = make_plan(options, rgb.shape[1::-1], host.abilities(), img2img_size=img2img_size, mask=mask)
+    stats = Stats(tiles=plan.tiles, noise_share=None if share is None else share.of(options.denoise))
     guard = Guard(host, plan, rgb)
     parameters = of_run(options, plan)
     host.announce(parameters, plan.tiles)

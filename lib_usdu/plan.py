@@ -15,6 +15,7 @@ from .batch_size import BatchLimits
 from .errors import OptionError
 from .geometry import Canvas, Region, Tile
 from .host import Abilities
+from .noise_share import NoiseShare
 from .options import Options, listed
 from .options.tile_numbers import ALL, NONE
 from .options.tile_prompts import TilePrompts
@@ -123,6 +124,14 @@ def check_options(options: Options, abilities: Abilities) -> None:
             raise OptionError(name, getattr(options, name), f"{', '.join(allowed)}: what there is here")
     if options.redo_tiles == ALL:  # over a finished picture no upscaler runs
         _check_upscaler(options.upscaler, abilities)
+
+
+def settled(options: Options, known: NoiseShare | None) -> Options:
+    """The options with the denoising strength that `creativity` asks for; as they are where none is asked for, or where
+    it is not known what strengths mean. One that begins as near to it stays."""
+    if not options.creativity or known is None:
+        return options
+    return options.with_(denoise=known.denoise(options.creativity, options.denoise))
 
 
 def batch_limits(options: Options, abilities: Abilities, work: Pass) -> BatchLimits:

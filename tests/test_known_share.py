@@ -13,7 +13,9 @@ import diffusers  # noqa: E402
 import tiny_flow  # noqa: E402
 import tiny_models  # noqa: E402
 from hosts import NoisyRefiner  # noqa: E402
+from PIL import Image  # noqa: E402
 
+from lib_usdu.cli.main import main  # noqa: E402
 from lib_usdu.engine import upscale  # noqa: E402
 from lib_usdu.geometry import Canvas  # noqa: E402
 from lib_usdu.noise_share import share_of  # noqa: E402
@@ -121,3 +123,28 @@ def test_the_embedded_model_is_known_as_it_runs():
 
 def test_where_nothing_is_denoised_nothing_is_said(photo):
     assert upscale(photo[:64, :64], OPTIONS, LocalHost(NoisyRefiner())).stats.noise_share is None
+
+
+def test_creativity_is_a_run_with_the_strength_that_has_this_share(pipeline, photo):
+    refiner = DiffusersRefiner(pipeline, Sampling(sampler="Euler", steps=11, cfg_scale=1), "tiny")
+    known = refiner.noise_share(Canvas(64, 64))
+    made = {name: upscale(photo[:64, :64], OPTIONS.with_(denoise=0.9, **options), LocalHost(refiner))
+            for name, options in {"asked": {"creativity": 0.4}, "none": {}}.items()}  # fmt: skip
+    strength = known.denoise(0.4)
+    plain = upscale(photo[:64, :64], OPTIONS.with_(denoise=strength), LocalHost(refiner))
+    assert np.array_equal(made["asked"].image, plain.image) and not np.array_equal(made["none"].image, plain.image)
+    assert made["asked"].parameters["Denoising strength"] == f"{strength:g}"
+    assert made["asked"].parameters["Ultimate SD upscale creativity"] == "0.4"
+    assert made["asked"].stats.noise_share == known.of(strength) and made["none"].stats.noise_share == known.of(0.9)
+
+
+def test_the_command_line_says_which_strength_creativity_is(tmp_path, capsys):
+    Image.new("RGB", (64, 64)).save(tmp_path / "a.png")
+    assert main([str(tmp_path / "a.png"), "--dry-run", "--creativity", "0.5", "-d", "0.9"]) == 0
+    said = capsys.readouterr()
+    strength = known_share("embedded", None, 20, Canvas(128, 128)).denoise(0.5)
+    assert f"denoise {strength:g}: 50 % noise" in said.out and "--denoise 0.9 is not used" in said.err
+    assert main([str(tmp_path / "a.png"), "--dry-run", "-d", "0.9"]) == 0
+    assert "denoise 0.9: 89 % noise" in capsys.readouterr().out
+    assert main([str(tmp_path / "a.png"), "--dry-run", "--creativity", "1.2"]) == 2
+    assert "--creativity: 1.2 is not allowed; allowed: a number from 0 to 1" in capsys.readouterr().err

@@ -27,6 +27,8 @@ def picture(browser: Browser, url: str, theme: str, photo: Path) -> Image.Image:
     browser.open(url, theme)
     browser.drop(photo)
     browser.until_line("tiles of")
+    shown = f"{PREFIX}creativity_shown input[type=number]"
+    browser.until(lambda: float(browser.find(shown).get_property("value")) > 0, "what the strength means")
     with Image.open(io.BytesIO(browser.find(f"{PREFIX}panel").screenshot_as_png)) as whole:
         return whole.convert("RGB")
 

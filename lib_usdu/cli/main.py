@@ -79,6 +79,8 @@ def _run(args: argparse.Namespace, stopping: Stopping, left: ExitStack) -> int:
     take_input(args, left)
     options = options_of(args)
     check_model(args, options)
+    if options.creativity and args.denoise is not None:
+        say(f"--creativity {args.creativity} decides how much is drawn anew: --denoise {args.denoise} is not used")
     jobs, notes = jobs_of(args, options)
     check_mask(args)
     jobs = with_earlier(args, jobs)

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 
 from ..errors import OptionError, plural
 from ..host import Abilities
-from ..noise_share import percent
+from ..noise_share import NoiseShare, percent
 from ..options import Options
-from ..plan import Plan, batch_limits, check_options, count_batches, make_plan
+from ..plan import Plan, batch_limits, check_options, count_batches, make_plan, settled
 from ..resume.journal import default_folder
 from ..run.timings import FILE, Timings, Work, about
 from ..run.timings import works as stages_of
@@ -30,7 +30,11 @@ def checked(args: argparse.Namespace, options: Options, jobs: Sequence[Job]) -> 
             plans.append(None)
             continue
         try:
-            plans.append(make_plan(job.options, job.picture_size, able, mask=read_mask(args, job)))
+            plan = make_plan(job.options, job.picture_size, able, mask=read_mask(args, job))
+            asked = settled(job.options, _known(args, plan))
+            if asked != job.options:
+                plan = make_plan(asked, job.picture_size, able, mask=read_mask(args, job))
+            plans.append(plan)
         except OptionError as error:
             if len(jobs) > 1:
                 error.args = (f"{error}; picture: {job.source}",)
@@ -83,10 +87,16 @@ def timings() -> Timings:
     return Timings(default_folder() / FILE)
 
 
+def _known(args: argparse.Namespace, plan: Plan) -> NoiseShare | None:
+    """What is known of denoising strengths before the model is loaded."""
+    if not plan.passes or args.engine != "diffusers":
+        return None
+    return known_share(args.checkpoint, args.sampler, args.steps, plan.canvas)
+
+
 def _noise(args: argparse.Namespace, plan: Plan) -> str:
     """ ", denoise 0.25: 41 % noise"."""
-    drawn = plan.passes and args.engine == "diffusers"
-    known = known_share(args.checkpoint, args.sampler, args.steps, plan.canvas) if drawn else None
+    known = _known(args, plan)
     if known is None:
         return ""
     about, denoise = "about " * known.guessed, plan.options.denoise

@@ -11,6 +11,7 @@ from .rules import Rule
 
 GROUPS: Mapping[str, str] = {
     "size": "Size",
+    "strength": "Creativity and resemblance",
     "try": "One tile first",
     "redraw": "Redraw",
     "seams_fix": "Seams fix",

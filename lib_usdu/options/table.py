@@ -159,14 +159,6 @@ class Table:
         flag=CommandFlag("--tone-lock"),
         control=Control((2, 1), "Tone lock", "How closely colours follow the source. 0: as the model draws them"),
     )
-    resemblance: float = option(
-        0.0, Number(0, 1, 0.05), "how closely each step follows the upscaled picture", "drawing",
-        more="0: as the model draws it. Higher values hold shapes and places to the upscaled picture, from coarse to "
-        "fine. Fine detail stays the model's: with 0.5 a denoising strength of 0.5 or 0.6 adds detail without moving "
-        "the picture.",
-        flag=CommandFlag("--resemblance"),
-        control=Control((2, 2), "Resemblance", "Holds shapes to the source: more strength adds detail only"),
-    )
     seamless: bool = option(
         False, Flag(), "for textures: left and right, top and bottom edges match", "drawing",
         more="The sides of the result must be multiples of 8 px.",
@@ -240,7 +232,22 @@ class Table:
         flag=CommandFlag("--try-tile", "N|auto", "redraw one tile only, before and after as NAME-2x-tile-N.png"),
         control=Control((1, 1), "Tile to try", "Of one run: redraws only this tile and shows before and after"),
     )
-
+    creativity: float = option(
+        0.0, Number(0, 1, 0.01), "how much is drawn anew, whatever the model; 0: by the denoising strength", "strength",
+        more="The share of noise that the sampler begins with. The host's own schedule says which denoising strength "
+        "that is with this model, sampler and number of steps; that strength is used, and a denoising strength that "
+        "was given is not. 0.2 keeps the picture, 0.35 redraws clearly, 0.5 invents detail.",
+        flag=CommandFlag("--creativity"),
+        control=Control((1, 1), "Creativity", "New detail: moves the denoising strength"),
+    )
+    resemblance: float = option(
+        0.0, Number(0, 1, 0.05), "how closely each step follows the upscaled picture", "strength",
+        more="0: as the model draws it. Higher values hold shapes and places to the upscaled picture, from coarse to "
+        "fine. Fine detail stays the model's: with 0.5 a denoising strength of 0.5 or 0.6 adds detail without moving "
+        "the picture.",
+        flag=CommandFlag("--resemblance"),
+        control=Control((1, 2), "Resemblance", "Holds shapes to the source: more strength adds detail only"),
+    )
     denoise: float = option(
         0.25, Number(0, 1, 0.01), "denoising strength: how much is drawn anew", "redraw",
         more="In the webui and its API: the img2img tab's `denoising_strength`.",

@@ -35,20 +35,21 @@ from ..options.forms import value_in
 from ..options.presets import PRESETS, Preset, chosen
 from .events import listen
 from .live_line import LineSource, line, live_line, of_panel, read_page
-from .page import OPTION_CHANGED, READ_PAGE, bootstrap, set_denoise
+from .page import OPTION_CHANGED, READ_PAGE, bootstrap, set_creativity
 from .text import (
     INTRODUCTION,
     NO_PICTURE,
     PREFIX,
-    PRESETS_HINT,
     REFRESH,
     SECTIONS,
     SHOW_TILES,
     SHOWN,
+    STRENGTH,
     STYLE,
     TRY,
     TRY_ABOUT,
     ControlGroup,
+    preset_hint,
 )
 from .tiles import TileSource, tiles_of_plan
 
@@ -91,19 +92,23 @@ def build(host: PanelSource, *, on: ModuleType = gradio, max_megapixels: float =
     legacy = ["upscaler" if name == "upscaler_index" else name for name in LEGACY_ARGUMENTS]
     with on.Column(elem_id=f"{PREFIX}panel"):
         info = on.HTML(STYLE + INTRODUCTION + bootstrap(_TITLES))
+        _strength(on, controls, others)
         with on.Row(elem_id=f"{PREFIX}presets"):
             buttons = [on.Button(x.name, elem_id=f"{PREFIX}preset_{i}", size="sm") for i, x in enumerate(PRESETS)]
-        hint = on.HTML(_hint(PRESETS_HINT), elem_id=f"{PREFIX}preset")
+        hint = on.HTML(preset_hint(None), elem_id=f"{PREFIX}preset")
         for section in SECTIONS:
             folded = {"label": section.heading, "open": False, "elem_id": PREFIX + section.name}
             with on.Accordion(**folded) if section.heading else on.Column():
                 for group in section.groups:
+                    if group is STRENGTH:
+                        continue
                     _lay(on, host, group, controls, others, titled=bool(section.heading))
         marker = on.Textbox(VERSION_MARKER, label="Version", visible=False, elem_id=f"{PREFIX}version")
         page = on.Textbox("", label="Page", visible=False, elem_id=f"{PREFIX}page")
         update = on.Button("Update the plan", visible=False, elem_id=f"{PREFIX}update_plan")
     refresh, plan = others["refresh"], others["plan"]
-    of_a_moment = [controls["upscaler"], controls["try_tile"], *(others[name] for name in ("show_tiles", "try"))]
+    of_others = (others[name] for name in ("show_tiles", "try", "creativity_shown"))
+    of_a_moment = [controls["upscaler"], controls["try_tile"], *of_others]
     for ours in (marker, page, update, refresh, *of_a_moment, *buttons):
         # ui-config.json keeps what people choose; which upscaler they chose last the host remembers.
         ours.do_not_save_to_config = True
@@ -121,7 +126,7 @@ def build(host: PanelSource, *, on: ModuleType = gradio, max_megapixels: float =
     for button, preset in zip(buttons, PRESETS):
         run = partial(_preset_chosen, on, preset)
         outputs = [hint, *(controls[name] for name in preset.values())]
-        listen(on, button, "click", run, [], outputs, js=set_denoise(preset.denoise))
+        listen(on, button, "click", run, [], outputs, js=set_creativity(preset.creativity, preset.denoise))
     planning = partial(_planned, host, max_megapixels)
     listen(on, update, "click", planning, [page, *inputs], [plan, hint], js=READ_PAGE)
     for component in inputs:
@@ -151,6 +156,16 @@ def _lay(
         else:
             with on.Row():
                 controls.update((name, _control(on, name, **_offered(host, name))) for name in names)
+
+
+def _strength(on: ModuleType, controls: dict[str, Any], others: dict[str, Any]) -> None:
+    """Creativity and Resemblance. The slider that a person sees always says what the tab's denoising strength begins
+    with; the option itself, hidden, is 0 until a person, a preset or pasted parameters ask for a Creativity. The page's
+    script keeps the two and the denoising strength together (creativity.js)."""
+    with on.Row(elem_id=f"{PREFIX}strength"):
+        others["creativity_shown"] = _control(on, "creativity", elem_id=f"{PREFIX}creativity_shown")
+        controls["creativity"] = _control(on, "creativity", visible=False)
+        controls["resemblance"] = _control(on, "resemblance")
 
 
 def _upscaler_row(on: ModuleType, host: PanelSource, controls: dict[str, Any], others: dict[str, Any]) -> None:
@@ -219,7 +234,7 @@ def _component(on: ModuleType, name: str, option: Declaration, default: Any, **c
 
 def _preset_chosen(on: ModuleType, preset: Preset) -> list[Any]:
     """What it says of itself, then its values."""
-    return [_preset_hint(preset), *(on.update(value=_label(name, value)) for name, value in preset.values().items())]
+    return [preset_hint(preset), *(on.update(value=_label(name, value)) for name, value in preset.values().items())]
 
 
 def _planned(host: PanelSource, max_megapixels: float, page: str, *values: Any) -> list[str]:
@@ -228,18 +243,7 @@ def _planned(host: PanelSource, max_megapixels: float, page: str, *values: Any) 
     with suppress(OptionError):
         preset = chosen(of_panel(page, values))
     said = live_line(host, max_megapixels, page, *values) + tiles_of_plan(host, max_megapixels, page, *values)
-    return [said, _preset_hint(preset)]
-
-
-def _preset_hint(preset: Preset | None) -> str:
-    if preset is None:
-        return _hint(PRESETS_HINT)
-    return _hint(f"<b>{preset.name}</b>", preset.about, "Denoising strength", f"{preset.denoise:g}")
-
-
-def _hint(*parts: str) -> str:
-    spans = " ".join(f"<span>{part}</span>" for part in parts)
-    return f"<div role='status' style='font-size:var(--block-info-text-size)'>{spans}</div>"
+    return [said, preset_hint(preset)]
 
 
 def _labels(name: str) -> Mapping[str, str]:

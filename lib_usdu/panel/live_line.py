@@ -14,7 +14,7 @@ from ..host import Abilities
 from ..noise_share import NoiseShare, percent
 from ..options import LEGACY_ARGUMENTS, VERSION_MARKER, Options
 from ..options.tile_numbers import NONE
-from ..plan import Plan, batch_limits, count_batches, make_plan
+from ..plan import Plan, batch_limits, count_batches, make_plan, settled
 from ..run import timings
 from ..schedule import FUSED, PARALLEL
 from .text import (
@@ -100,17 +100,17 @@ def live_line(host: LineSource, max_megapixels: float, page: str, *values: Any) 
     steps, sampler, cfg_scale = read_sampling(page)
     noise = host.noise_share(steps, sampler, read_scheduler(page)) if steps else None
     try:
-        options = of_panel(page, values).with_(max_megapixels=max_megapixels)
+        options = settled(of_panel(page, values).with_(max_megapixels=max_megapixels), noise)
         abilities = host.abilities()
         in_folder, stretches = read_tab(page)
         about = "about " * (abilities.tile_is_guessed and 0 in (options.tile_width, options.tile_height))
         if in_folder:
             with_tile = options.with_tile(abilities.default_tile)
             said = _of_folder(with_tile, tab, about), _noise(options, noise)
-            return line(said, *_warnings(with_tile, host))
+            return line(said, *_warnings(with_tile, host), known=noise)
         if not all({"scale": picture, "img2img": tab}.get(options.target_size_type, ())):
             said = NO_PICTURE, _noise(options, noise)
-            return line(said, *_warnings(options.with_tile(abilities.default_tile), host))
+            return line(said, *_warnings(options.with_tile(abilities.default_tile), host), known=noise)
         plan = make_plan(options, picture, abilities, img2img_size=tab)
         sizes = f"{picture[0]}x{picture[1]} → " * all(picture) + f"<b>{plan.canvas.width}x{plan.canvas.height}</b>"
         shape = _shape(picture, plan.canvas.size, stretches)
@@ -118,10 +118,10 @@ def live_line(host: LineSource, max_megapixels: float, page: str, *values: Any) 
         seconds = host.seconds(plan, steps, sampler, cfg_scale) if steps else None
         time = "" if seconds is None else f", <b>{timings.about(seconds)}</b>"
         said = f"{sizes}: {work}{time}", _noise(plan.options, noise)
-        return line(said, *shape, *_warnings(plan.options, host, plan.tiles))
+        return line(said, *shape, *_warnings(plan.options, host, plan.tiles), known=noise)
     except OptionError as error:
         above = f"{error.value} px is above the limit of {max_megapixels:.10g} megapixels."
-        return line((), above if error.option == "size" else message(error))
+        return line((), above if error.option == "size" else message(error), known=noise)
 
 
 def of_panel(page: str, values: Sequence[Any]) -> Options:
@@ -131,13 +131,17 @@ def of_panel(page: str, values: Sequence[Any]) -> Options:
     return Options.from_script_args(args).with_(denoise=read_page(page)[2], try_tile=NONE)
 
 
-def line(texts: Sequence[str], *warnings: str) -> str:
-    """Texts are HTML, empty ones are left out; a warning brings its own amber, which reads well on light and dark."""
+def line(texts: Sequence[str], *warnings: str, known: NoiseShare | None = None) -> str:
+    """Texts are HTML, empty ones are left out; a warning brings its own amber, which reads well on light and dark.
+
+    known: what denoising strengths mean; the page's script reads it (creativity.js).
+    """
     amber = f"class='{PREFIX}warning' style='background:#fde68a;color:#713f12;border-radius:6px;padding:.1em .5em'"
     spans = [f"<span>{text}</span>" for text in texts if text]
     spans += [f"<span {amber}>{html.escape(warning)}</span>" for warning in warnings]
     style = "display:flex;flex-wrap:wrap;gap:.3em .75em;font-variant-numeric:tabular-nums"
-    return f"<div role='status' style='{style}'>{''.join(spans)}</div>"
+    curve = "" if known is None else f" data-shares='{json.dumps([round(share, 4) for share in known.curve])}'"
+    return f"<div role='status'{curve} style='{style}'>{''.join(spans)}</div>"
 
 
 def _noise(options: Options, noise: NoiseShare | None) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from ..pictures import slider
 from .text import COMPARE, PREFIX, TILES
 
+_CREATIVITY = Path(__file__).with_name("creativity.js").read_text(encoding="utf-8")
 _GALLERY = Path(__file__).with_name("gallery.js").read_text(encoding="utf-8")
 _TILES = Path(__file__).with_name("tiles.js").read_text(encoding="utf-8")
 
@@ -74,13 +75,19 @@ def bootstrap(titles: Mapping[str, str]) -> str:
             if (button && !button.title) button.title = window.localization?.[title] || title;
         }}
     }};
-    let last = null, timer = 0;
+    let last = null, timer = 0, watched = null;
     const look = () => {{
         timer = 0;
         if (!document.hidden) gallery.look();
         if (document.hidden || !root.querySelector('#{PREFIX}plan')?.offsetParent) return tiles.look();
         help();
         tiles.look();
+        creativity.look();
+        const plan = root.querySelector('#{PREFIX}plan');
+        if (plan !== watched) {{  // a new line may say what strengths mean
+            watched = plan;
+            new MutationObserver(creativity.look).observe(plan, {{childList: true, subtree: true}});
+        }}
         const now = page(), still = now === last, touched = window.ultimateupscaleTouched || 0;
         last = now;
         if (!still || Date.now() - touched < {_PAUSE}) return soon();
@@ -93,13 +100,16 @@ def bootstrap(titles: Mapping[str, str]) -> str:
     {slider.SCRIPT}
     {_GALLERY}
     {_TILES}
+    {_CREATIVITY}
     const translated = (words) => {{
         for (const [name, text] of Object.entries(words)) words[name] = window.localization?.[text] || text;
         return words;
     }};
     const gallery = window.usduGallery(root, translated({json.dumps(COMPARE)}));
     const tiles = window.ultimateupscaleTiles = window.usduTiles(root, translated({json.dumps(TILES)}));
+    const creativity = window.ultimateupscaleCreativity = window.usduCreativity(root, '{PREFIX}');
     window.ultimateupscaleSoon = soon;
+    for (const event of ['input', 'change']) root.addEventListener(event, () => setTimeout(creativity.look), true);
     for (const event of ['input', 'change', 'click', 'load']) root.addEventListener(event, soon, true);
     window.ultimateupscaleWatch = setInterval(soon, {_TICK});
     soon();"""
@@ -107,11 +117,7 @@ def bootstrap(titles: Mapping[str, str]) -> str:
     return f'<img alt="" style="display:none" src="data:," onerror="{code}">'
 
 
-def set_denoise(strength: float) -> str:
-    """Moves the tab's denoising strength as a person would, where the page has one."""
-    return f"""() => {{{_PAGE}
-    for (const field of root.querySelectorAll('#img2img_denoising_strength input')) {{
-        field.value = {strength};
-        field.dispatchEvent(new Event('input', {{bubbles: true}}));
-    }}
-    return []; }}"""
+def set_creativity(creativity: float, strength: float) -> str:
+    """Moves Creativity, and with it the tab's denoising strength, as a person would; where the page does not know what
+    strengths mean, the tab's to this one."""
+    return f"() => {{ window.ultimateupscaleCreativity?.set({creativity}, {strength}); return []; }}"

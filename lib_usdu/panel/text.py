@@ -11,6 +11,7 @@ from pathlib import Path
 from ..errors import OptionError
 from ..options import SCRIPT_OPTIONS, declared, names_of_group
 from ..options.declaration import GROUPS
+from ..options.presets import Preset
 from ..pictures import slider
 
 PREFIX = "usdu_"
@@ -18,7 +19,7 @@ INTRODUCTION = (
     "Enlarges the picture, then redraws it tile by tile. "
     "A denoising strength of 0.2 to 0.4 and a short or empty prompt suit most photographs."
 )
-PRESETS_HINT = "A preset sets the controls below and the tab's denoising strength."
+PRESETS_HINT = "A preset sets Creativity, Resemblance and the controls below."
 REFRESH = "Refresh the list"
 SEND = "Upscale with Ultimate SD Upscale: sends picture, prompt and settings to img2img and selects the script."
 """Over the button under the galleries."""
@@ -90,8 +91,10 @@ def _controls_of(group: str) -> ControlGroup:
     return ControlGroup(GROUPS[group], tuple(rows.values()))
 
 
+STRENGTH = _controls_of("strength")
+"""Above the presets."""
 SECTIONS = (
-    Section("main", "", (_controls_of("size"), _controls_of("try"), _controls_of("redraw"))),
+    Section("main", "", (STRENGTH, _controls_of("size"), _controls_of("try"), _controls_of("redraw"))),
     Section("advanced", "Advanced", tuple(map(_controls_of, ("seams_fix", "drawing", "speed", "prompts")))),
     Section("results", "Results and repair", (_controls_of("results"), _controls_of("repair"))),
 )
@@ -102,6 +105,20 @@ def message(error: OptionError) -> str:
     """The error's sentence with the label that the option has in the panel."""
     control = declared(error.option).control if error.option in SCRIPT_OPTIONS else None
     return error.named(control.label) if control else str(error)
+
+
+def preset_hint(preset: Preset | None) -> str:
+    """What stands below the presets, HTML. preset: the one that is chosen."""
+    if preset is None:
+        return _hint(PRESETS_HINT)
+    resemblance = preset.values()["resemblance"]
+    values = "Creativity", f"{preset.creativity:g}", "Resemblance", f"{resemblance:g}"
+    return _hint(f"<b>{preset.name}</b>", preset.about, *values)
+
+
+def _hint(*parts: str) -> str:
+    spans = " ".join(f"<span>{part}</span>" for part in parts)
+    return f"<div role='status' style='font-size:var(--block-info-text-size)'>{spans}</div>"
 
 
 _TILES = Path(__file__).with_name("tiles.css").read_text(encoding="utf-8")

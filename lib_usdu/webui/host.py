@@ -58,7 +58,7 @@ class WebuiHost(Host):
     ):
         """picture: which one of the run. watch: for the whole run, the same for all of its pictures."""
         self.p, self.picture, self.title, self.jobs, self.resize_mode = p, picture, title, jobs, resize_mode
-        self._watch, self.changed = watch, ""
+        self._watch, self.changed, self._denoise = watch, "", options.denoise
         self.latents = model_kind.latents()
         self.default_tile = model_kind.default_tile()
         self.noise_share = lambda canvas: model_kind.noise_share_in_run(p, self.default_tile)
@@ -104,7 +104,7 @@ class WebuiHost(Host):
         which = f"tile {last}" if tiles == 1 else f"tiles {self._done + 1}-{last}"
         say(shared.state, f"Drawing {which} of {max(self._total, last)}")
         self._calls += 1
-        steps = self.pace(self.p.denoising_strength)
+        steps = self.pace(self._denoise)
         shared.total_tqdm.updateTotal(steps * (self._calls + math.ceil(calls) - 1))
 
     def enlarge(self, rgb: np.ndarray, name: str, width: int, height: int) -> np.ndarray:

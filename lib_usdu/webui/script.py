@@ -21,7 +21,7 @@ from ..options import Options
 from ..options.tile_prompts import within
 from ..panel.text import message
 from ..pictures.modes import Pixels
-from ..plan import make_plan
+from ..plan import make_plan, settled
 from ..resume.journal import unfinished
 from . import gallery
 from .environment import (
@@ -37,7 +37,7 @@ from .environment import (
 )
 from .fingerprint import ModelWatch
 from .host import WebuiHost
-from .model_kind import load_chosen_model, timed, timings
+from .model_kind import default_tile, load_chosen_model, noise_share_in_run, timed, timings
 from .other_extensions import left_to_chance
 from .overrides import in_force
 from .progress_bar import JobCount
@@ -55,6 +55,7 @@ from .request import (
 )
 from .upscaler_files import SESSION, remember, upscaler_names
 
+NO_SHARE = "Creativity is not used: this webui does not say how much noise a denoising strength is."
 CLIENTS_WAIT = 30.0
 """Seconds that every API client is taken to wait for its answer: a run as short as that is simply done again."""
 
@@ -136,6 +137,9 @@ def _run(p: Processing, script: Script, args: Sequence[Any]) -> Processed:
     with in_force(shared.opts, p, check_settings, apply_settings) as settings, JobCount(shared.state, total) as jobs:
         settings.set_temporary(names_of_the_folder(p, file))
         load_chosen_model(p)  # before anything asks what kind of model it is
+        options = settled(options, share := noise_share_in_run(p, default_tile()))
+        if options.creativity and share is None:
+            delivery.comments[NO_SHARE] = 1
         watch = ModelWatch(model_in_use, lambda: settings.changed(picture_settings()))
         prepared = partial(WebuiHost, title=script.title(), jobs=jobs, watch=watch, resize_mode=resize_mode)
         seed = _seed(p, subseed, options, sources[0], prepared, delivery)

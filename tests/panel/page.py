@@ -60,8 +60,8 @@ class StandInHost:
         return self.controlnet
 
     def noise_share(self, steps: int, sampler: str, scheduler: str) -> NoiseShare | None:
-        """That of a plain model with the schedule Karras."""
-        return of_webui(lambda count: [share_of(sigma) for sigma in plain_webui("Karras", count)], steps)
+        """That of a plain model."""
+        return of_webui(lambda count: [share_of(sigma) for sigma in plain_webui(scheduler, count)], steps)
 
     def seconds(self, plan: Plan, steps: int, sampler: str, cfg_scale: float) -> float | None:
         return None
@@ -83,6 +83,11 @@ def tab() -> None:
         gr.Slider(64, 4096, 512, step=8, label="Height", elem_id="img2img_height", **live)
         strength = "Denoising strength"
         gr.Slider(0, 1, 0.3, step=0.01, label=strength, elem_id="img2img_denoising_strength", **live)
+    with gr.Row():
+        gr.Slider(1, 150, 20, step=1, label="Sampling steps", elem_id="img2img_steps", **live)
+        gr.Dropdown(["Euler"], value="Euler", label="Sampling method", elem_id="img2img_sampling", **live)
+        ways = ["Karras", "Uniform"]
+        gr.Dropdown(ways, value=ways[0], label="Schedule type", elem_id="img2img_scheduler", **live)
 
 
 class Galleries:

@@ -7,6 +7,7 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 from server import Server, environment
 
+from lib_usdu.noise_share import of_webui, share_of
 from lib_usdu.options import (
     INFOTEXT_PREFIX,
     LEGACY_ARGUMENTS,
@@ -31,7 +33,8 @@ from lib_usdu.options import (
     rule_of,
 )
 from lib_usdu.options.presets import PRESETS
-from lib_usdu.panel.text import DRIFT, NO_PICTURE, SECTIONS, SMALL_FOR_XL
+from lib_usdu.panel.text import DRIFT, NO_PICTURE, PRESETS_HINT, SECTIONS, SMALL_FOR_XL
+from lib_usdu.spacing import plain_webui
 
 # A browser on a busy machine now and then misses a moment. What fails three times in a row is broken.
 pytestmark = pytest.mark.flaky(reruns=2)
@@ -179,7 +182,7 @@ def test_every_control_reaches_its_position(page: Browser):
     for name in ("seams_fix_type", "custom_scale", "target_size_type", *names):
         if name.startswith(("seams_fix_", "custom_", "save_")):
             page.until(lambda name=name: page.shown(control(name)), name)
-        change(page, name, CHANGED[name])
+        change(page, "creativity_shown" if name == "creativity" else name, CHANGED[name])
     values = page.values()
     after = dict(zip(ORDER, values, strict=True))
     seen = {name: value for name, value in CHANGED.items() if name not in HIDDEN}
@@ -283,14 +286,14 @@ def test_an_idle_page_costs_nothing(page: Browser, photo: Path, picture: bool):
 def test_warnings(page: Browser, photo: Path):
     amber = ".usdu_warning"
     page.drop(photo)
-    page.until_line("15 tiles", without="Denoising")
+    page.until_line("15 tiles", without="Denoising strength above")
     assert not page.shown(amber)
     page.slide(DENOISING, 0.7)
     page.until_line("15 tiles", DRIFT)
     assert page.shown(amber)
     page.tick("#host_controlnet input")
     page.slide(DENOISING, 0.8)
-    page.until_line("15 tiles", without="Denoising")
+    page.until_line("15 tiles", without="Denoising strength above")
     page.tick("#host_xl input")
     page.slide(control("padding"), 16)
     page.until_line("3×2 = 6 tiles", without="SDXL")  # automatic: 1024
@@ -366,10 +369,10 @@ def test_everything_is_reached_by_the_keyboard(page: Browser):
             page.choose(control(at), "Band pass", leave=False)
             page.until(lambda: page.shown(control("seams_fix_width")), "seams_fix_width")
         reached.append(at)
-    wanted = [f"preset_{number}" for number in range(len(PRESETS))]
+    wanted = ["creativity_shown", "resemblance", *(f"preset_{number}" for number in range(len(PRESETS)))]
     for group in SECTIONS:
         wanted += [group.name] * bool(group.heading)
-        for name in (name for row in group.rows for name in row):
+        for name in (name for row in group.rows for name in row if name not in ("creativity", "resemblance")):
             several = {"upscaler": ["upscaler_index", "refresh_upscalers"], "try_tile": ["show_tiles", "try"]}
             wanted += several.get(name, [name])
     wanted = [name for name in wanted if name not in ("custom_width", "custom_height")]  # not seen: by scale
@@ -386,7 +389,7 @@ def test_presets_set_the_controls(page: Browser):
     page.until(lambda: page.shown(control("seams_fix_width")), "seams_fix_width")
     before = dict(zip(ORDER, page.values()))
     hint = control("preset")
-    assert "sets the controls below" in page.find(hint).text
+    assert PRESETS_HINT in page.find(hint).text
     for number in (2, 0, 3, 1):
         preset = PRESETS[number]
         page.js("arguments[0].focus()", page.find(control(f"preset_{number}")))
@@ -400,8 +403,41 @@ def test_presets_set_the_controls(page: Browser):
         page.until(lambda: not page.shown(control("seams_fix_width")), "the seams fix is off")
     page.until(lambda: page.find(hint).text.startswith(PRESETS[1].name), "the preset that is chosen")
     page.slide(control("padding"), 40)  # and a person goes on from there
-    page.until(lambda: "sets the controls below" in page.find(hint).text, "no preset is chosen any more")
+    page.until(lambda: PRESETS_HINT in page.find(hint).text, "no preset is chosen any more")
     assert dict(zip(ORDER, page.values()))["padding"] == 40
+
+
+def pasted(page: Browser, parameters: dict) -> None:
+    page.type("#parameters textarea", json.dumps(parameters))
+    time.sleep(0.2)
+    page.click("#paste")
+
+
+def test_creativity_and_the_denoising_strength_move_each_other(page: Browser):
+    """Creativity is the share of noise: another schedule has another strength for it. 0.3 begins with 28 %."""
+    ways = {way: partial(plain_webui, way) for way in ("Karras", "Uniform")}
+    known = {
+        way: of_webui(lambda n, levels=levels: [share_of(x) for x in levels(n)], 20) for way, levels in ways.items()
+    }
+
+    def stand(strength: float, shown: float, option: float) -> None:
+        page.until(lambda: numbers(page, "denoising_strength") == strength, f"strength {strength}", 8)
+        slider = f"{control('creativity_shown')} input[type=number]"
+        page.until(lambda: float(page.find(slider).get_property("value")) == shown, f"Creativity {shown}", 8)
+        page.until(lambda: dict(zip(ORDER, page.values()))["creativity"] == option, f"the option {option}", 8)
+
+    stand(0.3, round(known["Karras"].of(0.3), 2), 0)  # as nobody has asked for any
+    page.slide(control("creativity_shown"), 0.52)
+    stand(0.45, 0.52, 0.52)
+    page.choose("#img2img_scheduler", "Uniform")
+    stand(known["Uniform"].denoise(0.52), 0.52, 0.52)
+    page.slide("#img2img_denoising_strength", 0.25)
+    stand(0.25, round(known["Uniform"].of(0.25), 2), 0)
+    pasted(page, {"Ultimate SD upscale creativity": "0.6", "Ultimate SD upscale version": "1"})
+    stand(known["Uniform"].denoise(0.6), 0.6, 0.6)
+    pasted(page, {"Ultimate SD upscale padding": "64", "Ultimate SD upscale version": "1"})
+    strength = known["Uniform"].denoise(0.6)
+    stand(strength, round(known["Uniform"].of(strength), 2), 0)  # those parameters ask for none
 
 
 def test_a_preset_moves_the_live_line(page: Browser, photo: Path):

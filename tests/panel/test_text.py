@@ -95,7 +95,9 @@ def test_presets_are_good_options(preset):
 def test_a_preset_is_chosen_until_something_it_sets_is_changed(preset):
     options = Options(**preset.values(), denoise=preset.denoise, custom_scale=3, upscaler="Lanczos")
     assert chosen(options) is preset
-    assert chosen(options.with_(denoise=0.31)) is None and chosen(options.with_(padding=41)) is None
+    assert chosen(options.with_(denoise=0.31)) is preset, "Creativity decides"
+    assert all(chosen(options.with_(**{name: 0.4})) is None for name in ("creativity", "resemblance"))
+    assert chosen(options.with_(padding=41)) is None
 
 
 def test_presets_differ_and_set_the_same():
