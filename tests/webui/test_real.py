@@ -466,7 +466,7 @@ def test_stop_after_the_current_tile(server, tab, face, tmp_path, clicks):
     # Forge Neo has the setting off ("Don't Interrupt in the middle"): its first click stops at once.
     with server.options(interrupt_after_current=True):
         tab.generate()
-        tab.until(lambda: server.progress()["textinfo"] == "Drawing tile 3 of 9", "tile 3", 60)
+        tab.until(lambda: in_tile(3, server.progress()), "tile 3", 60)
         tab.click("#img2img_interrupt")
         if clicks == 2:
             tab.click("#img2img_interrupting")
