@@ -84,7 +84,7 @@ def upscale(
     stats = Stats(tiles=plan.tiles, noise_share=None if share is None else share.of(options.denoise))
     guard = Guard(host, plan, rgb)
     parameters = of_run(options, plan)
-    host.announce(parameters, plan.tiles)
+    host.announce(parameters, plan)
 
     with stats.stage("upscale"):
         upscaled, finished = _enlarged(rgb, plan, guard)

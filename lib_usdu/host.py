@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from .geometry import ORIGIN, Canvas, Tile
 from .latents import Latents
 from .noise import TileNoise
 from .noise_share import NoiseShare
+
+if TYPE_CHECKING:
+    from .plan import Plan
 
 
 @dataclass(frozen=True)
@@ -224,8 +227,8 @@ class Host(TileModel):
             self.why_not_fused, self.batch_limits, grain=self.latents.grain,
         )  # fmt: skip
 
-    def announce(self, parameters: dict[str, str], tiles: int) -> None:
-        """Told before the first tile: the run's generation parameters and how many tiles there are."""
+    def announce(self, parameters: dict[str, str], plan: Plan) -> None:
+        """Told before the first tile: the run's generation parameters and what there is to do."""
 
     def leave_out(self, tiles: int) -> None:
         """Told during a run that so many of the tiles announced will not be refined after all."""

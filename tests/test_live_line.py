@@ -81,8 +81,8 @@ def test_another_shape_and_a_smaller_result_are_told(mode, size, distorted, smal
 
 
 @pytest.mark.parametrize("drawn, time", [
-    ([20, "Euler a", 7], "9 tiles of 576x576, 9 batches, <b>about 2 min</b>"), ([20, "Heun", 7], ""), ([0, "", 0], ""),
-    ([], ""), (["x", None, {}], ""), ([20], ""),
+    ([20, "Euler a", 7], "9 tiles of 576x576, 9 batches, <b>about 2 min 10 s</b>"), ([20, "Heun", 7], ""),
+    ([0, "", 0], ""), ([], ""), (["x", None, {}], ""), ([20], ""),
 ])  # fmt: skip
 def test_the_time_is_said_once_the_same_work_was_done(drawn, time):
     text = said(768, 768, 512, 512, 0.3, False, 0, *drawn)

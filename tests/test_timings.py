@@ -42,6 +42,7 @@ def test_what_cannot_be_kept_costs_nothing_and_the_file_stays_small(tmp_path):
 
 def test_the_words():
     said = {None: "time unknown before the first run", 0.2: "under 1 s", 12.4: "about 12 s", 300: "about 5 min"}
+    said |= {204: "about 3 min 20 s", 899: "about 15 min"}
     assert {seconds: about(seconds) for seconds in said} == said and about(7810) == "about 2 h 10 min"
 
 
@@ -61,7 +62,7 @@ def test_a_dry_run_says_what_the_same_work_took(tmp_path, photo, capsys):
     assert any(kind.startswith("parallel, identity") and "128x128" in kind for kind in rates)
     assert "about 80 s" in dry(*one) and "time unknown" in dry(*one, "--tile", "96")
     several = dry(*one, str(tmp_path / "b.png"), "-o", str(tmp_path / "out"))
-    assert several.splitlines()[-1] == "2 pictures: about 3 min" and several.count("about 80 s") == 2
+    assert several.splitlines()[-1] == "2 pictures: about 2 min 40 s" and several.count("about 80 s") == 2
 
 
 def slow(planning, tmp_path):

@@ -6,16 +6,18 @@ import argparse
 import errno
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from ..errors import UsduError
+from ..host import Progress
 from ..options.tile_numbers import NONE
 from ..pictures.imagefile import Picture
 from ..plan import Plan
 from ..run.stats import Stats
+from ..run.timings import time_left
 from .flags import STREAM
 from .jobs import Job
 from .picture import read_picture, upscale_file
@@ -59,7 +61,7 @@ class Pictures:
             return None
         try:
             # Several bars would overwrite each other.
-            bar = Bar(job.name, quiet=self._args.quiet or self.at_once > 1)
+            bar = Bar(job.name, quiet=self._args.quiet or self.at_once > 1, left=self._time_left(job))
             picture, self._first = self._first or read_picture(job, self._args), None
             report, stats = upscale_file(job, picture, self._host.with_progress(bar.show), bar, self._args)
             self._learn(job, stats)
@@ -69,6 +71,13 @@ class Pictures:
         except OSError as error:
             self._fail(job, _full(error))
         return None
+
+    def _time_left(self, job: Job) -> Callable[[Progress], float | None]:
+        """What says after each step how long the picture still takes. It begins when the picture does."""
+        plan = self._plans[job.target]
+        if plan is None or self.at_once > 1 or job.options.try_tile != NONE:
+            return lambda progress: None
+        return time_left(timings(), works(self._args, plan), plan).after
 
     def _learn(self, job: Job, stats: Stats) -> None:
         """How long this has taken, for the next --dry-run; not where part of it was there already or left out, or where

@@ -5,11 +5,18 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import OptionError, TooLarge
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..host import Progress
+
 _level = 1
+_FORMAT = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}, {rate_fmt}{postfix}]"
+"""tqdm's own, but for the time left: it knows neither earlier runs nor the stages that come."""
 
 
 def set_level(level: int) -> None:
@@ -97,8 +104,9 @@ def close_streams() -> None:
 class Bar:
     """A tqdm bar over tiles; the upscale stage has one of its own. A stream that fails costs the bar, not the run."""
 
-    def __init__(self, name: str, *, quiet: bool):
-        self._name, self._quiet = shown(name), quiet
+    def __init__(self, name: str, *, quiet: bool, left: Callable[[Progress], float | None] = lambda progress: None):
+        """left: seconds that the run goes on after a step; asked once a step."""
+        self._name, self._quiet, self._left = shown(name), quiet, left
         self._bar: Any = None
         self._stage: str | None = None
 
@@ -109,11 +117,13 @@ class Bar:
         if self._bar is not None:
             self._bar.close()
 
-    def show(self, progress: Any) -> None:
-        """Told after each step, a `host.Progress`."""
+    def show(self, progress: Progress) -> None:
+        """Told after each step."""
         if self._quiet:
             return
         from tqdm import tqdm
+
+        from ..run.timings import about
 
         stage = "upscale" if progress.stage == "upscale" else "tiles"
         if stage != self._stage:
@@ -121,7 +131,10 @@ class Bar:
             unit = "window" if stage == "upscale" else "tile"
             self._bar = tqdm(
                 total=progress.total, desc=f"{self._name}: {stage}", unit=unit, file=Steady(sys.stderr),
-                dynamic_ncols=True,
+                dynamic_ncols=True, bar_format=_FORMAT,
             )  # fmt: skip
             self._stage = stage
+        seconds = self._left(progress)
+        if seconds is not None:
+            self._bar.set_postfix_str(f"{about(seconds)} left", refresh=False)
         self._bar.update(progress.done - self._bar.n)

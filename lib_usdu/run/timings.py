@@ -11,6 +11,7 @@ from pathlib import Path
 from ..options.tile_numbers import ALL
 from ..plan import Plan
 from ..resume import entries
+from .time_left import TimeLeft
 
 FILE = "timings.json"
 """In the folder of stopped runs."""
@@ -81,14 +82,26 @@ def works(plan: Plan, *, model: str, steps: float, device: str) -> dict[str, Wor
     return found
 
 
+def time_left(known: Timings | None, stages: Mapping[str, Work], plan: Plan) -> TimeLeft:
+    """Of a run of this plan that begins now. stages: its work, as `works` gives it."""
+    measured = {stage: known.seconds([work]) if known else None for stage, work in stages.items()}
+    tiles: dict[str, int] = {}
+    for work in plan.passes:
+        tiles[work.name] = tiles.get(work.name, 0) + len(work.tiles)
+    return TimeLeft({stage: seconds for stage, seconds in measured.items() if seconds is not None}, tiles)
+
+
 def about(seconds: float | None) -> str:
-    """ "about 12 s", "about 5 min", "about 2 h 10 min", or that it is not known."""
+    """ "about 12 s", "about 3 min 20 s", "about 2 h 10 min", or that it is not known."""
     if seconds is None:
         return "time unknown before the first run"
     if seconds < 1:
         return "under 1 s"
     if seconds < 100:
         return f"about {seconds:.0f} s"
+    if seconds < 595:
+        minutes, rest = divmod(round(seconds, -1), 60)
+        return f"about {minutes:.0f} min" + f" {rest:.0f} s" * bool(rest)
     minutes = round(seconds / 60)
     if minutes < 100:
         return f"about {minutes} min"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import math
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -25,6 +24,7 @@ from ..host import Batch, Fusion, Host, Progress
 from ..options import INFOTEXT_PREFIX, Options
 from ..options.tile_prompts import has_extra_networks
 from ..pictures.infotext import in_webui
+from ..plan import Plan
 from ..run import memory_needs
 from . import environment, model_kind, other_extensions
 from .controlnet import ControlNetUnits
@@ -87,14 +87,15 @@ class WebuiHost(Host):
     def upscalers(self) -> list[str]:
         return upscaler_names()
 
-    def announce(self, parameters: dict[str, str], tiles: int) -> None:
+    def announce(self, parameters: dict[str, str], plan: Plan) -> None:
         """Before the first tile: ControlNet looks for our keys in the generation parameters of every call."""
         self._parameters = {"Script": self.title, **in_webui(parameters)}
-        self._total = tiles
-        self.jobs.start(tiles)
+        self._total, self._left = plan.tiles, model_kind.time_left(plan, self.p)
+        self.jobs.start(plan.tiles)
 
     def leave_out(self, tiles: int) -> None:
         self._total -= tiles
+        self._left.leave_out(tiles)
         self.jobs.leave_out(self._done, tiles)
 
     def _begin(self, tiles: int) -> None:
@@ -102,18 +103,15 @@ class WebuiHost(Host):
         calls = self.jobs.call(self._done, tiles)
         last = self._done + tiles
         which = f"tile {last}" if tiles == 1 else f"tiles {self._done + 1}-{last}"
-        say(shared.state, f"Drawing {which} of {max(self._total, last)}")
+        say(shared.state, f"Drawing {which} of {max(self._total, last)}", self._left.now())
         self._calls += 1
         steps = self.pace(self._denoise)
         shared.total_tqdm.updateTotal(steps * (self._calls + math.ceil(calls) - 1))
 
     def enlarge(self, rgb: np.ndarray, name: str, width: int, height: int) -> np.ndarray:
         """By spandrel where the upscaler is a file it knows, else by the host; honours the tab's resize mode."""
-        started = time.monotonic()
-        try:
+        with self.jobs.left_out_of_the_estimate():
             return self._enlarge(rgb, name, width, height)
-        finally:
-            self.jobs.leave_out_of_the_estimate(time.monotonic() - started)
 
     def _enlarge(self, rgb: np.ndarray, name: str, width: int, height: int) -> np.ndarray:
         try:
@@ -279,7 +277,7 @@ class WebuiHost(Host):
 
     def progress(self, progress: Progress, canvas: np.ndarray | None) -> None:
         self._done = progress.done
-        say(shared.state, f"Tile {progress.done} of {progress.total}")
+        say(shared.state, f"Tile {progress.done} of {progress.total}", self._left.after(progress))
         if canvas is not None and shared.opts.live_previews_enable:
             self._preview.show(canvas, last=progress.done == progress.total)
 
@@ -297,4 +295,4 @@ class WebuiHost(Host):
         return infotext_processing(self.p, self._last, self.picture, self.prompts.resolved, parameters, shared.sd_model)
 
     def _upscale_progress(self, done: int, total: int) -> None:
-        say(shared.state, f"Upscaling: window {done} of {total}")
+        say(shared.state, f"Upscaling: window {done} of {total}", self._left.after(Progress("upscale", done, total)))

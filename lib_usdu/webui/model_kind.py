@@ -19,7 +19,9 @@ from ..noise_share import NoiseShare, of_webui, share_of
 from ..plan import Plan
 from ..run.memory_needs import SD, SIXTEEN, XL, Needs, windows_that_fit
 from ..run.retry import one_line
+from ..run.time_left import TimeLeft
 from ..run.timings import FILE, Timings, Work, works
+from ..run.timings import time_left as left_of_plan
 from ..spacing import plain_flow, plain_webui
 from .environment import devices, journal_folder, model_data, model_files, processing, samplers, shared
 from .protocols import Processing
@@ -197,6 +199,11 @@ def _guessed_share(sampler: str, scheduler: str | None, steps: int, *, exact: bo
             shares = lambda count: [share_of(sigma) for sigma in plain_webui(way.title(), count)]  # noqa: E731
         return of_webui(shares, steps, exact=exact, guessed=True)
     return None
+
+
+def time_left(plan: Plan, p: Processing) -> TimeLeft:
+    """Of a run of this plan that begins now."""
+    return left_of_plan(timings(), timed(plan, p.steps, str(p.sampler_name), p.cfg_scale), plan)
 
 
 def timings() -> Timings | None:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from ..run.timings import about
 from .protocols import State
 
 _SHOWN_EVERY = 0.5
@@ -51,13 +52,18 @@ class JobCount:
         self._state.job_no = _whole((self._before + self._started - 1) * calls + done / tiles)
         return max(1.0, calls - done / tiles)
 
-    def leave_out_of_the_estimate(self, seconds: float) -> None:
-        """So long was the picture enlarged, in which no job was done. The page takes the time left from the time since
+    @contextmanager
+    def left_out_of_the_estimate(self) -> Iterator[None]:
+        """A context in which the picture is enlarged, and no job is done. The page takes the time left from that since
         the start and the share of jobs (progress.py:107), and so would expect each tile to take as long again. In a
         folder every picture is enlarged: there it is right to count that time.
         """
-        if not self.in_a_folder and getattr(self._state, "time_start", None):
-            self._state.time_start += seconds
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            if not self.in_a_folder and getattr(self._state, "time_start", None):
+                self._state.time_start += time.monotonic() - started
 
     def __enter__(self) -> JobCount:
         return self
@@ -87,8 +93,10 @@ def _whole(number: float) -> int | float:
     return int(number) if number == int(number) else number
 
 
-def say(state: State, doing: str) -> None:
-    """In the page's progress bar. In a folder the host keeps in `state.job` which picture it is (img2img.py:51)."""
+def say(state: State, doing: str, seconds_left: float | None = None) -> None:
+    """In the page's progress bar, with the time left where it is known. In a folder the host keeps in `state.job` which
+    picture it is (img2img.py:51)."""
+    doing += "" if seconds_left is None else f", {about(seconds_left)} left"
     picture = str(state.job or "")
     state.textinfo = f"Picture {picture}: {doing}" if " out of " in picture else doing
 
