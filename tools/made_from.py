@@ -26,6 +26,11 @@ def of_panel() -> str:
     return _digest(repr((INTRODUCTION, PRESETS_HINT, titles, SECTIONS[0].rows, controls)).encode())
 
 
+def of_view(*names: str) -> str:
+    """What draws over a picture in the browser. names: of files in lib_usdu."""
+    return _digest(*((ROOT / "lib_usdu" / name).read_bytes() for name in names))
+
+
 def of_demo() -> str:
     """The embedded models and the picture they enlarge."""
     embedded = sorted((ROOT / "lib_usdu" / "embedded").rglob("*.safetensors"))
@@ -38,8 +43,12 @@ def _digest(*parts: bytes) -> str:
 
 def record() -> dict[str, str]:
     """File in docs/figures -> digest of what it was made from."""
-    panel = of_panel()
-    return {"panel.png": panel, "panel-dark.png": panel, "demo-before-after.jpg": of_demo()}
+    panel, tiles = of_panel(), of_view("panel/tiles.js", "panel/tiles.css")
+    slider = of_view("pictures/slider.js", "pictures/slider.css")
+    return {
+        "panel.png": panel, "panel-dark.png": panel, "tiles.jpg": tiles, "tiles-dark.jpg": tiles, "slider.jpg": slider,
+        "slider-dark.jpg": slider, "demo-before-after.jpg": of_demo(),
+    }  # fmt: skip
 
 
 if __name__ == "__main__":

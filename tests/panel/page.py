@@ -8,6 +8,7 @@ model is: SDXL, helped by ControlNet.
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from functools import partial
@@ -158,6 +159,8 @@ def page(host: StandInHost) -> gr.Blocks:
         def generated(*values: object) -> tuple[list[Image.Image], str]:
             """A result twice the size of the picture, and a sheet of another size; and what it was made with."""
             host.ran = True
+            if "USDU_RESULT" in os.environ:  # for the pictures of the docs
+                return [Image.open(os.environ["USDU_RESULT"])], dump(*values)
             found = [Image.new("RGB", (2560, 1440), (180, 150, 120)), Image.new("RGB", (900, 300), (40, 40, 40))]
             found[0].putpixel((0, 0), (time.monotonic_ns() % 256, 0, 0))  # never the same file again
             return found, dump(*values)
