@@ -20,7 +20,7 @@ from .pictures.modes import pixels_of
 
 _MODEL = (
     "checkpoint", "checkpoint_config", "prompt", "negative_prompt", "sampler", "steps", "cfg", "lora", "lora_folder",
-    "embedding_folder", "device",
+    "embedding_folder", "device", "control", "control_picture",
 )  # fmt: skip
 _MOST_PIXELS = 10**9
 
@@ -29,9 +29,10 @@ class Upscaler:
     """A diffusion model and an upscaler, loaded once for many pictures.
 
     Keywords are the options by their names (docs/options.md), and of the model: checkpoint, checkpoint_config, prompt,
-    negative_prompt, sampler, steps, cfg, lora (a list), lora_folder, embedding_folder, device; each means what its
-    flag means. Without `checkpoint` the embedded model is used, without `upscaler` the embedded one. TypeError for any
-    other keyword, UsduError for a value that is not allowed or a model that cannot be loaded.
+    negative_prompt, sampler, steps, cfg, lora (a list), lora_folder, embedding_folder, device, control and
+    control_picture (lists); each means what its flag means. Without `checkpoint` the embedded model is used, without
+    `upscaler` the embedded one. TypeError for any other keyword, UsduError for a value that is not allowed or a model
+    that cannot be loaded.
     """
 
     def __init__(self, **settings: Any):

@@ -99,7 +99,7 @@ def plain_webui(way: str | None, steps: int) -> list[float]:
     """The levels of a webui's schedule of this name for a plain model of Stable Diffusion, falling; evenly over trained
     times for a name that is not among WAYS (A1111's "Uniform" and "Normal")."""
     trained = trained_levels()
-    if way in WAYS:
+    if way is not None and way in WAYS:
         return [float(level) for level in WAYS[way](trained[0], trained[-1], steps)]
     even = partial(np.interp, xp=np.arange(TRAINED), fp=np.log(trained))
     return [float(level) for level in np.exp(even(np.linspace(TRAINED - 1, 0, steps)))]

@@ -20,6 +20,7 @@ A1111 = {
 LEFT_OUT = {
     "panel/test_panel.py": {"selenium"},  # the page itself is run by .venv-webui
     "panel/test_slider.py": {"selenium"},
+    "test_control.py": {"diffusers", "transformers"},
     "test_diffusers_host.py": {"diffusers", "transformers", "peft"},
     "test_embedded.py": {"diffusers"},
     "test_fused.py": {"diffusers", "transformers"},
@@ -106,12 +107,14 @@ WITH_TORCH = {
     "lib_usdu": {
         "embedded/autoencoder.py", "embedded/denoiser.py", "run/latent_windows.py", "run/resemblance.py",
         "standalone/families/resemblance.py", "standalone/checkpoints.py",
-        "standalone/conditioning.py", "standalone/fingerprint.py", "standalone/latents.py",
+        "standalone/conditioning.py", "standalone/control/controls.py", "standalone/control/loading.py",
+        "standalone/fingerprint.py", "standalone/latents.py",
         "standalone/loading/old_checkpoints.py", "standalone/placement.py", "standalone/refiner.py",
         "standalone/steps.py",
     },
     "tests": {
-        "test_card.py", "test_degrade.py", "test_diffusers_host.py", "test_embedded.py", "test_flow.py",
+        "test_card.py", "test_control.py", "test_degrade.py", "test_diffusers_host.py", "test_embedded.py",
+        "test_flow.py",
         "test_fused.py", "test_known_share.py", "test_latent_shapes.py", "test_latents.py", "test_old_checkpoints.py",
         "test_parts.py", "test_placement.py", "test_prepared.py", "test_prompts.py", "test_resemblance.py",
         "test_same_pictures.py", "test_samplers.py",

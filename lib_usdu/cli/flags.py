@@ -79,7 +79,7 @@ def add_run(group: Any) -> None:
 
 FLAGS: dict[str, str] = {name: flag.name for name in OPTION_NAMES if (flag := declared(name).flag)} | {
     name: f"--{name}" for name in ("checkpoint", "lora", "sampler", "steps", "cfg", "mask", "prompt")
-} | {"negative_prompt": "--negative-prompt"}
+} | {name: "--" + name.replace("_", "-") for name in ("negative_prompt", "control", "control_picture")}
 """Options, and the model's settings, by the flag that sets them: errors name what was typed."""
 PAIRS = {"tile_width": "tile_height", "custom_width": "custom_height"}
 """Two options that one flag sets: WIDTHxHEIGHT."""
@@ -165,6 +165,14 @@ def _add_model(group: Any) -> None:
     add(
         "--embedding-folder", type=Path, metavar="FOLDER",
         help="textual inversions, called by name in a prompt (embeddings, above the checkpoint)",
+    )  # fmt: skip
+    add(
+        "--control", action="append", default=[], metavar="MODEL[:STRENGTH]",
+        help="a ControlNet that steers the redrawing (SD 1, 2, XL), such as tile; may be given several times",
+    )  # fmt: skip
+    add(
+        "--control-picture", action="append", default=[], metavar="PICTURE",
+        help="what steers, over the whole picture; tile: each tile is its own (tile); one for each --control, in order",
     )  # fmt: skip
     add("-p", "--prompt", default="", help="what the picture shows; (word:1.3) counts more; may be empty")
     add("-n", "--negative-prompt", default="", help="what it should not show")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from ..enlarge.spandrel_model import MODEL_FILES
@@ -12,15 +13,17 @@ from ..enlarge.windows import RESAMPLERS, known_name
 from ..errors import OptionError
 from ..host import Abilities
 from ..options import Options
+from ..pictures import imagefile
 from ..standalone import versions
 from ..standalone.called_files import called_embeddings, embedding_folders, lora_folders, tagged_loras
+from ..standalone.control.asked import THE_TILE, asked_controls
 from ..standalone.families.flow import check_flow_sampler
-from ..standalone.families.table import STABLE_DIFFUSION
+from ..standalone.families.table import STABLE_DIFFUSION, Family
 from ..standalone.prompts import lora_tags, not_here, without_loras
 from ..standalone.samplers import split_name
 from ..standalone.sampling import Sampling
 from ..standalone.sources import EMBEDDED, check_checkpoint, kind_of, split_strength
-from .flags import journal_folder
+from .flags import journal_folder, max_pixels
 from .say import say
 
 EMBEDDED_HINT = (
@@ -65,6 +68,8 @@ def check_model(args: argparse.Namespace, options: Options) -> None:
         check_flow_sampler(args.sampler, split_name(args.sampler)[0])
     for entry in args.lora:
         split_strength(entry)
+    if asked_controls(args.control, args.control_picture):
+        _check_steered(args, kind)
     if lora_tags(options.tile_prompts):
         raise OptionError("tile_prompts", options.tile_prompts, "no <lora:...>: a LoRA changes the model for all tiles")
     if args.checkpoint != EMBEDDED:
@@ -74,6 +79,16 @@ def check_model(args: argparse.Namespace, options: Options) -> None:
                 raise OptionError(name, piece, STEPWISE)
         _tagged(args)
         embedding_folders(args.embedding_folder, args.checkpoint)
+
+
+def _check_steered(args: argparse.Namespace, kind: Family | None) -> None:
+    """Raises OptionError where no ControlNet can steer the model, and for a picture that cannot be read."""
+    if args.checkpoint == EMBEDDED or (kind is not None and kind.flow):
+        name = "the embedded model" if args.checkpoint == EMBEDDED else kind and kind.name
+        raise OptionError("control", args.control[0], f"a checkpoint of Stable Diffusion 1, 2 or XL, not {name}")
+    for picture in args.control_picture:
+        if picture != THE_TILE:
+            imagefile.look(Path(picture).expanduser(), max_pixels=max_pixels(args))
 
 
 def host_of(args: argparse.Namespace, options: Options) -> Any:
@@ -122,8 +137,25 @@ def _refiner(args: argparse.Namespace, options: Options) -> Any:
         folders = embedding_folders(args.embedding_folder, args.checkpoint)
         embeddings = add_embeddings(pipeline, called_embeddings(folders, *_texts(args, options).values()))
     return DiffusersRefiner(
-        pipeline, sampling, model_name, loras, device=device, low_memory=args.low_memory, embeddings=embeddings
-    )
+        pipeline, sampling, model_name, loras, device=device, low_memory=args.low_memory, embeddings=embeddings,
+        controls=_controls(args, pipeline, device),
+    )  # fmt: skip
+
+
+def _controls(args: argparse.Namespace, pipeline: Any, device: Any) -> Any:
+    """The ControlNets, loaded."""
+    from ..standalone.control.controls import Control, Controls
+    from ..standalone.control.loading import load_controlnet
+
+    asked = asked_controls(args.control, args.control_picture)
+    most = max_pixels(args)
+    return Controls([
+        Control(
+            one, load_controlnet(one.source, pipeline.unet, pipeline.unet.dtype, device),
+            None if one.picture is None else imagefile.read(one.picture, max_pixels=most).rgb,
+        )
+        for one in asked
+    ])  # fmt: skip
 
 
 def _texts(args: argparse.Namespace, options: Options) -> dict[str, str]:

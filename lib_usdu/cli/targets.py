@@ -21,6 +21,7 @@ from ..pictures.formats import INPUT_EXTENSIONS, check_size, output_kind
 from ..pictures.infotext import MASK_KEY, REDONE_KEY, mask_name, pairs_of
 from ..pictures.saving import remove_left_over
 from ..select.mask import over_canvas
+from ..standalone.control.asked import asked_controls, in_infotext
 from ..standalone.prompts import lora_tags, without_loras
 from ..standalone.sources import EMBEDDED, kind_of, split_strength
 from .flags import STREAM
@@ -89,6 +90,9 @@ def _difference(args: argparse.Namespace, job: Job, parameters: Mapping[str, str
         before, asked = getattr(earlier, name), getattr(now, name)
         if str(before).casefold() != str(asked).casefold():
             return f"{name} {before}, now {asked}"
+    controls = {name: text for name, text in parameters.items() if name.startswith("ControlNet ")}
+    if controls != in_infotext(asked_controls(args.control, args.control_picture)):
+        return "another ControlNet"
     redone = parameters.get(REDONE_KEY, ALL)
     if redone != now.redo_tiles:
         return f"redo_tiles {redone}, now {now.redo_tiles}"

@@ -23,6 +23,7 @@ from ..run.latent_windows import assemble, on_device, patches, unet_in_windows
 from ..run.memory_needs import windows_that_fit
 from .checkpoints import Lora
 from .conditioning import Conditions
+from .control.controls import Controls
 from .families.table import DISTILLED, family_of, is_distilled, network, network_name
 from .fingerprint import fingerprint
 from .host import Refiner
@@ -47,9 +48,10 @@ class DiffusersRefiner(Refiner):
 
     def __init__(
         self, pipeline: Any, sampling: Sampling, model_name: str, loras: Sequence[Lora] = (), *, device: Any = None,
-        low_memory: str = "auto", embeddings: Sequence[Embedding] = (),
+        low_memory: str = "auto", embeddings: Sequence[Embedding] = (), controls: Controls | None = None,
     ):  # fmt: skip
         """device: where to put the pipeline, in one of the ways of `placement`; None: it is where it should be.
+        controls: ControlNets that steer it, for Stable Diffusion 1, 2 and XL.
 
         Raises ModelError where it does not fit.
         """
@@ -57,7 +59,7 @@ class DiffusersRefiner(Refiner):
         self.sampling = suited = sampling.suited(self.family)
         self.pipeline, self.model_name, self.loras = pipeline, model_name, loras
         self.default_tile = self.family.tile
-        self.embeddings = embeddings
+        self.embeddings, self.controls = embeddings, controls or Controls()
         pipeline.scheduler = scheduler_for(suited.sampler, pipeline.scheduler)
         pipeline.set_progress_bar_config(disable=True)
         self.device = self.network.device if device is None else torch.device(device)
@@ -108,16 +110,17 @@ class DiffusersRefiner(Refiner):
             return batch.images
         height, width = batch.images.shape[1:3]
         self.autoencoder.fit_for(max(height, width))
-        latents = self.steps.run(
-            lambda: self.autoencoder.encode(batch.images),
-            self._noise(batch),
-            batch.denoise,
-            *self.conditions.of(batch.prompts, len(batch.tiles)),
-            stop,
-            size=(height, width),
-            canvas=self.latents.size(batch.canvas),
-            resemblance=batch.resemblance,
-        )
+        with self._steered(lambda: self.controls.hints(batch)):
+            latents = self.steps.run(
+                lambda: self.autoencoder.encode(batch.images),
+                self._noise(batch),
+                batch.denoise,
+                *self.conditions.of(batch.prompts, len(batch.tiles)),
+                stop,
+                size=(height, width),
+                canvas=self.latents.size(batch.canvas),
+                resemblance=batch.resemblance,
+            )
         pictures = self.autoencoder.pictures(latents, height, width)
         self.placement.rest()
         return pictures
@@ -148,15 +151,15 @@ class DiffusersRefiner(Refiner):
             if stop():
                 raise Stopped("stopped in a step")
 
-        forward = self.network.forward
-        self.network.forward = unet_in_windows(forward, places, fusion.limit, check)
-        try:
+        def hints() -> torch.Tensor:
+            windows = (one[None] for batch in fusion.batches for one in self.controls.hints(batch).to(self.device))
+            return assemble(windows, places, torch.empty(1, self.controls.channels, height, width, device=self.device))
+
+        with self._steered(hints, lambda forward: unet_in_windows(forward, places, fusion.limit, check)):
             canvas = self.steps.run(
                 encoded, self._noise(first), first.denoise, *self.conditions.of((), 1), stop,
                 size=size, canvas=(height, width), step_done=step_done, told=size, resemblance=first.resemblance,
             )  # fmt: skip
-        finally:
-            self.network.forward = forward
         windows = iter(places)
         for batch in fusion.batches:
             latents = torch.cat([place.cut(canvas) for place in islice(windows, len(batch.tiles))])
@@ -174,6 +177,7 @@ class DiffusersRefiner(Refiner):
             "bfloat16": self._in_bfloat16,
             "weights": {name: fingerprint(part) for name, part in parts.items()},
             "embeddings": [asdict(one) for one in self.embeddings],
+            **({"control": self.controls.identity()} if self.controls else {}),
             "scheduler": scheduler, **{**asdict(self.sampling), "seed": None},
         }  # fmt: skip
 
@@ -208,13 +212,14 @@ class DiffusersRefiner(Refiner):
             return
         of_vae = dtype_of(self.pipeline.vae)
         try:
-            for part in (self.network, self.pipeline.vae):
+            for part in (self.network, self.pipeline.vae, self.controls):
                 part.to(torch.float32)
             self.autoencoder.dtype = torch.float32
             yield
         finally:
             self.autoencoder.dtype = dtype
             self.network.to(dtype)
+            self.controls.to(dtype)
             self.pipeline.vae.to(of_vae)
 
     def infotext(self, parameters: dict[str, str]) -> str:
@@ -225,7 +230,7 @@ class DiffusersRefiner(Refiner):
             model["CFG scale"] = sampling.cfg_scale
         if is_distilled(self.pipeline):
             model["Distilled CFG Scale"] = DISTILLED
-        model |= {"Seed": sampling.seed, "Model": self.model_name}
+        model |= {"Seed": sampling.seed, "Model": self.model_name, **self.controls.infotext()}
         if self.loras:
             model["Lora hashes"] = ", ".join(f"{lora.name}: {lora.digest}" for lora in self.loras)
         if self.embeddings:
@@ -246,6 +251,22 @@ class DiffusersRefiner(Refiner):
                 return floats(forward(*args, **kwargs))
 
         return in_bfloat16
+
+    @contextmanager
+    def _steered(
+        self,
+        hints: Callable[[], torch.Tensor],
+        spread: Callable[[Callable[..., Any]], Callable[..., Any]] = lambda forward: forward,
+    ) -> Iterator[None]:
+        """While inside, ControlNets steer the network. hints: their pictures, as `Controls.hints`. spread: makes a
+        `forward` for a canvas of one for windows."""
+        own = self.network.forward
+        forward = spread(self.controls.steering(own) if self.controls else own)
+        self.network.forward = self.controls.given(forward, hints()) if self.controls else forward
+        try:
+            yield
+        finally:
+            self.network.forward = own
 
     @property
     def _dtype(self) -> torch.dtype:

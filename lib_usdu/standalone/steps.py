@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 
@@ -92,7 +92,7 @@ class Steps:
             scheduler.set_timesteps(steps)
             return [_share_at(scheduler, step) for step in range(-(-len(scheduler.timesteps) // scheduler.order))]
 
-        def begun(*args: Any, **kwargs: Any) -> None:
+        def begun(*args: Any, **kwargs: Any) -> NoReturn:
             raise _Begun
 
         with self._flow(begun, None, size, canvas) as arguments, self._conditions.aside(), suppress(_Begun):

@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ..enlarge.resize_mode import CROP, FILL, STRETCH, fit
-from ..enlarge.windows import resize
+from ..enlarge.control_picture import fitted
+from ..enlarge.resize_mode import CROP, FILL, STRETCH
 from ..geometry import Canvas, Region
 from .other_extensions import alwayson, title
 from .protocols import Processing, Script
@@ -33,7 +33,6 @@ _WHOLE = (
     "ipadapter", "clip", "revision", "reference", "style", "shuffle", "faceid", "faceembedding", "insightface", "pulid",
 )  # fmt: skip
 """In a preprocessor's name: its picture says what things look like, not where they are, so it is not cropped."""
-_FEW_COLOURS = 200  # a map of edges or classes: colours between two of its own would mean something else
 
 
 class ControlNetUnits:
@@ -87,26 +86,6 @@ class ControlNetUnits:
                 return value
             self._fitted[key] = fitted(pixels, canvas, mode)
         return canvas.crop(self._fitted[key], window)
-
-
-def fitted(pixels: np.ndarray, canvas: Canvas, mode: int) -> np.ndarray:
-    """A unit's picture, uint8 (h, w) or (h, w, channels), fitted to the canvas as the unit's resize mode says.
-
-    Maps of few colours (edges, classes, masks) keep exactly those; all else is resized as the host does (Lanczos).
-    """
-    if pixels.shape[1::-1] == canvas.size:
-        return pixels
-    flat = pixels[:, :, None] if pixels.ndim == 2 else pixels
-    sample = flat.reshape(-1, flat.shape[2])
-    few = len(np.unique(sample[:: max(1, len(sample) // 65536)], axis=0)) < _FEW_COLOURS
-    resampler = Image.Resampling.NEAREST if few else Image.Resampling.LANCZOS
-
-    def enlarge(values: np.ndarray, to_width: int, to_height: int) -> np.ndarray:
-        planes = [resize(values[:, :, at], to_width, to_height, resampler) for at in range(values.shape[2])]
-        return np.stack(planes, axis=2)
-
-    whole = fit(flat, canvas.width, canvas.height, mode, enlarge)
-    return whole[:, :, 0] if pixels.ndim == 2 else whole
 
 
 def is_controlnet(script: Script) -> bool:
