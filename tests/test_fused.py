@@ -20,7 +20,7 @@ from lib_usdu.latents import Latents  # noqa: E402
 from lib_usdu.options import Options  # noqa: E402
 from lib_usdu.run.latent_windows import assemble, patches, unet_in_windows  # noqa: E402
 from lib_usdu.standalone.checkpoints import EMBEDDED, load_checkpoint  # noqa: E402
-from lib_usdu.standalone.host import LocalHost  # noqa: E402
+from lib_usdu.standalone.host import LocalHost, Refiner  # noqa: E402
 from lib_usdu.standalone.refiner import DiffusersRefiner, Sampling  # noqa: E402
 from lib_usdu.standalone.samplers import SAMPLERS  # noqa: E402
 
@@ -168,6 +168,7 @@ def test_indices_go_to_the_device_once_not_for_each_window_and_step(folder, phot
         return original(self, *given, **named)
 
     monkeypatch.setattr(torch.Tensor, "to", noted)
+    monkeypatch.setattr(DiffusersRefiner, "noise_share", Refiner.noise_share)  # asks the scheduler once more, on the CPU
     made = refiner(folder)
     upscale(small(photo), FUSED, LocalHost(made))
     few = moved.count(torch.int64)
