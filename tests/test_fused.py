@@ -168,7 +168,8 @@ def test_indices_go_to_the_device_once_not_for_each_window_and_step(folder, phot
         return original(self, *given, **named)
 
     monkeypatch.setattr(torch.Tensor, "to", noted)
-    monkeypatch.setattr(DiffusersRefiner, "noise_share", Refiner.noise_share)  # asks the scheduler once more, on the CPU
+    # Which asks the scheduler for its steps once more, outside the run.
+    monkeypatch.setattr(DiffusersRefiner, "noise_share", Refiner.noise_share)
     made = refiner(folder)
     upscale(small(photo), FUSED, LocalHost(made))
     few = moved.count(torch.int64)
