@@ -132,6 +132,7 @@ STYLE = f"""<style>
 #{PREFIX}panel div:has(> .form.hidden:only-child) {{display: none}}
 #{PREFIX}panel #{PREFIX}presets {{gap: 8px}}
 #{PREFIX}panel #{PREFIX}presets button {{min-width: 0; border-radius: 8px}}
+#{PREFIX}panel #{PREFIX}tiles {{align-items: center}}
 #{PREFIX}panel .{PREFIX}title {{font-weight: 600; margin-top: 4px}}
 .{PREFIX}box:not(.hidden):not(.hide) {{display: flex; flex-direction: column-reverse; gap: 4px}}
 .{PREFIX}box > div {{margin: 0}}

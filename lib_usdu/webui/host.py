@@ -98,15 +98,16 @@ class WebuiHost(Host):
         self._left.leave_out(tiles)
         self.jobs.leave_out(self._done, tiles)
 
-    def _begin(self, tiles: int) -> None:
-        """Before a call for so many tiles: the bars of the page and the console count calls of this kind."""
-        calls = self.jobs.call(self._done, tiles)
-        last = self._done + tiles
+    def _begin(self, tiles: int) -> Callable[[], None]:
+        """Before a call for so many tiles: the bars count calls of this kind. Returns what says the time left anew."""
+        calls, last = self.jobs.call(self._done, tiles), self._done + tiles
         which = f"tile {last}" if tiles == 1 else f"tiles {self._done + 1}-{last}"
-        say(shared.state, f"Drawing {which} of {max(self._total, last)}", self._left.now())
+        tell = partial(say, shared.state, f"Drawing {which} of {max(self._total, last)}", self._left.now)
+        tell()
         self._calls += 1
         steps = self.pace(self._denoise)
         shared.total_tqdm.updateTotal(steps * (self._calls + math.ceil(calls) - 1))
+        return tell
 
     def enlarge(self, rgb: np.ndarray, name: str, width: int, height: int) -> np.ndarray:
         """By spandrel where the upscaler is a file it knows, else by the host; honours the tab's resize mode."""
@@ -144,13 +145,13 @@ class WebuiHost(Host):
 
     def refine(self, batch: Batch) -> np.ndarray:
         self._check_unchanged()
-        self._begin(len(batch.tiles))
+        tell = self._begin(len(batch.tiles))
         tile_p = self._tile_processing(batch)
         self.prompts.settle(tile_p, own_method(tile_p, self.p, "init"), batch.prompts)
         self.units.crop_to(tile_p, batch.tiles[0].window, batch.canvas)
         seeds = [noise.seed % 2**64 for noise in batch.noises]
         together, stopped = batch.together, partial(getattr, shared.state, "interrupted")
-        with environment.own_generators(), in_phases(processing, tile_p, seeds, together, stopped) as phases:
+        with environment.own_generators(), in_phases(processing, tile_p, seeds, together, stopped, tell) as phases:
             torch.manual_seed(seeds[0])
             try:
                 processed = processing.process_images(tile_p)
@@ -277,7 +278,7 @@ class WebuiHost(Host):
 
     def progress(self, progress: Progress, canvas: np.ndarray | None) -> None:
         self._done = progress.done
-        say(shared.state, f"Tile {progress.done} of {progress.total}", self._left.after(progress))
+        say(shared.state, f"Tile {progress.done} of {progress.total}", partial(self._left.after, progress))
         if canvas is not None and shared.opts.live_previews_enable:
             self._preview.show(canvas, last=progress.done == progress.total)
 
@@ -295,4 +296,5 @@ class WebuiHost(Host):
         return infotext_processing(self.p, self._last, self.picture, self.prompts.resolved, parameters, shared.sd_model)
 
     def _upscale_progress(self, done: int, total: int) -> None:
-        say(shared.state, f"Upscaling: window {done} of {total}", self._left.after(Progress("upscale", done, total)))
+        left = partial(self._left.after, Progress("upscale", done, total))
+        say(shared.state, f"Upscaling: window {done} of {total}", left)

@@ -35,11 +35,13 @@ def in_phases(
     seeds: Sequence[int],
     together: int,
     stopped: Callable[[], bool] = bool,
+    step: Callable[[], object] = bool,
 ) -> Iterator[Phases]:
     """A call of the host for `tile_p` in this context goes in phases.
 
     processing: the host's module. seeds: of each window, for the encoder's own small noise. together: how many windows
     sampler steps and decoder take at a time. stopped: whether the host's sampler ends early, with latents half done.
+    step: called before each step of a call that goes in parts.
     """
     sample, phases = tile_p.sample, Phases()
 
@@ -48,7 +50,7 @@ def in_phases(
         if together >= count:
             return sample(*args, **kwargs)
         with room_for(tile_p.sd_model, lambda shape: [math.ceil(shape[0] * together / count), *shape[1:]]) as begin:
-            _step_in_parts(tile_p.sampler, count, together, begin)
+            _step_in_parts(tile_p.sampler, count, together, lambda: (begin(), step()))
             return sample(*args, **kwargs)
 
     def sample_to_the_end(*args: Any, **kwargs: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -93,10 +93,11 @@ def _whole(number: float) -> int | float:
     return int(number) if number == int(number) else number
 
 
-def say(state: State, doing: str, seconds_left: float | None = None) -> None:
+def say(state: State, doing: str, left: Callable[[], float | None] = lambda: None) -> None:
     """In the page's progress bar, with the time left where it is known. In a folder the host keeps in `state.job` which
     picture it is (img2img.py:51)."""
-    doing += "" if seconds_left is None else f", {about(seconds_left)} left"
+    seconds = left()
+    doing += "" if seconds is None else f", {about(seconds)} left"
     picture = str(state.job or "")
     state.textinfo = f"Picture {picture}: {doing}" if " out of " in picture else doing
 

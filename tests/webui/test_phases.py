@@ -11,7 +11,8 @@ from test_extension import ask, extension, person, photo  # noqa: F401
 
 from lib_usdu.batch_size import BatchLimits
 from lib_usdu.run import memory_needs
-from lib_usdu.webui import model_kind
+from lib_usdu.run.time_left import TimeLeft
+from lib_usdu.webui import model_kind, progress_bar
 from lib_usdu.webui import script as webui
 from lib_usdu.webui.phases import asked_once, room_for
 from lib_usdu.webui.upscaler_files import SESSION
@@ -234,3 +235,14 @@ def test_memory_that_does_not_hold_the_tiles_seen_together(extension, phases):  
     assert np.array_equal(pixels(done), expected)
     assert "out of memory: 1 tile of 128x128 at once" in done.comments
     assert standin.log.process_images == 3 and [len(call.seeds) for call in standin.log.calls] == [9]
+
+
+def test_a_long_call_says_the_time_left_before_each_step(extension, phases, monkeypatch):  # noqa: F811
+    phases(2)
+    seconds = iter(range(900, 0, -10))
+    monkeypatch.setattr(TimeLeft, "now", lambda self: next(seconds))
+    told = []
+    monkeypatch.setattr(progress_bar, "about", lambda left: told.append(left) or f"{left} s")
+    webui.run(person(steps=8), extension, [NINE])
+    steps = [left for left in told if left in range(10, 901, 10)]
+    assert len(standin.log.calls) == 1 and len(steps) >= 1 + 4  # half of the eight, and once before
