@@ -21,6 +21,8 @@ def test_time_follows_from_what_was_measured(tmp_path):
     assert timings.seconds([Work("a", 10), Work("c", 3)]) is None
     timings.learn({Work("a", 1): 4.0})  # a busy machine is half believed
     assert Timings(tmp_path / "deep" / "timings.json").seconds([Work("a", 10)]) == pytest.approx(30)
+    timings.learn({Work("a", 1): 1.0})  # nothing makes a machine faster than it is
+    assert timings.seconds([Work("a", 10)]) == pytest.approx(10)
 
 
 @pytest.mark.parametrize("content", [b"", b"[1]", b"{", b'{"a": "x"}', b'{"a": -1}', b'{"a": null}', b"\xff" * 99])

@@ -17,8 +17,9 @@ FILE = "timings.json"
 """In the folder of stopped runs."""
 MOST_KEPT = 500
 """Kinds of work; the one measured longest ago goes first."""
-_NEW = 0.5
-"""Of what a new measurement says, beside what was known: a machine that was busy once is not slow for ever."""
+_SLOWER = 0.5
+"""Of what a new measurement says, beside what was known, where it is slower: other work on the machine can slow a run
+down. Nothing speeds one up, so that a faster one counts whole."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Timings:
         for work, seconds in measured.items():
             rate = seconds / work.amount
             known = rates.pop(work.kind, rate)
-            rates[work.kind] = known + _NEW * (rate - known)
+            rates[work.kind] = known + _SLOWER * (rate - known) if rate > known else rate
         newest = dict(list(rates.items())[-MOST_KEPT:])
         with suppress(OSError):
             self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
