@@ -74,6 +74,7 @@ reliability: .venv/ready
 docs: .venv/ready .venv-webui/ready browser
 	$(PY) -m tools.option_docs
 	$(PY) -m tools.figures
+	$(PY) -m tools.curves
 	$(PY) -m tools.panel_pictures
 	$(MAKE) --no-print-directory demo
 	$(PY) -c "from PIL import Image; Image.open('out/demo-before-after.png').convert('RGB').save('docs/figures/demo-before-after.jpg', quality=92)"

@@ -14,6 +14,10 @@ DECIDED = (
 )  # fmt: skip
 """What every preset sets, so that none leaves anything of the one before."""
 
+RESEMBLANCE = 0.35
+"""Of every preset that does not say otherwise: tone within a level of the source, detail as without
+(docs/measurements.md, Resemblance)."""
+
 
 @dataclass(frozen=True)
 class Preset:
@@ -29,7 +33,7 @@ class Preset:
 
     def values(self) -> dict[str, Any]:
         """Every option it sets, as far as it exists."""
-        changes = {**self.changes, "creativity": self.creativity}
+        changes = {"resemblance": RESEMBLANCE, **self.changes, "creativity": self.creativity}
         return {name: changes.get(name, getattr(Options, name)) for name in DECIDED if name in OPTION_NAMES}
 
 
