@@ -1,4 +1,4 @@
-"""The curves of Resemblance in the docs: `python -m tools.curves` (part of `make docs`).
+"""The curves of Creativity and Resemblance in the docs: `python -m tools.curves` (part of `make docs`).
 
 The numbers are those of bench/results/sliders.json.
 """
@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 ROOT = Path(__file__).parents[1]
 MEASURED = ROOT / "bench" / "results" / "sliders.json"
 FIGURE = ROOT / "docs" / "figures" / "sliders.png"
-WIDTH, HEIGHT, LEFT, TOP, GAP, BELOW = 330, 240, 58, 40, 24, 78
+WIDTH, HEIGHT, LEFT, TOP, GAP, BELOW = 330, 240, 58, 40, 24, 84
 COLOURS = ((37, 99, 235), (217, 70, 0), (21, 128, 61))
 INK, GRID = (30, 30, 30), (210, 214, 220)
 Row = dict[str, Any]
@@ -54,14 +54,12 @@ def means(rows: Sequence[Row], measure: str, along: str) -> list[tuple[float, fl
     return [(value, mean(row[measure] for row in rows if row[along] == value)) for value in values]
 
 
-def figure(measured: Sequence[Row]) -> Image.Image:
-    """Tone, shapes and detail over Resemblance, a colour for each sampler and strength."""
-    kinds = sorted({(row["sampler"], row["denoise"]) for row in measured}, key=lambda kind: kind[1])
-    groups = [[row for row in measured if (row["sampler"], row["denoise"]) == kind] for kind in kinds]
+def band(groups: dict[str, list[Row]], along: str, title: str) -> Image.Image:
+    """Tone, shapes and detail over a slider, a colour for each group, with its name below."""
     parts = [
-        plot(title, [means(group, measure, "resemblance") for group in groups], top, step, "Resemblance")
-        for title, measure, top, step in (
-            ("Tone: levels from the source", "tone", 4, 1), ("Shapes of 6 px: levels", "shapes", 12, 2),
+        plot(said, [means(group, measure, along) for group in groups.values()], top, step, title)
+        for said, measure, top, step in (
+            ("Tone: levels from the source", "tone", 4, 1), ("Shapes of 6 px: levels from the source", "shapes", 12, 2),
             ("Detail, against Resemblance 0", "detail", 1.2, 0.2),
         )
     ]  # fmt: skip
@@ -69,9 +67,22 @@ def figure(measured: Sequence[Row]) -> Image.Image:
     for number, part in enumerate(parts):
         sheet.paste(part, (number * part.width, 0))
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(14)
-    for number, (colour, (sampler, denoise)) in enumerate(zip(COLOURS, kinds)):
-        said = f"{sampler}, denoise {denoise:g}"
+    for number, (colour, said) in enumerate(zip(COLOURS, groups)):
         draw.text((LEFT + number * 200, parts[0].height + 8), said, fill=colour, font=font)
+    return sheet
+
+
+def figure(measured: dict[str, list[Row]]) -> Image.Image:
+    """Both sliders, one above the other."""
+    over_resemblance, over_creativity = {}, {}
+    for row in measured["resemblance"]:
+        over_resemblance.setdefault(f"{row['sampler']}, denoise {row['denoise']:g}", []).append(row)
+    for row in measured["creativity"]:
+        over_creativity.setdefault(f"Resemblance {row['resemblance']:g}", []).append(row)
+    rows = band(over_creativity, "creativity", "Creativity"), band(over_resemblance, "resemblance", "Resemblance")
+    sheet = Image.new("RGB", (rows[0].width, sum(row.height for row in rows)), "white")
+    sheet.paste(rows[0])
+    sheet.paste(rows[1], (0, rows[0].height))
     return sheet
 
 
