@@ -28,7 +28,7 @@ class Batch:
     noises: the noise of each. denoise: denoising strength, 0-1. canvas: the whole picture.
     prompts: what each tile adds to the prompt, "" for nothing; empty where no tile has a prompt of its own.
     at_once: how many of them the model sees at a time; 0: all. resemblance: how far each step is held to the images,
-    0 (not) to 1.
+    0 (not) to 1. speed: the option's value.
 
     Fields that are tuples or arrays hold one entry a tile.
     """
@@ -41,6 +41,7 @@ class Batch:
     prompts: tuple[str, ...] = ()
     at_once: int = 0
     resemblance: float = 0.0
+    speed: str = "exact"
 
     @property
     def together(self) -> int:

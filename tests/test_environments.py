@@ -34,6 +34,7 @@ LEFT_OUT = {
     "test_resemblance.py": {"diffusers", "transformers"},
     "test_same_pictures.py": {"diffusers", "transformers"},
     "test_samplers.py": {"diffusers", "transformers"},
+    "test_speed.py": {"diffusers", "transformers"},
 }
 
 
@@ -106,7 +107,8 @@ def test_in_ci_a_python_for_a_webuis_versions_must_be_there(ci, code):
 WITH_TORCH = {
     "lib_usdu": {
         "embedded/autoencoder.py", "embedded/denoiser.py", "run/latent_windows.py", "run/resemblance.py",
-        "standalone/families/resemblance.py", "standalone/checkpoints.py",
+        "speed/denoiser.py", "speed/features.py", "standalone/families/resemblance.py", "standalone/families/speed.py",
+        "standalone/checkpoints.py",
         "standalone/conditioning.py", "standalone/control/controls.py", "standalone/control/loading.py",
         "standalone/fingerprint.py", "standalone/latents.py",
         "standalone/loading/old_checkpoints.py", "standalone/placement.py", "standalone/refiner.py",
@@ -117,7 +119,7 @@ WITH_TORCH = {
         "test_flow.py",
         "test_fused.py", "test_known_share.py", "test_latent_shapes.py", "test_latents.py", "test_old_checkpoints.py",
         "test_parts.py", "test_placement.py", "test_prepared.py", "test_prompts.py", "test_resemblance.py",
-        "test_same_pictures.py", "test_samplers.py",
+        "test_same_pictures.py", "test_samplers.py", "test_speed.py",
         "test_upscalers_refused.py",
     },
 }  # fmt: skip

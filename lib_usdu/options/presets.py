@@ -10,7 +10,7 @@ from .options import OPTION_NAMES, Options
 
 DECIDED = (
     "tile_width", "tile_height", "padding", "auto_padding", "mask_blur", "redraw_mode", "seams_fix_type", "noise",
-    "blend", "tone_lock", "skip_flat", "resemblance", "creativity",
+    "blend", "tone_lock", "skip_flat", "resemblance", "creativity", "speed",
 )  # fmt: skip
 """What every preset sets, so that none leaves anything of the one before."""
 
@@ -48,8 +48,8 @@ PRESETS = (
         {"padding": 128, "mask_blur": 24, "tone_lock": 0.7},
     ),
     Preset(
-        "Fast", "Fastest: low strength, little padding, flat tiles skipped.", 0.15, 0.2,
-        {"padding": 16, "mask_blur": 4, "skip_flat": 1.0},
+        "Fast", "Fastest: low strength, parts of the model rest, flat tiles skipped.", 0.15, 0.2,
+        {"padding": 16, "mask_blur": 4, "skip_flat": 1.0, "speed": "fast"},
     ),
 )  # fmt: skip
 

@@ -194,6 +194,9 @@ TARGET_SIZE_TYPES = Choice(
 NOISE_MODES = Choice(
     {"canvas": "Canvas: tiles share one noise", "tile": "Tile: each its own"}
 )
+SPEEDS = Choice(
+    {"exact": "Exact", "fast": "Fast: about half the work", "fastest": "Fastest: about a third"}
+)
 BLENDS = Choice({"feather": "Feather", "cut": "Minimum-error cut"})
 INTERROGATORS = Choice({"none": "None", "clip": "CLIP", "deepbooru": "DeepBooru"})
 FINISHES = Choice({"none": "None", "faces": "Restore faces", "adetailer": "ADetailer"})

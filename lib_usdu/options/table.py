@@ -16,6 +16,7 @@ from .rules import (
     NOISE_MODES,
     REDRAW_MODES,
     SEAMS_FIX_TYPES,
+    SPEEDS,
     TARGET_SIZE_TYPES,
     Flag,
     Lines,
@@ -248,6 +249,15 @@ class Table:
         flag=CommandFlag("--resemblance"),
         control=Control((1, 2), "Resemblance", "Holds shapes to the source: more strength adds detail only"),
     )
+    speed: Literal["exact", "fast", "fastest"] = option(
+        "exact", SPEEDS, "how much of the model runs at each step", "speed",
+        more="`exact`: all of it. `fast`: the inner part of a Stable Diffusion network at every second step, the "
+        "answer without the prompt only while noise prevails. `fastest`: the inner part at every fourth step. "
+        "[speed.md](speed.md) says what each costs.",
+        flag=CommandFlag("--speed"),
+        control=Control((2, 1), "Speed", "Faster: parts of the model rest at most steps. Nearly the same picture"),
+    )
+
     denoise: float = option(
         0.25, Number(0, 1, 0.01), "denoising strength: how much is drawn anew", "redraw",
         more="In the webui and its API: the img2img tab's `denoising_strength`.",

@@ -55,7 +55,8 @@ def run_pass(work: Pass, base: np.ndarray, plan: Plan, guard: Guard, stats: Stat
         texts = tuple(plan.prompts.of(tile) for tile in tiles)
         images = _crops(source, tiles, work)
         batch = Batch(
-            tuple(tiles), images, noises, work.denoise, work.canvas, texts, resemblance=options.resemblance
+            tuple(tiles), images, noises, work.denoise, work.canvas, texts,
+            resemblance=options.resemblance, speed=options.speed,
         )  # fmt: skip
         return batch.seen(size.now)
 
@@ -161,9 +162,9 @@ def run_fused(work: Pass, base: np.ndarray, plan: Plan, guard: Guard, stats: Sta
     noise = tile_noise(options.seed, "canvas", canvas.region, 0, canvas, host.latents, work.number)
     # Half as far as pixels are mixed: towards its rim a window knows less, and the steps even out what is left.
     reach = work.reach[0] // 2, work.reach[1] // 2
-    held = options.resemblance
+    held, speed = options.resemblance, options.speed
     windows = (
-        Batch(tuple(tiles), _crops(base, tiles, work), (noise,), work.denoise, canvas, resemblance=held)
+        Batch(tuple(tiles), _crops(base, tiles, work), (noise,), work.denoise, canvas, resemblance=held, speed=speed)
         for tiles in groups
     )
     fusion = Fusion(tuple(windows), reach)

@@ -11,6 +11,7 @@ from pathlib import Path
 from ..options.tile_numbers import ALL
 from ..plan import Plan
 from ..resume import entries
+from ..speed.schedule import EXACT
 from .time_left import TimeLeft
 
 FILE = "timings.json"
@@ -78,7 +79,8 @@ def works(plan: Plan, *, model: str, steps: float, device: str) -> dict[str, Wor
         same = [work for work in plan.passes if work.name == name]
         strength = plan.options.denoise if name == "redraw" else plan.options.seams_fix_denoise
         window = same[0].tiles[0].window
-        kind = f"{same[0].context}, {model}, {window.width}x{window.height}"
+        speed = "" if plan.options.speed == EXACT else f", {plan.options.speed}"
+        kind = f"{same[0].context}, {model}, {window.width}x{window.height}{speed}"
         found[name] = Work(kind, max(1.0, steps * strength) * sum(len(work.tiles) for work in same))
     return found
 

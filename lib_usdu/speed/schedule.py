@@ -10,40 +10,40 @@ from dataclasses import dataclass
 class Step:
     """whole: the whole network runs; else its outer blocks. guided: the model is asked without the prompt too."""
 
-    whole: bool = True
-    guided: bool = True
-
-
-EVERYTHING = Step()
+    whole: bool
+    guided: bool
 
 
 @dataclass(frozen=True)
 class Pace:
-    """every: the whole network runs at each n-th noise level from the first. guided: both answers are asked for at the
-    first so many noise levels, and then at each `again`-th of the levels with the whole network; 0: never again.
-    outer: how many blocks at either end of a UNet run at the other levels."""
+    """every: the whole network runs at each n-th noise level from the first. outer: how many blocks at either end of a
+    UNet run at the others. guided_above: guidance is computed anew at the first level, and with the whole network while
+    noise over signal is more than this."""
 
-    every: int = 1
-    guided: int = 1
-    again: int = 1
-    outer: int = 2
+    every: int
+    outer: int
+    guided_above: float = 1.0
 
-    def step(self, level: int) -> Step:
-        """At a noise level, counted from 0."""
+    def step(self, level: int, noise: float) -> Step:
+        """At a noise level, counted from 0; noise: over signal."""
         whole = level % self.every == 0
-        turn = level // self.every
-        guided = level < self.guided or (whole and self.again > 0 and turn % self.again == 0)
-        return Step(whole or guided, guided)
+        return Step(whole, level == 0 or (whole and noise > self.guided_above))
+
+
+EXACT = "exact"
+PACES: Mapping[str, Pace] = {"fast": Pace(2, 2), "fastest": Pace(4, 1)}
+"""By value of the option `speed`; docs/speed.md has what each costs."""
 
 
 class Levels:
-    """Counts the noise levels of one call: samplers of second order ask twice at some of them."""
+    """Counts the noise levels of one call. Samplers of second order ask twice at some of them."""
 
     def __init__(self, pace: Pace):
-        self._pace, self._level, self._last = pace, -1, None
+        self._pace, self._level = pace, -1
+        self._last: float | None = None
 
     def at(self, noise: float) -> Step:
-        """The step at this noise level (sigma or timestep); the same level asked for again is the same step."""
+        """The step at this noise over signal; the same level asked for again is the same step."""
         if noise != self._last:
             self._level, self._last = self._level + 1, noise
-        return self._pace.step(self._level)
+        return self._pace.step(self._level, noise)

@@ -120,6 +120,8 @@ class DiffusersRefiner(Refiner):
                 size=(height, width),
                 canvas=self.latents.size(batch.canvas),
                 resemblance=batch.resemblance,
+                speed=batch.speed,
+                deep=not self.controls,
             )
         pictures = self.autoencoder.pictures(latents, height, width)
         self.placement.rest()
@@ -159,6 +161,7 @@ class DiffusersRefiner(Refiner):
             canvas = self.steps.run(
                 encoded, self._noise(first), first.denoise, *self.conditions.of((), 1), stop,
                 size=size, canvas=(height, width), step_done=step_done, told=size, resemblance=first.resemblance,
+                speed=first.speed, deep=False,
             )  # fmt: skip
         windows = iter(places)
         for batch in fusion.batches:
@@ -193,7 +196,7 @@ class DiffusersRefiner(Refiner):
         return less
 
     def remarks(self) -> tuple[str, ...]:
-        return tuple(self.autoencoder.remarks)
+        return (*self.autoencoder.remarks, *self.steps.remarks)
 
     @contextmanager
     def more_precise(self) -> Iterator[None]:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any, NoReturn
 
 import torch
 
 from ..errors import Stopped
 from ..noise_share import share_of
+from ..speed.schedule import EXACT
 from .conditioning import Conditions
 from .families import flow
 from .families.resemblance import Held
-from .families.table import Family
+from .families.speed import NOTHING_TO_SPARE, PacedNetwork, asks_for_both_at_once, noise_at
+from .families.table import Family, network
 from .placement import Placement
 from .samplers import CanvasNoise, replace_brownian_tree, step_noise
 from .sampling import Suited
@@ -29,6 +31,8 @@ class Steps:
     ):  # fmt: skip
         self.pipeline, self.family, self.sampling = pipeline, family, sampling
         self._placement, self._conditions = placement, conditions
+        self.remarks: dict[str, None] = {}
+        """What could not be as asked, a line each."""
 
     def run(
         self,
@@ -44,13 +48,16 @@ class Steps:
         step_done: Callable[[int, int], None] = lambda step, steps: None,
         told: tuple[int, int] | None = None,
         resemblance: float = 0.0,
+        speed: str = EXACT,
+        deep: bool = True,
     ) -> torch.Tensor:
         """The latents (n, channels, h, w) after the steps.
 
         encoded: makes them of the pictures. conditioning: the pipeline's prompt arguments, a row for each of the
         latents. guided: whether to ask the model with and without the prompt. size: (height, width) of what is drawn,
         px. canvas: (height, width) of the whole picture in latents. told: (height, width) an SDXL model is told; None:
-        that of the latents. resemblance: how far each step is held to the pictures, 0 (not) to 1.
+        that of the latents. resemblance: how far each step is held to the pictures, 0 (not) to 1. speed:
+        the option's value; deep: whether inner blocks of the network may be left out.
         """
 
         def after_step(pipeline: Any, step: int, timestep: Any, values: dict) -> dict:
@@ -67,7 +74,8 @@ class Steps:
             return held.to(encoded())
 
         ways = self._flow(seen, noise, size, canvas) if self.family.flow else self._diffusion(seen, noise, told)
-        with ways as arguments, step_noise(scheduler, noise.draw), held.steps(), self._conditions.aside():
+        pace = nullcontext() if speed == EXACT else self._at_pace(speed, noise.count, guided, deep)
+        with ways as arguments, step_noise(scheduler, noise.draw), held.steps(), self._conditions.aside(), pace:
             drawn = self.pipeline(
                 strength=denoise,
                 num_inference_steps=steps,
@@ -78,6 +86,17 @@ class Steps:
                 **(conditioning if guided or not self.family.flow else _positive(conditioning)),
             ).images
         return pack.unpacked(drawn, *noise.size)
+
+    def _at_pace(self, speed: str, count: int, guided: bool, deep: bool) -> AbstractContextManager[None]:
+        """The network, for so many windows, at the pace of this speed."""
+        pipeline = self.pipeline
+        paced = PacedNetwork(
+            network(pipeline), speed, count, noise_at(pipeline.scheduler, self.family.flow),
+            guided=guided and asks_for_both_at_once(pipeline), deep=deep,
+        )  # fmt: skip
+        if not paced.spares and deep:
+            self.remarks[f"speed {speed}: {NOTHING_TO_SPARE}"] = None
+        return paced.put_in()
 
     def noise_shares(
         self, steps: int, conditioning: Mapping[str, Any], guided: bool, *, size: tuple[int, int],

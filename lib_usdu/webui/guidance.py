@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ..run.resemblance import held_to
+from ..speed.denoiser import GUIDANCE_MODIFIERS
 from .environment import guidance_is_watched
 from .overrides import temporarily
 from .protocols import Processing
@@ -65,17 +66,13 @@ def unguided(tile_p: Processing, settings: MutableMapping[str, Any]) -> Iterator
             tile_p.extra_generation_params.pop(name, None)
 
 
-_MODIFIERS = ("sampler_pre_cfg_function", "sampler_cfg_function", "sampler_post_cfg_function", "conditioning_modifiers")
-"""What extensions of the Forge family add to the options of its patcher, and what then sees both answers."""
-
-
 def _of_a_patcher(sample: Callable[..., Any]) -> Callable[..., Any]:
     """`sample_img2img` of the Forge family's samplers, for which guidance 1 means that the negative prompt is not asked
     about. By then extensions have had their hooks."""
 
     def sample_once(p: Any, x: Any, noise: Any, prompts: Any, negatives: Any, *args: Any, **kwargs: Any) -> Any:
         options, before = p.sd_model.forge_objects.unet.model_options, p.cfg_scale
-        modified = guidance_is_watched() or any(options.get(name) for name in _MODIFIERS)
+        modified = guidance_is_watched() or any(options.get(name) for name in GUIDANCE_MODIFIERS)
         if not modified and same_conditioning(prompts, negatives):
             p.cfg_scale = 1.0
         try:

@@ -118,7 +118,8 @@ class WebuiHost(Host):
         try:
             return UPSCALERS.enlarge(
                 rgb, name, width, height, device=getattr(devices, "device_esrgan", None) or devices.device,
-                tile=self.default_tile, mode=self.resize_mode, progress=self._upscale_progress,
+                tile=self.default_tile, mode=self.resize_mode,
+                progress=self._upscale_progress,
                 stop=lambda: leaves_upscaling(shared.state), half=environment.upscalers_in_half(),
             )  # fmt: skip
         except Stopped:
@@ -182,11 +183,12 @@ class WebuiHost(Host):
             self.comments[f"{self.changed} The run ended there; its finished tiles are kept."] = 1
             raise Stopped(self.changed)
 
-    def _tile_processing(self, batch: Batch) -> Processing:
+    def _tile_processing(self, batch: Batch, *, deep: bool = True) -> Processing:
         return other_extensions.leave_out(tile_processing(
             self.p, batch, self.picture, self._parameters, device=shared.device,
             seed_delta=int(getattr(shared.opts, "eta_noise_seed_delta", 0) or 0),
             settings=shared.opts.data, guidance_may_idle=self._only_the_prompts_guide(),
+            deep=deep and not self.units.places,
         ))  # fmt: skip
 
     def _only_the_prompts_guide(self) -> bool:
@@ -208,7 +210,7 @@ class WebuiHost(Host):
         self._check_unchanged()
         self._begin(len(fusion.tiles))
         first = fusion.batches[0]
-        tile_p = self._tile_processing(replace(first, tiles=first.tiles[:1], images=first.images[:1]))
+        tile_p = self._tile_processing(replace(first, tiles=first.tiles[:1], images=first.images[:1]), deep=False)
         call = FusedCall(
             processing, lambda: sd_samplers.create_sampler(tile_p.sampler_name, tile_p.sd_model), tile_p, fusion,
             self.latents, stop,

@@ -19,6 +19,8 @@ from PIL import Image
 from ..geometry import Region
 from ..host import Batch
 from ..run.noise_draws import Brownian, CanvasDraws, uses_noise
+from ..speed.denoiser import PacedDenoiser
+from ..speed.schedule import PACES
 from .guidance import hold_steps, without_idle_guidance
 from .protocols import Processing
 from .request import Wanted
@@ -52,13 +54,15 @@ def tile_processing(
     seed_delta: int,
     settings: MutableMapping[str, Any],
     guidance_may_idle: bool = False,
+    deep: bool = False,
 ) -> Processing:
     """A copy of p that refines these windows and nothing else; p is not changed.
 
     picture: which one of the run. parameters: generation parameters added to p's own. device: where the noise goes.
     seed_delta: the host's "eta noise seed delta". settings: the host's. guidance_may_idle: guidance is left out where
-    it cancels out. The copy's `usdu_tiles` says where its windows lie, for extensions that work by place: a tuple (x,
-    y, width, height, canvas width, canvas height) for each.
+    it cancels out, and where it hardly changes if the batch's speed asks for that. deep: inner blocks of the network
+    may be left out then. The copy's `usdu_tiles` says where its windows lie, for extensions that work by place: a tuple
+    (x, y, width, height, canvas width, canvas height) for each.
     """
     tile_p = copy.copy(p)
     for name, value in _RESET.items():
@@ -85,6 +89,10 @@ def tile_processing(
     sample = own_method(tile_p, p, "sample")
     if guidance_may_idle:
         sample = without_idle_guidance(sample, tile_p, settings)
+    if batch.resemblance:
+        sample = _held(sample, tile_p, batch.resemblance)
+    if batch.speed in PACES:
+        sample = _at_pace(sample, tile_p, batch, settings, deep=deep, guidance=guidance_may_idle)
     tile_p.sample = _with_canvas_noise(sample, tile_p, batch, device, seed_delta)
     return tile_p
 
@@ -136,11 +144,37 @@ def _with_canvas_noise(
             _own_noise(innermost, batch)
             note = "Ultimate SD Upscale: this model's latents have another shape; each tile has its own noise."
             tile_p.comments[note] = 1
-        if batch.resemblance:
-            hold_steps(tile_p.sampler, latent, batch.resemblance)
         return sample(*args, **kwargs)
 
     return sample_with_canvas_noise
+
+
+def _held(sample: Callable[..., Any], tile_p: Processing, resemblance: float) -> Callable[..., Any]:
+    """`sample` whose steps are held to the windows."""
+
+    def held(*args: Any, **kwargs: Any) -> Any:
+        hold_steps(tile_p.sampler, tile_p.init_latent, resemblance)
+        return sample(*args, **kwargs)
+
+    return held
+
+
+def _at_pace(
+    sample: Callable[..., Any], tile_p: Processing, batch: Batch, settings: MutableMapping[str, Any], *, deep: bool,
+    guidance: bool,
+) -> Callable[..., Any]:  # fmt: skip
+    """`sample` with less work of the model a step."""
+
+    def at_pace(*args: Any, **kwargs: Any) -> Any:
+        paced = PacedDenoiser(
+            tile_p.sampler, tile_p.sd_model, PACES[batch.speed], settings, deep=deep, guidance=guidance
+        )
+        if paced.note:
+            tile_p.comments[f"Ultimate SD Upscale: speed {batch.speed}: {paced.note}."] = 1
+        with paced.put_in():
+            return sample(*args, **kwargs)
+
+    return at_pace
 
 
 def _is_window(shape: Sequence[int], region: Region) -> bool:

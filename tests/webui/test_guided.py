@@ -357,3 +357,40 @@ def test_resemblance_holds_what_is_coarse(extension, sampler, how):  # noqa: F81
 def test_resemblance_stands_in_the_parameters(extension):  # noqa: F811
     done, plain = (ask([{**TILES, **more}], photo(96, 72)) for more in ({"resemblance": 0.4}, {}))
     assert "Ultimate SD upscale resemblance: 0.4" in done.info and "resemblance" not in plain.info
+
+
+# --- Speed ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("values", [{}, {"prompt": "a AND b:0.5", "negative_prompt": "c"}], ids=str)
+@pytest.mark.parametrize("sampler", ["Euler", "Heun", "DDIM", "Euler a"])
+@pytest.mark.parametrize("how", [{**TILES, "tile_batch": 2}, FUSED], ids=["tiles", "fused"])
+def test_the_negative_prompt_is_asked_about_at_first(extension, sampler, how, values):  # noqa: F811
+    """What it changes is the same share of the noise at each step here: the picture is that of exact."""
+    standin.knobs.prompt_gain, standin.knobs.prompt_by_noise, picture = 6, True, photo(192, 144)
+    values = {"prompt": "cat", "negative_prompt": "dog", "sampler_name": sampler, **values}
+    exact = pixels(ask([how], picture, **values))
+    most = sum(rows for rows, _ in standin.log.asked)
+    standin.log.asked.clear()
+    fast = ask([{**how, "speed": "fast"}], picture, **values)
+    assert sum(rows for rows, _ in standin.log.asked) < 0.9 * most
+    assert np.abs(pixels(fast) - exact).max() <= 1
+    assert "Ultimate SD upscale speed: fast" in fast.info and "NGMS" not in fast.info
+    assert "forward" not in vars(shared.sd_model)
+    again = pixels(ask([how], picture, **values))
+    assert np.array_equal(again, exact)
+
+
+def test_guidance_that_an_extension_watches_is_asked_for_at_each_step(extension):  # noqa: F811
+    watched = []
+    script_callbacks.on_cfg_denoiser(lambda params: watched.append(len(params.x)))
+    for speed in ("exact", "fast"):
+        standin.log.asked.clear()
+        ask([{**TILES, "speed": speed, "tile_batch": 1}], photo(96, 72), prompt="cat")
+        assert {rows for rows, _ in standin.log.asked} == {2}, speed
+    assert watched
+
+
+def test_a_model_without_inner_blocks_is_said(extension):  # noqa: F811
+    done = ask([{**TILES, "speed": "fast"}], photo(96, 72), prompt="cat")
+    assert "no inner blocks" in done.comments

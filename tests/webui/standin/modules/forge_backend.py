@@ -247,9 +247,15 @@ def _sampling_function(params, cond_scale, parts):
             conditioned = conditioned + answer * (weight / strength)
         else:
             unconditioned = answer
+    denoised = unconditioned + (conditioned - unconditioned) * cond_scale * strength
     if cond_scale == 1.0 and strength == 1.0:
-        return conditioned
-    return unconditioned + (conditioned - unconditioned) * cond_scale * strength
+        denoised = conditioned
+    for after in unet.model_options.get("sampler_post_cfg_function", []):
+        denoised = after({
+            "denoised": denoised, "cond_denoised": conditioned, "uncond_denoised": unconditioned,
+            "sigma": params.sigma, "cond_scale": cond_scale, "input": x,
+        })  # fmt: skip
+    return denoised
 
 
 def set_config(req, is_api=False, run_callbacks=True, save_config=True):

@@ -177,6 +177,8 @@ def _apply_model(self, x, sigma, cond):
     standin.log.asked.append((len(x), tuple(x.shape[2:])))
     painted = torch.stack([self.painting.under(row) for row in x])
     told = levels(standin.knobs.prompt_gain) * text.mean((1, 2)).reshape(-1, 1, 1, 1)
+    if standin.knobs.prompt_by_noise:
+        told = told * sigma.reshape(-1, 1, 1, 1)
     if "vector" in cond:
         told = told + levels(standin.knobs.size_gain) * cond["vector"].mean(1).reshape(-1, 1, 1, 1) / 1024
     edge = torch.linspace(-1, 1, x.shape[3]) * levels(standin.knobs.window_gain)

@@ -17,6 +17,7 @@ class Knobs:
     step_gain: float = 0.0  # the same for the noise that the sampler added since (ancestral and SDE samplers, churn)
     seed_gain: float = 0.0  # levels a picture is lifted for each of seed % 8
     prompt_gain: float = 0.0  # levels a picture is lifted by a prompt's meaning (-1..1), before guidance
+    prompt_by_noise: bool = False  # that lift times the noise of the step
     size_gain: float = 0.0  # levels for each 1024 px of the size that SDXL's conditioning names
     window_gain: float = 0.0  # levels by which what the model sees in one piece tilts from its left to its right
     forge: bool = False  # shaped like Forge and Forge Neo: see `become`
