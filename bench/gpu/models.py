@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,18 @@ declare_missing_operators()
 
 SIZES = {"SD 1.5": (512, 576), "SDXL": (1024, 1088)}
 """Side of a tile and of its window, in pixels."""
+UNETS: Mapping[str, Mapping[str, Any]] = {
+    "SD 1.5": {"sample_size": 64, "cross_attention_dim": 768, "attention_head_dim": 8},
+    "SDXL": {
+        "sample_size": 128, "block_out_channels": (320, 640, 1280), "layers_per_block": 2,
+        "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"), "cross_attention_dim": 2048,
+        "attention_head_dim": (5, 10, 20), "use_linear_projection": True, "addition_embed_type": "text_time",
+        "addition_time_embed_dim": 256, "transformer_layers_per_block": (1, 2, 10),
+        "projection_class_embeddings_input_dim": 2816,
+    },
+}  # fmt: skip
+"""What diffusers' UNet is made of."""
 
 
 def refiner(kind: str, device: torch.device, *, tiny: bool, sampler: str = "DPM++ 2M") -> DiffusersRefiner:
@@ -58,8 +70,8 @@ def _sd15(device: torch.device, folder: Path) -> Any:
     torch.manual_seed(0)
     words = tiny_models.tokenizer(folder)
     with torch.device(device):
-        unet = UNet2DConditionModel(sample_size=64, cross_attention_dim=768, attention_head_dim=8).half()
-        vae, text = _autoencoder(512, upcast=False).half(), _text(768, 12, 12, 3072, len(words)).half()
+        unet = UNet2DConditionModel(**UNETS["SD 1.5"]).half()
+        vae, text = autoencoder(512, upcast=False).half(), _text(768, 12, 12, 3072, len(words)).half()
     return StableDiffusionImg2ImgPipeline(
         vae=vae, text_encoder=text, tokenizer=words, unet=unet, scheduler=_scheduler(),
         safety_checker=None, feature_extractor=None, requires_safety_checker=False,
@@ -74,15 +86,8 @@ def _sdxl(device: torch.device, folder: Path) -> Any:
     torch.manual_seed(0)
     words = tiny_models.tokenizer(folder)
     with torch.device(device):
-        unet = UNet2DConditionModel(
-            sample_size=128, block_out_channels=(320, 640, 1280), layers_per_block=2,
-            down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-            up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"), cross_attention_dim=2048,
-            attention_head_dim=(5, 10, 20), use_linear_projection=True, addition_embed_type="text_time",
-            addition_time_embed_dim=256, transformer_layers_per_block=(1, 2, 10),
-            projection_class_embeddings_input_dim=2816,
-        ).half()  # fmt: skip
-        vae = _autoencoder(1024, upcast=True).half()
+        unet = UNet2DConditionModel(**UNETS["SDXL"]).half()
+        vae = autoencoder(1024, upcast=True).half()
         text = _text(768, 12, 12, 3072, len(words)).half()
         text_2 = _text(1280, 32, 20, 5120, len(words), 1280).half()
     return StableDiffusionXLImg2ImgPipeline(
@@ -91,7 +96,8 @@ def _sdxl(device: torch.device, folder: Path) -> Any:
     ).to(device, torch.float16)  # fmt: skip
 
 
-def _autoencoder(side: int, *, upcast: bool) -> Any:
+def autoencoder(side: int, *, upcast: bool) -> Any:
+    """Of Stable Diffusion's size. upcast: SDXL's, which breaks down in half precision."""
     from diffusers import AutoencoderKL
 
     return AutoencoderKL(

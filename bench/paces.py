@@ -1,0 +1,143 @@
+"""What each value of the option `speed` costs: multiplications of models of real size, time and likeness of a small one.
+
+`python -m bench.paces` counts the multiplications of Stable Diffusion 1.5 and XL for one window: it needs no weights
+and no quiet machine. With `--pairs N` the embedded model, or `--checkpoint`, also draws a photo N times at each speed,
+in turn with exact.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from statistics import median
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from lib_usdu import engine
+from lib_usdu.enlarge.torchvision_operators import declare_missing_operators
+from lib_usdu.options import Options
+from lib_usdu.pictures import imagefile
+from lib_usdu.speed.features import DeepFeatures
+from lib_usdu.speed.schedule import EXACT, PACES, Levels
+from lib_usdu.speed.unets import inner_of
+
+from .gpu.models import SIZES, UNETS, autoencoder
+from .measures import psnr, seam_visibility
+from .speed import PHOTO, Report
+
+NOISES = (0.9, 0.75, 0.62, 0.5, 0.4, 0.3, 0.2, 0.1)
+"""Noise over signal at the steps of a denoising strength of 0.35 with 20 steps in a webui."""
+
+
+def multiplications(unet: Any, side: int, outer: int = 0) -> float:
+    """Of one window's call of a UNet on the device meta, in 1e12. outer: with all but so many blocks at either end left
+    out; 0: the whole."""
+    given = {"encoder_hidden_states": torch.zeros(1, 77, unet.config.cross_attention_dim, device="meta")}
+    if unet.config.addition_embed_type:
+        given["added_cond_kwargs"] = {
+            "text_embeds": torch.zeros(1, 1280, device="meta"), "time_ids": torch.zeros(1, 6, device="meta"),
+        }  # fmt: skip
+    latents, timestep = torch.zeros(1, 4, side // 8, side // 8, device="meta"), torch.zeros(1, device="meta")
+    features = DeepFeatures(inner_of(unet, outer or 1), lambda entering, others: (0,))
+    with torch.no_grad(), features.put_in():
+        unet(latents, timestep, **given)
+        features.whole = not outer
+        with FlopCounterMode(display=False) as counter:
+            unet(latents, timestep, **given)
+    return counter.get_total_flops() / 2e12
+
+
+def of_autoencoder(side: int) -> float:
+    """Encoding and decoding one window, in 1e12 multiplications."""
+    with torch.device("meta"):
+        vae = autoencoder(side, upcast=False)
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        vae.encode(torch.zeros(1, 3, side, side, device="meta"))
+        vae.decode(torch.zeros(1, 4, side // 8, side // 8, device="meta"))
+    return counter.get_total_flops() / 2e12
+
+
+def counted(name: str) -> dict[str, dict[str, float]]:
+    """By speed: multiplications of a window's steps, and of these and the autoencoder, in 1e12."""
+    from diffusers import UNet2DConditionModel
+
+    side = SIZES[name][1]
+    with torch.device("meta"):
+        unet = UNet2DConditionModel(**UNETS[name])
+    whole = multiplications(unet, side)
+    coder = of_autoencoder(side)
+    found = {EXACT: 2 * whole * len(NOISES)}
+    for speed, pace in PACES.items():
+        levels, rest = Levels(pace), multiplications(unet, side, pace.outer)
+        steps = [levels.at(noise) for noise in NOISES]
+        found[speed] = sum((whole if step.whole else rest) * (2 if step.guided else 1) for step in steps)
+    return {speed: {"steps": work, "tile": work + coder} for speed, work in found.items()}
+
+
+def drawn(host: Any, photo: np.ndarray, pairs: int) -> list[dict[str, Any]]:
+    """Each speed in turn with exact: median ratio of the wall time, dB to exact and to one un-tiled pass, seam."""
+    options = Options(tile_width=256, tile_height=256, denoise=0.35, upscaler="Lanczos", tone_lock=0, resume=False)
+    side = 2 * photo.shape[0]
+    whole = engine.upscale(photo, options.with_(tile_width=side, tile_height=side), host).image
+
+    def timed(speed: str) -> tuple[np.ndarray, float, np.ndarray]:
+        started = time.perf_counter()
+        done = engine.upscale(photo, options.with_(speed=speed), host)
+        return done.image, time.perf_counter() - started, done.upscaled
+
+    exact, _, canvas = timed(EXACT)
+    rows = [{"speed": EXACT, "wall": 1.0, "exact": float("inf"), "whole": psnr(exact, whole),
+             "seam": seam_visibility(exact, canvas)}]  # fmt: skip
+    for speed in PACES:
+        ratios, image = [], exact
+        for _ in range(pairs):
+            _, alone, _ = timed(EXACT)
+            image, seconds, _ = timed(speed)
+            ratios.append(seconds / alone)
+        rows.append({"speed": speed, "wall": median(ratios), "exact": psnr(image, exact),
+                     "whole": psnr(image, whole), "seam": seam_visibility(image, canvas)})  # fmt: skip
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--pairs", type=int, default=0, help="runs of each speed, in turn with exact")
+    parser.add_argument("--checkpoint", default="", help="folder or hub id of a diffusers model; else the embedded one")
+    parser.add_argument("--prompt", default="a photo, fine detail")
+    parser.add_argument("--json", default="", help="file for the numbers")
+    args = parser.parse_args()
+    declare_missing_operators()
+    report, results = Report(), {}
+    report.table("model, window", "speed", "steps, 1e12 multiplications", "of exact", "with the autoencoder, of exact")
+    for name, (_, side) in SIZES.items():
+        results[name] = counted(name)
+        all_of_it = results[name][EXACT]
+        for speed, work in results[name].items():
+            report.row(
+                f"{name}, {side} px", speed, f"{work['steps']:.2f}", f"{work['steps'] / all_of_it['steps']:.2f}",
+                f"{work['tile'] / all_of_it['tile']:.2f}",
+            )  # fmt: skip
+    if args.pairs:
+        from lib_usdu.standalone.checkpoints import EMBEDDED, load_checkpoint
+        from lib_usdu.standalone.host import LocalHost
+        from lib_usdu.standalone.refiner import DiffusersRefiner, Sampling
+
+        pipeline = load_checkpoint(args.checkpoint or EMBEDDED, torch.device("cpu"))
+        sampling = Sampling(prompt=args.prompt, sampler="Euler", cfg_scale=7.0)
+        host = LocalHost(DiffusersRefiner(pipeline, sampling, args.checkpoint or EMBEDDED))
+        report.table("speed", "wall, of exact", "dB to exact", "dB to one pass", "seam")
+        results["drawn"] = drawn(host, imagefile.read(PHOTO, max_pixels=10**8).rgb[:256, :256], args.pairs)
+        for row in results["drawn"]:
+            report.row(row["speed"], f"{row['wall']:.2f}", *(f"{row[key]:.1f}" for key in ("exact", "whole")),
+                       f"{row['seam']:.2f}")  # fmt: skip
+    if args.json:
+        with open(args.json, "w", encoding="utf-8") as file:
+            json.dump(results, file, indent=2)
+
+
+if __name__ == "__main__":
+    main()
