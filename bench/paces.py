@@ -1,4 +1,4 @@
-"""What each value of the option `speed` costs: multiplications of models of real size, time and likeness of a small one.
+"""What each value of the option `speed` costs: multiplications of large models, time and likeness of a small one.
 
 `python -m bench.paces` counts the multiplications of Stable Diffusion 1.5 and XL for one window: it needs no weights
 and no quiet machine. With `--pairs N` the embedded model, or `--checkpoint`, also draws a photo N times at each speed,
