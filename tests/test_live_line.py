@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from lib_usdu.few_steps import KINDS
 from lib_usdu.host import Abilities
 from lib_usdu.noise_share import of_webui, share_of
 from lib_usdu.options import LEGACY_ARGUMENTS, OWN_ARGUMENTS, Options
@@ -13,8 +14,8 @@ from lib_usdu.spacing import plain_webui
 
 
 class Source:
-    def __init__(self, controlnet=False):
-        self.controlnet = controlnet
+    def __init__(self, controlnet=False, few=None):
+        self.controlnet, self.few = controlnet, few
 
     def abilities(self):
         return Abilities()
@@ -24,6 +25,9 @@ class Source:
 
     def seconds(self, plan, steps, sampler, cfg_scale):
         return {"Euler a": plan.tiles * steps * cfg_scale / 10}.get(sampler)
+
+    def few_steps(self):
+        return self.few
 
     def has_controlnet(self):
         return self.controlnet
@@ -100,3 +104,14 @@ def test_the_line_says_what_the_strength_means():
     for page in ((*tab, "KL Optimal"), tab, (*tab[:5], 0, *tab[6:], "Karras")):
         assert "noise" not in said(1024, 1024, *page)
     assert "noise" not in said(1024, 1024, *tab, "Karras", redraw_mode="none")
+
+
+@pytest.mark.parametrize(
+    "steps, cfg, warned", [(20, 7, True), (8, 7, True), (20, 1, True), (8, 1, False), (0, 7, False)]
+)
+def test_a_model_of_few_steps_asked_like_others(steps, cfg, warned):
+    values = [getattr(Options, name) for name in OWN_ARGUMENTS]
+    legacy = [getattr(Options, "upscaler" if name == "upscaler_index" else name) for name in LEGACY_ARGUMENTS]
+    page = json.dumps([512, 512, 0, 0, 0.3, False, 0, steps, "Euler", cfg])
+    text = live_line(Source(few=KINDS["lightning"]), 1000.0, page, *legacy, *values)
+    assert ("A Lightning checkpoint: 8 steps, CFG 1, Euler." in text) == warned

@@ -70,6 +70,7 @@ def _command(arguments: list[str], stopping: Stopping) -> int:
 
 def _run(args: argparse.Namespace, stopping: Stopping, left: ExitStack) -> int:
     from .batch import Pictures
+    from .few_steps import settle
     from .flags import options_of, take_input
     from .jobs import check_mask, jobs_of
     from .models import check_model, redraws
@@ -78,7 +79,10 @@ def _run(args: argparse.Namespace, stopping: Stopping, left: ExitStack) -> int:
 
     take_input(args, left)
     options = options_of(args)
+    few = settle(args)
     check_model(args, options)
+    if few:
+        say(few)
     if options.creativity and args.denoise is not None:
         say(f"--creativity {args.creativity} decides how much is drawn anew: --denoise {args.denoise} is not used")
     jobs, notes = jobs_of(args, options)

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from ..enlarge.resize_mode import STRETCH
 from ..errors import OptionError
+from ..few_steps import FewSteps
 from ..host import Abilities
 from ..noise_share import NoiseShare, percent
 from ..options import LEGACY_ARGUMENTS, VERSION_MARKER, Options
@@ -48,6 +49,10 @@ class LineSource(Protocol):
 
     def has_controlnet(self) -> bool:
         """Whether there is ControlNet at all."""
+        ...
+
+    def few_steps(self) -> FewSteps | None:
+        """How the chosen checkpoint wants to be asked, where it draws in few steps."""
         ...
 
     def noise_share(self, steps: int, sampler: str, scheduler: str) -> NoiseShare | None:
@@ -99,6 +104,7 @@ def live_line(host: LineSource, max_megapixels: float, page: str, *values: Any) 
     picture, tab, _ = read_page(page)
     steps, sampler, cfg_scale = read_sampling(page)
     noise = host.noise_share(steps, sampler, read_scheduler(page)) if steps else None
+    few = _few_steps(host.few_steps(), steps, cfg_scale) if steps else ()
     try:
         options = settled(of_panel(page, values).with_(max_megapixels=max_megapixels), noise)
         abilities = host.abilities()
@@ -107,10 +113,10 @@ def live_line(host: LineSource, max_megapixels: float, page: str, *values: Any) 
         if in_folder:
             with_tile = options.with_tile(abilities.default_tile)
             said = _of_folder(with_tile, tab, about), _noise(options, noise)
-            return line(said, *_warnings(with_tile, host), known=noise)
+            return line(said, *_warnings(with_tile, host), *few, known=noise)
         if not all({"scale": picture, "img2img": tab}.get(options.target_size_type, ())):
             said = NO_PICTURE, _noise(options, noise)
-            return line(said, *_warnings(options.with_tile(abilities.default_tile), host), known=noise)
+            return line(said, *_warnings(options.with_tile(abilities.default_tile), host), *few, known=noise)
         plan = make_plan(options, picture, abilities, img2img_size=tab)
         sizes = f"{picture[0]}x{picture[1]} → " * all(picture) + f"<b>{plan.canvas.width}x{plan.canvas.height}</b>"
         shape = _shape(picture, plan.canvas.size, stretches)
@@ -118,7 +124,7 @@ def live_line(host: LineSource, max_megapixels: float, page: str, *values: Any) 
         seconds = host.seconds(plan, steps, sampler, cfg_scale) if steps else None
         time = "" if seconds is None else f", <b>{timings.about(seconds)}</b>"
         said = f"{sizes}: {work}{time}", _noise(plan.options, noise)
-        return line(said, *shape, *_warnings(plan.options, host, plan.tiles), known=noise)
+        return line(said, *shape, *_warnings(plan.options, host, plan.tiles), *few, known=noise)
     except OptionError as error:
         above = f"{error.value} px is above the limit of {max_megapixels:.10g} megapixels."
         return line((), above if error.option == "size" else message(error), known=noise)
@@ -195,6 +201,13 @@ def _shape(picture: tuple[int, int], result: tuple[int, int], stretches: bool) -
     if to_width < width or to_height < height:
         warnings.append(SMALLER)
     return warnings
+
+
+def _few_steps(wanted: FewSteps | None, steps: int, cfg_scale: float) -> tuple[str, ...]:
+    """What to say of settings that burn such a model's pictures out."""
+    if wanted is None or (steps <= 2 * wanted.steps and cfg_scale <= 3):
+        return ()
+    return (f"A {wanted.name} checkpoint: {wanted}.",)
 
 
 def _warnings(options: Options, host: LineSource, tiles: int = 2) -> list[str]:

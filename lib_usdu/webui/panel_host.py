@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
+from ..few_steps import FewSteps, named
 from ..host import Abilities
 from ..noise_share import NoiseShare
 from ..plan import Plan
@@ -16,6 +18,7 @@ from .environment import (
     page_modules,
     processing,
     refresh_upscalers,
+    shared,
 )
 from .fused_call import cannot_fuse
 from .model_kind import (
@@ -76,6 +79,10 @@ class PanelHost:
     def tile_seconds(self, plan: Plan) -> Mapping[int, float]:
         """What each tile took in the last run of this webui; empty where that run had other tiles."""
         return SESSION.tile_seconds(plan.numbered)
+
+    def few_steps(self) -> FewSteps | None:
+        """How the chosen checkpoint wants to be asked, by its name, where it draws in few steps."""
+        return named(Path(str(getattr(shared.opts, "sd_model_checkpoint", None) or "")).stem)
 
     def has_controlnet(self) -> bool:
         """Whether there is ControlNet at all."""

@@ -57,6 +57,9 @@ class StandInHost:
     def is_xl(self) -> bool:
         return self.xl
 
+    def few_steps(self) -> None:
+        return None
+
     def has_controlnet(self) -> bool:
         return self.controlnet
 

@@ -33,6 +33,9 @@ class Panel:
     def seconds(self, plan, steps, sampler, cfg_scale):
         return None
 
+    def few_steps(self):
+        return None
+
     def has_controlnet(self):
         return False
 
