@@ -118,8 +118,7 @@ class WebuiHost(Host):
         try:
             return UPSCALERS.enlarge(
                 rgb, name, width, height, device=getattr(devices, "device_esrgan", None) or devices.device,
-                tile=self.default_tile, mode=self.resize_mode,
-                progress=self._upscale_progress,
+                tile=self.default_tile, mode=self.resize_mode, progress=self._upscale_progress,
                 stop=lambda: leaves_upscaling(shared.state), half=environment.upscalers_in_half(),
             )  # fmt: skip
         except Stopped:
