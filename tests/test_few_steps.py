@@ -7,7 +7,7 @@ import pytest
 
 from lib_usdu.cli import few_steps as told
 from lib_usdu.cli.flags import parser
-from lib_usdu.few_steps import KINDS, FewSteps, named, of_folder, of_metadata
+from lib_usdu.speed.few_steps import KINDS, FewSteps, named, of_folder, of_metadata
 
 
 @pytest.mark.parametrize("name, kind, steps", [

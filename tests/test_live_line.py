@@ -4,13 +4,13 @@ import json
 
 import pytest
 
-from lib_usdu.few_steps import KINDS
 from lib_usdu.host import Abilities
 from lib_usdu.noise_share import of_webui, share_of
 from lib_usdu.options import LEGACY_ARGUMENTS, OWN_ARGUMENTS, Options
 from lib_usdu.panel.live_line import live_line
 from lib_usdu.panel.text import DISTORTED, DRIFT, FOLDER, NO_PICTURE, SMALLER, TAB_DEFAULT
 from lib_usdu.spacing import plain_webui
+from lib_usdu.speed.few_steps import KINDS
 
 
 class Source:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from ..errors import OptionError
-from ..few_steps import FewSteps, among, of_folder, of_metadata
+from ..speed.few_steps import FewSteps, among, of_folder, of_metadata
 from ..standalone.loading.headers import metadata
 from ..standalone.prompts import lora_tags
 from ..standalone.sources import kind_of, split_strength

@@ -85,7 +85,11 @@ PAIRS = {"tile_width": "tile_height", "custom_width": "custom_height"}
 """Two options that one flag sets: WIDTHxHEIGHT."""
 
 
-_KINDS = {int: "a whole number", float: "a number"}
+class Given(int):
+    """A number that stands on the command line: a default is a plain int."""
+
+
+_KINDS = {int: "a whole number", Given: "a whole number", float: "a number"}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -151,10 +155,6 @@ def _argument(option: str, flag: CommandFlag) -> dict[str, Any]:
     if shown not in ("", "all", 0) and option not in PAIRS and str(shown) not in help_text:
         help_text += f" ({shown:g}{unit})" if isinstance(shown, float) else f" ({shown}{unit})"
     return {"metavar": form, "help": help_text, "default": flag.default}
-
-
-class Given(int):
-    """A number that stands on the command line: a default is a plain int."""
 
 
 def _add_model(group: Any) -> None:

@@ -10,7 +10,6 @@ from typing import Any, Protocol
 
 from ..enlarge.resize_mode import STRETCH
 from ..errors import OptionError
-from ..few_steps import FewSteps
 from ..host import Abilities
 from ..noise_share import NoiseShare, percent
 from ..options import LEGACY_ARGUMENTS, VERSION_MARKER, Options
@@ -18,6 +17,7 @@ from ..options.tile_numbers import NONE
 from ..plan import Plan, batch_limits, count_batches, make_plan, settled
 from ..run import timings
 from ..schedule import FUSED, PARALLEL
+from ..speed.few_steps import FewSteps
 from .text import (
     DISTORTED,
     DRIFT,

@@ -7,10 +7,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ..few_steps import FewSteps, named
 from ..host import Abilities
 from ..noise_share import NoiseShare
 from ..plan import Plan
+from ..speed.few_steps import FewSteps, named
 from .controlnet import is_controlnet
 from .environment import (
     img2img_scripts,

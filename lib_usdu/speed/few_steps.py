@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ..errors import plural
+
 
 @dataclass(frozen=True)
 class FewSteps:
@@ -23,7 +25,7 @@ class FewSteps:
     sampler: str
 
     def __str__(self) -> str:
-        return f"{self.steps} steps, CFG {self.cfg:g}, {self.sampler}"
+        return f"{plural(self.steps, 'step')}, CFG {self.cfg:g}, {self.sampler}"
 
 
 KINDS: Mapping[str, FewSteps] = {
