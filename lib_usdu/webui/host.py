@@ -185,9 +185,8 @@ class WebuiHost(Host):
     def _tile_processing(self, batch: Batch, *, deep: bool = True) -> Processing:
         return other_extensions.leave_out(tile_processing(
             self.p, batch, self.picture, self._parameters, device=shared.device,
-            seed_delta=int(getattr(shared.opts, "eta_noise_seed_delta", 0) or 0),
+            seed_delta=int(getattr(shared.opts, "eta_noise_seed_delta", 0) or 0), deep=deep and not self.units.places,
             settings=shared.opts.data, guidance_may_idle=self._only_the_prompts_guide(),
-            deep=deep and not self.units.places,
         ))  # fmt: skip
 
     def _only_the_prompts_guide(self) -> bool:
