@@ -45,9 +45,9 @@ def test_a_slower_machine_than_before_is_noticed():
     tiles = {"redraw": 4, "seams fix": 2}
     known = {"redraw": 4, "seams fix": 3}
     said, *_ = run([("redraw", 1, 6, 3), ("redraw", 4, 6, 9), ("seams fix", 5, 6, 4)], known, tiles)
-    each = (1 + 3) / 2, (1 + 12) / 5
+    each = (4 * 1 + 3) / 5, (4 * 1 + 12) / 8
     assert said[:2] == pytest.approx([3 * each[0] + 3 * each[0], 3 * each[1]])
-    assert said[2] == pytest.approx((1.5 + 4) / 2)
+    assert said[2] == pytest.approx((4 * 1.5 + 4) / 5)
     assert run([("redraw", 2, 6, 4)], {}, tiles)[0] == pytest.approx([8])
 
 

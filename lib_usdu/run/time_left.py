@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 
 from ..host import Progress
 
-_AS_SURE_AS = 1.0
-"""What is known from earlier runs counts as much as so many tiles of this one."""
+_AS_SURE_AS = 4.0
+"""What is known from earlier runs counts as much as so many tiles of this one: the first tile of a run warms up."""
 
 
 class TimeLeft:
