@@ -97,7 +97,7 @@ def say(state: State, doing: str, left: Callable[[], float | None] = lambda: Non
     """In the page's progress bar, with the time left where it is known. In a folder the host keeps in `state.job` which
     picture it is (img2img.py:51)."""
     seconds = left()
-    doing += "" if seconds is None else f", {about(seconds)} left"
+    doing += f", {about(seconds)} left" if seconds else ""
     picture = str(state.job or "")
     state.textinfo = f"Picture {picture}: {doing}" if " out of " in picture else doing
 
