@@ -21,7 +21,7 @@ demo: .venv/ready
 
 # Everything in .venv with the panel on both gradios, then what a webui runs under a webui's own versions. WORKERS
 # processes share the tests, each with one thread: more threads than cores make torch crawl.
-WORKERS ?= 2
+WORKERS ?= 3
 PYTEST := -m pytest -n $(WORKERS) --dist worksteal
 ENVIRONMENTS := .venv/ready .venv-gradio4/ready $(if $(WEBUI_PYTHON),.venv-webui/ready)
 ifneq ($(WEBUI_PYTHON),)

@@ -214,7 +214,7 @@ def test_the_share_of_noise_is_what_the_sampler_begins_with(extension, monkeypat
     monkeypatch.setitem(shared.opts.data, "img2img_fix_steps", exact)
     sigmas, runs, look = [], [], sd_models.Painting.look
     monkeypatch.setattr(sd_models.Painting, "look", lambda self, x, s: sigmas.append(float(s[0])) or look(self, x, s))
-    monkeypatch.setattr(script, "_learn_time", lambda p, options, host, source, result: runs.append(result.stats))
+    monkeypatch.setattr(script, "_learn_time", lambda p, host, result: runs.append(result.stats))
     script.run(person(steps=9, denoising_strength=denoise, sampler_name="Euler"), extension, [{"custom_scale": 1}])
     began = sigmas[0] / (1 + sigmas[0])
     shared.state.end()
