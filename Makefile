@@ -19,7 +19,8 @@ demo: .venv/ready
 	$(PY) -m lib_usdu tests/photos/demo.png -o out/demo.png --scale 4 --compare out/demo-before-after.png --overwrite
 	@echo "The picture: out/demo.png    before and after: out/demo-before-after.png"
 
-# Everything in .venv with the panel on both gradios, then what a webui runs under a webui's own versions. WORKERS
+# Everything in .venv with the panel on both gradios, then what a webui runs under AUTOMATIC1111's own versions. Each
+# shape of the stand-in webui runs once: A1111's there, Forge's and Neo's in .venv. WORKERS
 # processes share the tests, each with one thread: more threads than cores make torch crawl.
 WORKERS ?= 3
 PYTEST := -m pytest -n $(WORKERS) --dist worksteal
@@ -35,7 +36,7 @@ test: no-webui-python environments browser lint
 endif
 
 test-current:
-	OMP_NUM_THREADS=1 $(PY) $(PYTEST) --durations=20
+	OMP_NUM_THREADS=1 $(PY) $(PYTEST) --a1111-elsewhere --durations=20
 
 test-webui:
 	OMP_NUM_THREADS=1 .venv-webui/bin/python $(PYTEST) -p no:cacheprovider --webui-versions

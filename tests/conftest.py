@@ -93,6 +93,7 @@ def photo() -> np.ndarray:
 def pytest_addoption(parser):
     ours = parser.getgroup("environments")
     ours.addoption("--webui-versions", action="store_true", help="run by .venv-webui: leave out what it cannot run")
+    ours.addoption("--a1111-elsewhere", action="store_true", help="leave A1111's shape to a run by .venv-webui")
     ours.addoption("--without-gradio3", action="store_true", help="there is no .venv-webui: gradio 4's page alone")
     live = parser.getgroup("a live webui, for tests/webui/test_real.py")
     live.addoption("--webui-url", help="where it answers, say http://127.0.0.1:7861; needs --api")
@@ -134,9 +135,12 @@ def pytest_collection_modifyitems(config, items):
         assert marks <= NOT_IN_A_WEBUI, f"{item.nodeid}: not a package that a webui lacks: {marks}"
         parameters = item.callspec.params if hasattr(item, "callspec") else {}
         gradio3 = "3" in (parameters.get("server"), parameters.get("gradio"))
-        # The third shape's host, Forge Neo, runs on Python 3.13 and torch 2.11: .venv is nearer to it.
-        newer = bool(marks) or parameters.get("host") == "neo"
-        if (newer and config.getoption("webui_versions")) or (gradio3 and config.getoption("without_gradio3")):
+        # .venv-webui has AUTOMATIC1111's versions. Forge runs on torch 2.3 and gradio 4, Neo on torch 2.11: .venv is
+        # nearer to them. Each shape needs to run once.
+        newer = bool(marks) or parameters.get("host") in ("forge", "neo")
+        elsewhere = parameters.get("host") == "a1111" and config.getoption("a1111_elsewhere")
+        of_gradio3 = gradio3 and config.getoption("without_gradio3")
+        if (newer and config.getoption("webui_versions")) or of_gradio3 or elsewhere:
             left_out.append(item)
     if left_out:
         config.hook.pytest_deselected(items=left_out)

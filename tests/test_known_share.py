@@ -38,14 +38,14 @@ NAMES = [*SAMPLERS, *(f"{name} {way}" for name in SAMPLERS if name not in WITHOU
     {"timestep_spacing": "trailing"}, {"steps_offset": 1}, {"steps_offset": 1, "prediction_type": "v_prediction"},
 ])  # fmt: skip
 def test_levels_are_those_of_diffusers(config):
-    """Of every sampler and schedule, 4 to 40 steps; the issue allows 0.02."""
+    """Of every sampler and schedule, few steps and many; 0.02 would do."""
     own = {name: value for name, value in config.items() if name != "timestep_spacing"}
     model = diffusers.PNDMScheduler(**TRAINED, skip_prk_steps=True, **own)
     if "timestep_spacing" in config:
         model = diffusers.EulerDiscreteScheduler(**TRAINED, **config)
     for name in NAMES:
         scheduler = scheduler_for(name, model)
-        for steps in (4, 20, 40):
+        for steps in (4, 40):
             scheduler.set_timesteps(steps)
             count = -(-len(scheduler.timesteps) // scheduler.order)
             real = [steps_module._share_at(scheduler, step) for step in range(count)]
