@@ -133,8 +133,9 @@ class OneTile:
     def read(self, option: str, value: Any) -> str:
         """As text: "none", "auto", "7"."""
         text = value.strip().casefold() if isinstance(value, str) else ""
-        if is_integer(value) and 0 < value < 10**9:  # Python refuses to write a number of thousands of digits
-            text = str(int(value))
+        number = int(value) if is_integer(value) else 0
+        if 0 < number < 10**9:  # Python refuses to write a number of thousands of digits
+            text = str(number)
         limits = span(text) if len(text) < 20 else None
         if text in (NONE, AUTO) or (limits and "-" not in text and limits[0] > 0):
             return text if limits is None else str(limits[0])
