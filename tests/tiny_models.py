@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -75,3 +78,20 @@ def sdxl(folder: Path) -> StableDiffusionXLImg2ImgPipeline:
         text_encoder_2=CLIPTextModelWithProjection(_text_config(len(words), projection_dim=32)), tokenizer_2=words,
         scheduler=_scheduler(), requires_aesthetics_score=False,
     )  # fmt: skip
+
+
+@contextmanager
+def fed(pipeline, rgb, noise) -> Iterator[None]:
+    """While inside, diffusers' own img2img pipeline gets the latents of a picture, uint8 (h, w, 3), without a draw, and
+    this TileNoise for its noise."""
+    pipeline.set_progress_bar_config(disable=True)
+    module = sys.modules[type(pipeline).__module__]
+    image = torch.from_numpy(rgb.copy()).permute(2, 0, 1)[None].float() / 127.5 - 1
+    latents = pipeline.vae.encode(image).latent_dist.mode()
+    kept = module.randn_tensor, module.retrieve_latents
+    module.randn_tensor = lambda shape, **_: torch.from_numpy(noise.draw(0, 4))[None]
+    module.retrieve_latents = lambda *_, **__: latents
+    try:
+        yield
+    finally:
+        module.randn_tensor, module.retrieve_latents = kept

@@ -30,10 +30,11 @@ def checked(args: argparse.Namespace, options: Options, jobs: Sequence[Job]) -> 
             plans.append(None)
             continue
         try:
-            plan = make_plan(job.options, job.picture_size, able, mask=read_mask(args, job))
+            mask = read_mask(args, job)
+            plan = make_plan(job.options, job.picture_size, able, mask=mask)
             asked = settled(job.options, _known(args, plan))
             if asked != job.options:
-                plan = make_plan(asked, job.picture_size, able, mask=read_mask(args, job))
+                plan = make_plan(asked, job.picture_size, able, mask=mask)
             plans.append(plan)
         except OptionError as error:
             if len(jobs) > 1:

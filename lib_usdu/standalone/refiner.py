@@ -265,7 +265,7 @@ class DiffusersRefiner(Refiner):
         `forward` for a canvas of one for windows."""
         own = self.network.forward
         forward = spread(self.controls.steering(own) if self.controls else own)
-        self.network.forward = self.controls.given(forward, hints()) if self.controls else forward
+        self.network.forward = self.controls.given(forward, hints().to(self.device)) if self.controls else forward
         try:
             yield
         finally:

@@ -96,10 +96,11 @@ class Controls:
         return steered
 
     def given(self, forward: Callable[..., Any], hints: torch.Tensor) -> Callable[..., Any]:
-        """`forward` that is always given these pictures, a row for each of the latents (under CFG twice)."""
+        """`forward` that is always given these pictures, a row for each of the latents (under CFG twice). They are
+        where the latents are: nothing moves from step to step."""
 
         def told(sample: torch.Tensor, timestep: Any, encoder_hidden_states: Any, **others: Any) -> Any:
-            rows = hints.to(sample.device).repeat(len(sample) // len(hints), 1, 1, 1)
+            rows = hints.repeat(len(sample) // len(hints), 1, 1, 1)
             return forward(sample, timestep, encoder_hidden_states=encoder_hidden_states, **{**others, _HINTS: rows})
 
         return told
