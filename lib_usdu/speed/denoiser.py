@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from .features import DeepFeatures
+from .in_place import in_place_of
 from .schedule import Levels, Pace
 from .unets import inner_of
 
@@ -57,13 +58,13 @@ class PacedDenoiser:
         with ExitStack() as stack:
             if self._features is not None:
                 stack.enter_context(self._features.put_in())
-            stack.enter_context(_attribute(denoiser, "forward", self._paced(forward)))
+            stack.enter_context(in_place_of(denoiser, forward=self._paced(forward)))
             if self._forge is not None:
                 sample = self._sampler.sample_img2img
-                stack.enter_context(_attribute(self._sampler, "sample_img2img", self._heard(sample)))
+                stack.enter_context(in_place_of(self._sampler, sample_img2img=self._heard(sample)))
             else:
                 combine = self._combined(denoiser.combine_denoised)
-                stack.enter_context(_attribute(denoiser, "combine_denoised", combine))
+                stack.enter_context(in_place_of(denoiser, combine_denoised=combine))
             yield
 
     def _paced(self, forward: Callable[..., Any]) -> Callable[..., Any]:
@@ -181,21 +182,6 @@ def _network(sd_model: Any) -> Any:
     forge = getattr(sd_model, "forge_objects", None)
     model = forge.unet.model if forge is not None else getattr(sd_model, "model", None)
     return getattr(model, "diffusion_model", None)
-
-
-@contextmanager
-def _attribute(owner: Any, name: str, value: Any) -> Iterator[None]:
-    """While inside, an object has this attribute of its own."""
-    own = vars(owner)
-    had, before = name in own, own.get(name)
-    setattr(owner, name, value)
-    try:
-        yield
-    finally:
-        if had:
-            setattr(owner, name, before)
-        else:
-            delattr(owner, name)
 
 
 @contextmanager

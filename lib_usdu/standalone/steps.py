@@ -11,6 +11,7 @@ import torch
 
 from ..errors import Stopped
 from ..noise_share import share_of
+from ..speed.in_place import in_place_of
 from ..speed.schedule import EXACT
 from .conditioning import Conditions
 from .families import flow
@@ -139,7 +140,7 @@ class Steps:
         arguments: dict[str, Any] = {"image": torch.zeros(noise.count, 3, 8, 8)}
         if told and self.family.told_size:
             arguments |= {"original_size": told, "target_size": told}
-        with _in_place_of(self.pipeline, prepare_latents=prepare_latents):
+        with in_place_of(self.pipeline, prepare_latents=prepare_latents):
             yield arguments
 
     @contextmanager
@@ -163,7 +164,7 @@ class Steps:
         replaced = {
             "get_timesteps": get_timesteps, "prepare_latents": prepare_latents, "image_processor": _NoPicture,
         }  # fmt: skip
-        with _in_place_of(self.pipeline, **replaced):
+        with in_place_of(self.pipeline, **replaced):
             yield {"image": None, "height": size[0], "width": size[1]}
 
 
@@ -193,16 +194,3 @@ class _NoPicture:
 
 def _positive(conditioning: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in conditioning.items() if not name.startswith("negative_")}
-
-
-@contextmanager
-def _in_place_of(owner: Any, **replaced: Any) -> Iterator[None]:
-    """While inside, the object's attributes are these."""
-    own = {name: vars(owner)[name] for name in replaced if name in vars(owner)}
-    vars(owner).update(replaced)
-    try:
-        yield
-    finally:
-        for name in replaced:
-            del vars(owner)[name]
-        vars(owner).update(own)
