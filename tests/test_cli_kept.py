@@ -348,7 +348,32 @@ def test_ctrl_c_at_the_start_has_no_traceback(delay, large, tmp_path):
     running.send_signal(signal.SIGINT)
     said = running.communicate(timeout=60)[1]
     assert running.returncode in (130, -2), said
-    assert "Traceback" not in said and not (tmp_path / "out.png").exists()
+    assert "Traceback" not in said and "terminate" not in said and not (tmp_path / "out.png").exists()
+
+
+LOADING = """
+import os, signal
+from lib_usdu.cli.stop import Stopping
+
+stopping = Stopping()
+stopping.clean_with(lambda: print("cleaned", flush=True))
+with stopping.listening():
+    try:
+        os.kill(os.getpid(), signal.{name})
+    except BaseException as error:  # as torch's libraries: they abort at an exception in the middle of their import
+        print(type(error), flush=True)
+        os.abort()
+"""
+
+
+@POSIX
+@pytest.mark.parametrize("name, code", [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
+def test_a_signal_before_the_host_is_there_raises_nothing(name, code):
+    """Libraries that are being imported cannot bear an exception: the process ends by itself, with nothing left."""
+    command = [sys.executable, "-c", LOADING.format(name=name)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=SLOW.parents[2], timeout=60)
+    assert (done.returncode, done.stdout) == (code, "cleaned\n"), done.stderr
+    assert done.stderr == "usdu: stopped before any picture was begun\n"
 
 
 @POSIX

@@ -28,9 +28,6 @@ def main(arguments: list[str] | None = None) -> int:
             return _command(arguments, stopping)
         except UsduError as error:
             return _refused(message(error))
-        except KeyboardInterrupt:
-            say("usdu: stopped before any picture was begun", level=0)
-            return stopping.exit_code if stopping.signal else 130
         except Exception as error:
             if sys.flags.dev_mode:
                 raise
@@ -65,6 +62,7 @@ def _command(arguments: list[str], stopping: Stopping) -> int:
         return 0
     set_level(0 if args.quiet else 1 + args.verbose)
     with ExitStack() as left:
+        stopping.clean_with(left.close)
         return _run(args, stopping, left)
 
 

@@ -26,9 +26,14 @@ class Stopping:
         """As shells have it: 130 after Ctrl-C, 143 after `kill`, 129 after the terminal closed."""
         return 128 + self.signal
 
+    def clean_with(self, clean_up: Callable[[], None]) -> None:
+        """clean_up: removes temporary files; called before a signal ends everything at once."""
+        self._clean_up = clean_up
+
     def tell(self, host: Any, clean_up: Callable[[], None]) -> None:
         """From now on a signal stops this host. clean_up: called before a second signal ends everything."""
-        self._host, self._clean_up = host, clean_up
+        self._host = host
+        self.clean_with(clean_up)
         host.stop = host.stop or bool(self.signal)
 
     @contextmanager
@@ -46,13 +51,17 @@ class Stopping:
                 signal.signal(number, handler)
 
     def _asked(self, number: int, frame: Any) -> None:
-        if self.signal:
-            with suppress(Exception):
-                self._clean_up()
-            close_streams()
-            os._exit(128 + number)
+        first = not self.signal
         self.signal = number
-        if self._host is None:
-            raise KeyboardInterrupt
-        self._host.stop = True
-        say("\nStopping after this step; finished tiles are kept. Press Ctrl-C again to end at once.")
+        if first and self._host is not None:
+            self._host.stop = True
+            say("\nStopping after this step; finished tiles are kept. Press Ctrl-C again to end at once.")
+            return
+        if first:
+            with suppress(RuntimeError):  # in the middle of another line
+                say("usdu: stopped before any picture was begun", level=0)
+        with suppress(Exception):
+            self._clean_up()
+        close_streams()
+        # Not KeyboardInterrupt: torch's libraries abort ("terminate called") at one in the middle of their import.
+        os._exit(128 + number)
