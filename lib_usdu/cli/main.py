@@ -28,6 +28,8 @@ def main(arguments: list[str] | None = None) -> int:
             return _command(arguments, stopping)
         except UsduError as error:
             return _refused(message(error))
+        except KeyboardInterrupt:  # raised by Python itself where signals are not handled here
+            return stopping.exit_code if stopping.signal else 130
         except Exception as error:
             if sys.flags.dev_mode:
                 raise
