@@ -30,9 +30,9 @@ class Upscaler:
 
     Keywords are the options by their names (docs/options.md), and of the model: checkpoint, checkpoint_config, prompt,
     negative_prompt, sampler, steps, cfg, lora (a list), lora_folder, embedding_folder, device, control and
-    control_picture (lists); each means what its flag means. Without `checkpoint` the embedded model is used, without
-    `upscaler` the embedded one. TypeError for any other keyword, UsduError for a value that is not allowed or a model
-    that cannot be loaded.
+    control_picture (lists); each means what its flag means. Without `upscaler` the embedded one is used. Without
+    `checkpoint` it works alone, or with a setting that is about redrawing the embedded model redraws. TypeError for any
+    other keyword, UsduError for a value that is not allowed or a model that cannot be loaded.
     """
 
     def __init__(self, **settings: Any):
@@ -44,10 +44,12 @@ class Upscaler:
             raise TypeError(f"unknown: {', '.join(unknown)}; known: {', '.join((*OPTION_NAMES, *_MODEL))}")
         args = parser().parse_args(["-q", "-"])
         chosen = {name: value for name, value in settings.items() if name in OPTION_NAMES}
-        self.options = Options(**{"upscaler": models.upscaler_names()[0], **chosen})
+        undrawn = models.UNDRAWN if models.upscaler_alone(settings) else {}
+        self.options = Options(**{"upscaler": models.upscaler_names()[0], **undrawn, **chosen})
         for name in _MODEL:
             if name in settings:
                 setattr(args, name, settings[name])
+        args.checkpoint = args.checkpoint or models.EMBEDDED
         models.check_model(args, self.options)
         self._host = models.host_of(args, self.options)
 
@@ -69,6 +71,8 @@ class Upscaler:
 def upscale(picture: Image.Image | np.ndarray | str | os.PathLike, **settings: Any) -> Result:
     """Enlarges one picture; see `Upscaler` for the keywords, and for many pictures."""
     call: dict[str, Any] = {name: settings.pop(name) for name in ("mask", "progress") if name in settings}
+    if "mask" in call:  # says where to redraw
+        settings.setdefault("checkpoint", "embedded")
     return Upscaler(**settings)(picture, **call)
 
 

@@ -17,7 +17,7 @@ from ..standalone.versions import needed
 
 EPILOG = """\
 examples:
-  usdu photo.jpg                                   photo-2x.jpg, with the embedded models
+  usdu photo.jpg                                   photo-2x.jpg, with the embedded upscaler
   usdu photos/ -o large/ --scale 4                 a folder; run it again and it goes on where it was
   usdu photo.png --longest 3840 -c model.safetensors -p "a harbour at dusk" -d 0.3
   usdu photo.png --size 1920x1080 --resize-mode crop --format webp --quality 90
@@ -159,7 +159,10 @@ def _argument(option: str, flag: CommandFlag) -> dict[str, Any]:
 
 def _add_model(group: Any) -> None:
     add = group.add_argument
-    add("-c", "--checkpoint", default="embedded", metavar="FILE|FOLDER|HUB_ID", help="diffusion model (embedded)")
+    add(
+        "-c", "--checkpoint", metavar="FILE|FOLDER|HUB_ID",
+        help="diffusion model; without it the upscaler works alone, or with flags about redrawing the embedded model",
+    )  # fmt: skip
     add("--checkpoint-config", metavar="FOLDER|HUB_ID", help="diffusers configuration for a checkpoint file, offline")
     add(
         "-l", "--lora", action="append", default=[], metavar="FILE[:STRENGTH]",

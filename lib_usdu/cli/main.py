@@ -73,16 +73,17 @@ def _run(args: argparse.Namespace, stopping: Stopping, left: ExitStack) -> int:
     from .few_steps import settle
     from .flags import options_of, take_input
     from .jobs import check_mask, jobs_of
-    from .models import check_model, redraws
+    from .models import check_model, redraws, settle_model
     from .planning import checked, loading, plan_lines, timings, whole_time
     from .targets import check_targets, with_earlier
 
     take_input(args, left)
+    alone = settle_model(args)
     options = options_of(args)
     few = settle(args)
     check_model(args, options)
-    if few:
-        say(few)
+    for told in filter(None, (alone, few)):
+        say(told)
     if options.creativity and args.denoise is not None:
         say(f"--creativity {args.creativity} decides how much is drawn anew: --denoise {args.denoise} is not used")
     jobs, notes = jobs_of(args, options)

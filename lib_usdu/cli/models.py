@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Collection
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from ..enlarge.upscalers import EMBEDDED_UPSCALER
 from ..enlarge.windows import RESAMPLERS, known_name
 from ..errors import OptionError
 from ..host import Abilities
-from ..options import Options
+from ..options import Options, names_of_group
 from ..pictures import imagefile
 from ..standalone import versions
 from ..standalone.called_files import called_embeddings, embedding_folders, lora_folders, tagged_loras
@@ -23,7 +24,7 @@ from ..standalone.prompts import lora_tags, not_here, without_loras
 from ..standalone.samplers import split_name
 from ..standalone.sampling import Sampling
 from ..standalone.sources import EMBEDDED, check_checkpoint, kind_of, split_strength
-from .flags import journal_folder, max_pixels
+from .flags import Given, journal_folder, max_pixels, parser
 from .say import say
 
 EMBEDDED_HINT = (
@@ -32,13 +33,49 @@ EMBEDDED_HINT = (
     "spandrel reads, such as 4x-UltraSharp)."
 )
 
-
+ALONE = (
+    "The upscaler alone, which keeps a picture better than the small embedded model. With --checkpoint FILE your model "
+    "redraws it tile by tile; with --checkpoint embedded, or any flag about redrawing, the small one does."
+)
 STEPWISE = "one prompt for all steps: [from:to:when], [a|b] and AND work in the webui only; \\[ is a plain bracket"
 
 
 def upscaler_names() -> list[str]:
     """The upscalers that need no file."""
     return [EMBEDDED_UPSCALER, *RESAMPLERS]
+
+
+_DRAWING = (
+    *[
+        name for group in ("strength", "try", "redraw", "seams_fix", "drawing", "speed", "prompts")
+        for name in names_of_group(group)
+    ],
+    *("redo_tiles", "number_tiles", "prompt", "negative_prompt", "sampler", "steps", "cfg", "lora", "control", "ray"),
+    *("mask", "engine"),
+)  # fmt: skip
+UNDRAWN = {"redraw_mode": "none", "seams_fix_type": "none"}
+"""What the options say where the upscaler works alone."""
+
+
+def upscaler_alone(given: Collection[str]) -> bool:
+    """Whether the upscaler works alone where these settings, by their names, are given: no checkpoint, nothing that
+    is about redrawing. It measures better than the embedded diffusion model (docs/measurements.md)."""
+    return not any(name in given for name in ("checkpoint", *_DRAWING))
+
+
+def settle_model(args: argparse.Namespace) -> str:
+    """Without a checkpoint: the embedded one, or no redrawing where no flag is about it. `args` is changed. Returns
+    what there is to say of it."""
+    plain = parser()
+    given = [
+        name for name, value in vars(args).items() if isinstance(value, Given) or value != plain.get_default(name)
+    ]  # fmt: skip
+    args.checkpoint = args.checkpoint or EMBEDDED
+    if not upscaler_alone(given):
+        return ""
+    for name, value in UNDRAWN.items():
+        setattr(args, name, value)
+    return ALONE
 
 
 def redraws(args: argparse.Namespace, options: Options) -> bool:
