@@ -11,7 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from lib_usdu import upscale
+from lib_usdu.cli.flags import parser
 from lib_usdu.cli.main import main
+from lib_usdu.cli.models import settle_model
 from lib_usdu.options import Options
 from lib_usdu.pictures import imagefile
 
@@ -187,6 +190,39 @@ def test_the_module_runs_the_embedded_model(tmp_path, photo):
     assert opened(out).shape == (192, 192, 3)
     assert "--checkpoint" in told and "--upscaler" in told  # how to go on from the embedded model
     assert "Steps: 10" in imagefile.read_infotext(out)
+
+
+def test_without_a_checkpoint_and_a_word_about_redrawing_the_upscaler_works_alone(tmp_path, photo, capsys):
+    """It measures better than the embedded diffusion model."""
+    source, out = tmp_path / "in.png", tmp_path / "out.png"
+    Image.fromarray(photo[60:124, 180:244]).save(source)
+    assert main([str(source), "-o", str(out), "-u", "Lanczos", "-s", "2"]) == 0
+    assert "The upscaler alone" in capsys.readouterr().err
+    assert np.array_equal(opened(out), np.asarray(Image.open(source).resize((128, 128), Image.Resampling.LANCZOS)))
+    parameters = imagefile.read_infotext(out)
+    assert "Steps" not in parameters and "Model" not in parameters, parameters
+    api = upscale(source, upscaler="Lanczos", custom_scale=2)
+    assert np.array_equal(api.image, opened(out))
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["-c", "embedded"], ["-d", "0.2"], ["-p", "cat"], ["--steps", "20"], ["--tile", "64"], ["--creativity", "0.2"],
+        ["--redraw", "chess"], ["--seed", "-1"], ["--mask", "mask.png"], ["--redo-tiles", "1"], ["--speed", "fast"],
+        ["--seams-fix", "band"], ["--cfg", "7"], ["--engine", "identity"], ["--try-tile", "auto"], ["--ray"],
+    ],
+    ids=lambda flags: flags[0],
+)  # fmt: skip
+def test_any_flag_about_redrawing_redraws(flags):
+    args = parser().parse_args(["photo.png", *flags])
+    assert settle_model(args) == "" and args.checkpoint == "embedded" and args.redraw_mode != "none"
+
+
+@pytest.mark.parametrize("flags", [[], ["-s", "3"], ["-q", "--device", "cpu"], ["-u", "Lanczos", "--seamless"]])
+def test_other_flags_leave_the_upscaler_alone(flags):
+    args = parser().parse_args(["photo.png", *flags])
+    assert "alone" in settle_model(args) and (args.redraw_mode, args.seams_fix_type) == ("none", "none")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals to a child are different there")

@@ -339,7 +339,7 @@ def test_a_second_signal_ends_at_once_without_a_traceback(large, tmp_path):
 @POSIX
 @pytest.mark.parametrize("delay", [0.05, 0.15, 0.3, 0.6, 1.0])
 def test_ctrl_c_at_the_start_has_no_traceback(delay, large, tmp_path):
-    command = [sys.executable, "-m", "lib_usdu", str(large), "-o", str(tmp_path / "out.png"), "--scale", "8"]
+    command = [sys.executable, "-m", "lib_usdu", str(large), "-o", str(tmp_path / "out.png"), "-s", "8", "-d", "0.2"]
     running = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=SLOW.parents[2])
     maps = Path(f"/proc/{running.pid}/maps")
     while maps.exists() and running.poll() is None and "numpy" not in maps.read_text():

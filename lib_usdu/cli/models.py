@@ -48,7 +48,7 @@ def upscaler_names() -> list[str]:
 _DRAWING = (
     *[
         name for group in ("strength", "try", "redraw", "seams_fix", "drawing", "speed", "prompts")
-        for name in names_of_group(group)
+        for name in names_of_group(group) if name != "seamless"  # which is for the upscaler too
     ],
     *("redo_tiles", "number_tiles", "prompt", "negative_prompt", "sampler", "steps", "cfg", "lora", "control", "ray"),
     *("mask", "engine"),
