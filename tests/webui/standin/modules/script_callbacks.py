@@ -1,8 +1,8 @@
 """Callbacks of the whole webui (script_callbacks.py): on_x registers, x_callback calls."""
 
 import dataclasses
-import inspect
 import os
+import sys
 from collections.abc import Callable
 
 from . import errors
@@ -67,7 +67,7 @@ callback_map = {f"callbacks_{kind}": [] for kind in _KINDS}
 
 def _pair(kind):
     def register(callback, *, name=None):
-        script = inspect.stack()[1].filename
+        script = sys._getframe(1).f_code.co_filename
         known = f"base/{os.path.basename(script)}/{kind}" + (f"/{name}" if name else "")
         callback_map[f"callbacks_{kind}"].append(ScriptCallback(script, callback, known))
 
