@@ -18,13 +18,14 @@ from .options.tile_numbers import ALL, NONE
 from .passes import Pass
 from .pictures.infotext import TRIED_KEY, of_run
 from .pictures.number_sheet import numbered
-from .plan import Plan, make_plan, settled
+from .plan import Plan, check_mask, make_plan, settled
 from .run import trial
 from .run.guard import Guard
 from .run.stats import Stats
 from .run.tile_loop import run_fused, run_pass
 from .schedule import FUSED
-from .select.flat import without_flat
+from .select.flat import worth_redrawing
+from .select.strength import MASK, whole_where_redrawn
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,7 @@ def upscale(
     the result says `finished=False`.
     """
     started = time.perf_counter()
+    check_mask(options, mask)
     rgb = image if isinstance(image, np.ndarray) else np.asarray(image.convert("RGB"))
     plan = make_plan(options, rgb.shape[1::-1], host.abilities(), img2img_size=img2img_size, mask=mask)
     share = host.noise_share(plan.canvas) if plan.passes else None
@@ -132,9 +134,11 @@ def _enlarged(rgb: np.ndarray, plan: Plan, guard: Guard) -> tuple[np.ndarray, bo
 def _worth_refining(plan: Plan, upscaled: np.ndarray, host: Host, stats: Stats) -> tuple[Pass, ...]:
     """The passes without the tiles that are flat, where the options ask for that; counts what is left out."""
     options = plan.options
-    if not options.skip_flat or options.redo_tiles != ALL or options.try_tile != NONE:
+    if options.redo_tiles != ALL or options.try_tile != NONE:
         return plan.passes
-    passes = without_flat(plan.passes, upscaled, options.skip_flat)
+    passes = worth_redrawing(plan.passes, upscaled, options)
+    if passes == plan.passes:
+        return passes
     stats.tiles_flat = plan.tiles - sum(len(work.tiles) for work in passes)
     stats.tiles -= stats.tiles_flat
     host.leave_out(stats.tiles_flat)
@@ -159,7 +163,10 @@ def _refined(
 
 
 def _masked(plan: Plan, inside: np.ndarray, outside: np.ndarray) -> np.ndarray:
-    return inside if plan.mask is None else through(plan.mask, inside, outside)
+    if plan.mask is None:
+        return inside
+    mask = whole_where_redrawn(plan.mask) if plan.options.strength_map == MASK else plan.mask
+    return through(mask, inside, outside)
 
 
 def _left_out(stats: Stats) -> dict[str, str]:

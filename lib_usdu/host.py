@@ -28,7 +28,8 @@ class Batch:
     noises: the noise of each. denoise: denoising strength, 0-1. canvas: the whole picture.
     prompts: what each tile adds to the prompt, "" for nothing; empty where no tile has a prompt of its own.
     at_once: how many of them the model sees at a time; 0: all. resemblance: how far each step is held to the images,
-    0 (not) to 1. speed: the option's value.
+    0 (not) to 1. speed: the option's value. strengths: uint8 (n, h, w), how much each latent
+    of each window is redrawn (select/strength.py); None: all as much as `denoise` says.
 
     Fields that are tuples or arrays hold one entry a tile.
     """
@@ -42,6 +43,7 @@ class Batch:
     at_once: int = 0
     resemblance: float = 0.0
     speed: str = "exact"
+    strengths: np.ndarray | None = None
 
     @property
     def together(self) -> int:
@@ -70,11 +72,13 @@ class Fusion:
     """All windows of a pass, to take each sampler step together.
 
     batches: the windows in the groups that the model can hold, each with one noise, the whole canvas's. reach: px
-    (x, y) past its core over which a window's opinion fades out.
+    (x, y) past its core over which a window's opinion fades out. strengths: uint8 (1, h, w), how much each latent
+    of the canvas is redrawn; None: all as much as they can be.
     """
 
     batches: tuple[Batch, ...]
     reach: tuple[int, int]
+    strengths: np.ndarray | None = None
 
     @property
     def canvas(self) -> Canvas:

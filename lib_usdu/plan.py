@@ -23,6 +23,7 @@ from .passes import Pass, plan_passes
 from .schedule import FUSED, PARALLEL, batches, ordered
 from .select.mask import over_canvas, touched
 from .select.numbers import chosen_passes
+from .select.strength import MASK
 from .select.tried import tried_passes
 
 MOST_TILES = 20_000
@@ -124,6 +125,12 @@ def check_options(options: Options, abilities: Abilities) -> None:
             raise OptionError(name, getattr(options, name), f"{', '.join(allowed)}: what there is here")
     if options.redo_tiles == ALL:  # over a finished picture no upscaler runs
         _check_upscaler(options.upscaler, abilities)
+
+
+def check_mask(options: Options, mask: np.ndarray | None) -> None:
+    """Raises OptionError where strengths are to come from the greys of a mask that is not there."""
+    if options.strength_map == MASK and mask is None:
+        raise OptionError("strength_map", MASK, "none or detail, without a mask")
 
 
 def settled(options: Options, known: NoiseShare | None) -> Options:

@@ -14,7 +14,7 @@ from tiny_models import sd1  # noqa: E402
 
 from lib_usdu.engine import upscale  # noqa: E402
 from lib_usdu.options import Options  # noqa: E402
-from lib_usdu.run.resemblance import held_to  # noqa: E402
+from lib_usdu.run.resemblance import Hold, held_to  # noqa: E402
 from lib_usdu.standalone.families.resemblance import _prediction  # noqa: E402
 from lib_usdu.standalone.host import LocalHost  # noqa: E402
 from lib_usdu.standalone.refiner import DiffusersRefiner, Sampling  # noqa: E402
@@ -69,9 +69,9 @@ def test_what_a_prediction_means(name, kind):
     ratio = np.interp(float(time), np.arange(1000), ((1 - scheduler.alphas_cumprod) / scheduler.alphas_cumprod).sqrt())
     alpha, sigma = 1 / (1 + ratio**2) ** 0.5, ratio / (1 + ratio**2) ** 0.5
     output = noise if kind == "epsilon" else alpha * noise - sigma * x0
-    found, gain = _prediction(scheduler, output, time, sample)
+    found, gain, _ = _prediction(scheduler, output, time, sample)
     assert (found - x0).abs().max() < 0.05
-    again, _ = _prediction(scheduler, output + gain * 0.1, time, sample)
+    again, _, _ = _prediction(scheduler, output + gain * 0.1, time, sample)
     assert (again - found - 0.1).abs().max() < 1e-3
 
 
@@ -80,7 +80,7 @@ def test_what_a_flow_means():
     scheduler.set_timesteps(10)
     time, x0, noise = scheduler.timesteps[4], torch.randn(1, 16, 8, 8), torch.randn(1, 16, 8, 8)
     sample = scheduler.scale_noise(x0, time[None], noise)
-    found, gain = _prediction(scheduler, noise - x0, time, sample)
+    found, gain, _ = _prediction(scheduler, noise - x0, time, sample)
     assert torch.allclose(found, x0, atol=1e-4)
     assert torch.allclose(_prediction(scheduler, noise - x0 + gain * 0.1, time, sample)[0], x0 + 0.1, atol=1e-4)
 
@@ -124,3 +124,80 @@ def test_nothing_held_is_the_picture_as_before_and_fused_holds_too(pipeline, pho
 def test_batches_of_held_tiles(pipeline, photo):
     one, four = (refined(pipeline, photo, "Euler", resemblance=0.5, tile_batch=n) for n in (1, 4))
     assert np.abs(one - four).max() <= 1
+
+
+# --- Strength maps ----------------------------------------------------------------------------------------------------
+
+
+def halves(height: int, width: int, left: int) -> np.ndarray:
+    """Strengths (1, h, w): `left` in the left half, all in the right one."""
+    strengths = np.full((1, height, width), 255, np.uint8)
+    strengths[..., : width // 2] = left
+    return strengths
+
+
+def test_a_place_waits_until_the_noise_is_its_own():
+    canvas, x0 = torch.randn(1, 4, 8, 8), torch.randn(1, 4, 8, 8)
+    hold = Hold(canvas, 0, halves(8, 8, 128))
+    for share, waits in ((0.6, True), (0.4, True), (0.3, False), (0.1, False), (0.6, True)):
+        found = x0 + hold.moved(x0, share)
+        assert torch.allclose(found[..., 4:], x0[..., 4:], atol=0)
+        assert torch.allclose(found[..., :4], (canvas if waits else x0)[..., :4], atol=1e-6)
+
+
+def test_the_whole_strength_waits_for_nothing_and_none_for_ever():
+    canvas, x0 = torch.randn(1, 4, 8, 8), torch.randn(1, 4, 8, 8)
+    hold = Hold(canvas, 0.5, halves(8, 8, 0))
+    for share in (0.6, torch.tensor(0.6), 0.01, 1e-6):
+        found = x0 + hold.moved(x0, share)
+        assert torch.allclose(found[..., :4], canvas[..., :4], atol=1e-6)
+        assert torch.equal(found[..., 4:], (x0 + held_to(x0, canvas, 0.5))[..., 4:])
+
+
+def test_strengths_of_another_size_or_of_videos_fit():
+    hold = Hold(torch.zeros(2, 4, 1, 8, 8), 0, np.repeat(halves(4, 4, 0), 2, axis=0))
+    moved = hold.moved(torch.ones(2, 4, 1, 8, 8), 0.5)
+    assert (moved[..., :4] == -1).all() and (moved[..., 4:] == 0).all()
+
+
+def latents_of(pipeline, photo, sampler: str, strengths, **options):
+    """(before, after, after without strengths): latents of one window."""
+    found = []
+    for given in (strengths, None):
+        refiner = DiffusersRefiner(pipeline, Sampling(sampler=sampler, steps=8, cfg_scale=1), "tiny")
+        encode, run = refiner.autoencoder.encode, refiner.steps.run
+        refiner.autoencoder.encode = lambda images, encode=encode: found.append(encode(images)) or found[-1]
+
+        def noted(*args, run=run, given=given, **kwargs):
+            found.append(run(*args, **{**kwargs, "strengths": given}))
+            return found[-1]
+
+        refiner.steps.run = noted
+        upscale(photo[:96, :96], OPTIONS.with_(tile_width=96, **options), LocalHost(refiner))
+    return found[0], found[1], found[3]
+
+
+@pytest.mark.parametrize("sampler", ["Euler", "Euler a", "DPM++ 2M", "DPM++ SDE", "DDIM", "Heun", "LCM", "UniPC"])
+def test_with_every_sampler_a_place_of_no_strength_stays(pipeline, photo, sampler):
+    strengths = halves(12, 12, 0)
+    before, after, free = latents_of(pipeline, photo, sampler, strengths)
+    assert (after - before)[..., :6].abs().max() < 0.02 < (free - before)[..., :6].abs().max()
+    assert (after - before)[..., 6:].abs().mean() > 0.3 * (free - before)[..., 6:].abs().mean()
+
+
+def test_half_the_strength_moves_less(pipeline, photo):
+    moved = []
+    for left in (255, 160, 80, 0):
+        before, after, _ = latents_of(pipeline, photo, "Euler", halves(12, 12, left))
+        moved.append(float((after - before)[..., :6].pow(2).mean().sqrt()))
+    assert moved[0] > 1.1 * moved[1] > 1.2 * moved[2] and moved[2] > 10 * moved[3]
+
+
+def test_mapped_tiles_in_batches_and_fused(pipeline, photo):
+    """In batches as one by one; fused is another picture than without a map, and where that says nothing it stays."""
+    rgb = photo.copy()
+    rgb[:, :64] = 128
+    one, four = (refined(pipeline, rgb, "Euler", strength_map="detail", tile_batch=n) for n in (1, 4))
+    assert np.abs(one - four).max() <= 1
+    mapped, free = (refined(pipeline, rgb, "Euler", redraw_mode="fused", strength_map=kind) for kind in ("detail", "none"))
+    assert np.abs(mapped - free)[:, :24].max() > 2

@@ -9,7 +9,7 @@ from ..errors import OptionError, plural
 from ..host import Abilities
 from ..noise_share import NoiseShare, percent
 from ..options import Options
-from ..plan import Plan, batch_limits, check_options, count_batches, make_plan, settled
+from ..plan import Plan, batch_limits, check_mask, check_options, count_batches, make_plan, settled
 from ..resume.journal import default_folder
 from ..run.timings import FILE, Timings, Work, about
 from ..run.timings import works as stages_of
@@ -31,6 +31,7 @@ def checked(args: argparse.Namespace, options: Options, jobs: Sequence[Job]) -> 
             continue
         try:
             mask = read_mask(args, job)
+            check_mask(job.options, mask)
             plan = make_plan(job.options, job.picture_size, able, mask=mask)
             asked = settled(job.options, _known(args, plan))
             if asked != job.options:

@@ -11,6 +11,7 @@ from .options import OPTION_NAMES, Options
 DECIDED = (
     "tile_width", "tile_height", "padding", "auto_padding", "mask_blur", "redraw_mode", "seams_fix_type", "noise",
     "blend", "tone_lock", "skip_flat", "resemblance", "creativity", "speed",
+    "strength_map",
 )  # fmt: skip
 """What every preset sets, so that none leaves anything of the one before."""
 

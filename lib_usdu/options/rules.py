@@ -200,6 +200,9 @@ NOISE_MODES = Choice(
 SPEEDS = Choice(
     {"exact": "Exact", "fast": "Fast: about half the work", "fastest": "Fastest: about a third"}
 )
+STRENGTH_MAPS = Choice(
+    {"none": "Everywhere the same", "detail": "Less where it is smooth", "mask": "By the greys of the mask"}
+)
 BLENDS = Choice({"feather": "Feather", "cut": "Minimum-error cut"})
 INTERROGATORS = Choice({"none": "None", "clip": "CLIP", "deepbooru": "DeepBooru"})
 FINISHES = Choice({"none": "None", "faces": "Restore faces", "adetailer": "ADetailer"})

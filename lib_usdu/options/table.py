@@ -17,6 +17,7 @@ from .rules import (
     REDRAW_MODES,
     SEAMS_FIX_TYPES,
     SPEEDS,
+    STRENGTH_MAPS,
     TARGET_SIZE_TYPES,
     Flag,
     Lines,
@@ -256,6 +257,14 @@ class Table:
         "[speed.md](speed.md) says what each costs.",
         flag=CommandFlag("--speed"),
         control=Control((2, 1), "Speed", "Faster: parts of the model rest at most steps. Nearly the same picture"),
+    )
+
+    strength_map: Literal["none", "detail", "mask"] = option(
+        "none", STRENGTH_MAPS, "where how much of the denoising strength counts", "drawing",
+        more="`detail`: less where the picture is smooth, none in clear sky and blurred background; tiles without "
+        "anything else are left out. `mask`: by the mask's greys, from black (as upscaled) to white (all of it).",
+        flag=CommandFlag("--strength-map"),
+        control=Control((2, 2), "Strength map", "Less noise in sky and blur, or by the greys of the Inpaint mask"),
     )
 
     denoise: float = option(

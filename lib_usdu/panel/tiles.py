@@ -19,7 +19,8 @@ from ..errors import OptionError
 from ..host import Abilities
 from ..options.tile_numbers import ALL, spans
 from ..plan import Plan, make_plan
-from ..select.flat import without_flat
+from ..select.flat import worth_redrawing
+from ..select.strength import DETAIL
 from .live_line import of_panel, read_page
 from .text import PREFIX
 
@@ -114,8 +115,9 @@ def _drawn(plan: Plan, numbers: str, picture: np.ndarray | None) -> set[int]:
             tile.index for work in passes for tile in work.tiles if any(a <= tile.index + 1 <= b for a, b in wanted)
         }
     width, height = plan.canvas.size
-    if plan.options.skip_flat and picture is not None and width * height <= MOST_LOOKED_AT:
-        passes = without_flat(passes, resize(picture, width, height), plan.options.skip_flat)
+    leaves_out = plan.options.skip_flat or plan.options.strength_map == DETAIL
+    if leaves_out and picture is not None and width * height <= MOST_LOOKED_AT:
+        passes = worth_redrawing(passes, resize(picture, width, height), plan.options)
     return {tile.index for work in passes for tile in work.tiles}
 
 

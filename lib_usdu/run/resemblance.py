@@ -1,19 +1,58 @@
-"""Holds what the model draws to the upscaled canvas, in every step, from a certain size of structure on.
+"""Holds what the model draws to the upscaled canvas, in every step: from a certain size of structure on, and places
+whose time has not come.
 
 After each step's prediction of the finished latents, x0, their low frequencies are moved to those of the canvas's own
 latents z: x0 + w G(z - x0). The idea is ILVR's (Choi et al., ICCV 2021), which replaces low frequencies in each step,
 and DemoFusion's skip residual (Du et al., CVPR 2024). Detail finer than G is the model's own: a higher denoising
 strength invents detail without moving the picture.
+
+A place of less strength (select/strength.py) waits until the noise has fallen to its share: until then the prediction
+there is the canvas's own latents, so that whatever the sampler does it stays the canvas under the noise of the step, as
+in differential diffusion (Levin and Fried, 2023).
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
 
+import numpy as np
 import torch
+
+from ..select.strength import WHOLE
 
 _WIDEST, _NARROWEST = 4.0, 0.75
 """Standard deviation of G, in latents: 32 px of an SD model near Resemblance 0, and 6 px at 1."""
+
+
+class Hold:
+    """What is added to the predictions of one run of a sampler.
+
+    canvas: (n, channels, ..., h, w), the windows' own latents. resemblance: 0 (nothing is held) to 1. strengths: uint8
+    (n, h, w), how much each place is redrawn; None: all as much as they can be.
+    """
+
+    def __init__(self, canvas: torch.Tensor, resemblance: float, strengths: np.ndarray | None = None):
+        self._canvas, self._resemblance = canvas, resemblance
+        self._strengths = None if strengths is None else _as_latents(strengths, canvas)
+        self._first: float | torch.Tensor | None = None
+
+    def moved(self, x0: torch.Tensor, share: float | torch.Tensor) -> torch.Tensor:
+        """What to add to a prediction x0 of the finished latents, of the canvas's shape. share: of noise in what was
+        predicted from, 0-1; the first call's is that of the whole strength."""
+        self._first = share if self._first is None else self._first
+        moved = held_to(x0, self._canvas, self._resemblance) if self._resemblance else torch.zeros_like(x0)
+        if self._strengths is None:
+            return moved
+        waits = self._strengths < share / self._first * (WHOLE - 0.01)  # rounding must not let the whole strength wait
+        return torch.where(waits, self._canvas.to(x0) - x0, moved)
+
+
+def _as_latents(strengths: np.ndarray, canvas: torch.Tensor) -> torch.Tensor:
+    """float32 (n, 1, ..., h, w). Where a model's latents turn out to have another size, the nearest place counts."""
+    levels = torch.from_numpy(strengths.astype(np.float32))[:, None]
+    if levels.shape[-2:] != canvas.shape[-2:]:
+        levels = torch.nn.functional.interpolate(levels, canvas.shape[-2:], mode="nearest")
+    return levels.reshape(len(levels), *[1] * (canvas.ndim - 3), *canvas.shape[-2:]).to(canvas.device)
 
 
 def held_to(x0: torch.Tensor, canvas: torch.Tensor, resemblance: float) -> torch.Tensor:

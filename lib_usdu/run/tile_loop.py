@@ -24,6 +24,7 @@ from ..passes import Pass
 from ..pictures.canvas import RELEASE_EVERY, copy_canvas, release
 from ..plan import Plan
 from ..schedule import FUSED, INDEPENDENT
+from ..select.strength import of_pass
 from .guard import Guard
 from .stats import Stats
 
@@ -42,8 +43,8 @@ def run_pass(work: Pass, base: np.ndarray, plan: Plan, guard: Guard, stats: Stat
     a_call = guard.tiles_a_call(work, size)
     limits = BatchLimits(1, len(work.tiles)) if work.context in INDEPENDENT else size.limits
     groups, alike = plan.grouped(work, limits), plan.alike(work)
+    strengths, out = of_pass(work, options.strength_map, base, plan.mask, host.latents), copy_canvas(base)
     guard.faults.alike = alike
-    out = copy_canvas(base)
     compose = _composer(work, base, out)
     source = base if work.context in INDEPENDENT else compose.view
 
@@ -57,6 +58,7 @@ def run_pass(work: Pass, base: np.ndarray, plan: Plan, guard: Guard, stats: Stat
         batch = Batch(
             tuple(tiles), images, noises, work.denoise, work.canvas, texts,
             resemblance=options.resemblance, speed=options.speed,
+            strengths=None if strengths is None else np.stack([strengths.window(tile.window) for tile in tiles]),
         )  # fmt: skip
         return batch.seen(size.now)
 
@@ -167,7 +169,8 @@ def run_fused(work: Pass, base: np.ndarray, plan: Plan, guard: Guard, stats: Sta
         Batch(tuple(tiles), _crops(base, tiles, work), (noise,), work.denoise, canvas, resemblance=held, speed=speed)
         for tiles in groups
     )
-    fusion = Fusion(tuple(windows), reach)
+    strengths = of_pass(work, options.strength_map, base, plan.mask, host.latents)
+    fusion = Fusion(tuple(windows), reach, None if strengths is None else strengths.window(canvas.region)[None])
 
     def step_done(step: int, steps: int) -> None:
         done = stats.tiles_done + len(work.tiles) * step // (steps + 1)

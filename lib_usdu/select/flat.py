@@ -7,8 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..geometry import Region
+from ..options import Options
 from ..passes import Pass
 from ..schedule import FUSED
+from .strength import DETAIL, without_smooth
 
 _CELL = 16
 """Pixels a side of the cells in which a picture is measured: small beside a tile, so that one bird in the sky counts,
@@ -24,6 +26,14 @@ def variation(picture: np.ndarray) -> float:
     squares = np.square(cells, dtype=np.int32).sum(axis=(1, 3), dtype=np.int64)
     # n * sum(x^2) - sum(x)^2 is exact in whole numbers, and never below 0.
     return float(np.sqrt((_CELL**2 * squares - sums**2).max())) / _CELL**2
+
+
+def worth_redrawing(passes: Sequence[Pass], picture: np.ndarray, options: Options) -> tuple[Pass, ...]:
+    """The passes without the tiles that the options skip_flat and strength_map leave as they are. picture: uint8
+    (h, w, 3), as upscaled."""
+    if options.skip_flat:
+        passes = without_flat(passes, picture, options.skip_flat)
+    return without_smooth(passes, picture) if options.strength_map == DETAIL else tuple(passes)
 
 
 def without_flat(passes: Sequence[Pass], picture: np.ndarray, threshold: float) -> tuple[Pass, ...]:

@@ -42,7 +42,7 @@ class PacedDenoiser:
     ):
         self._denoiser, self._levels, self._settings = sampler.model_wrap_cfg, Levels(pace), settings
         self._sampler, self._guidance = sampler, guidance
-        self._forge = getattr(sd_model, "forge_objects", None)
+        self._sd_model, self._forge = sd_model, getattr(sd_model, "forge_objects", None)
         self._by_timesteps = "timesteps" in inspect.signature(sampler.func).parameters
         inner = inner_of(_network(sd_model), pace.outer) if deep else None
         self._features = DeepFeatures(inner, self._rows) if inner is not None else None
@@ -171,10 +171,13 @@ class PacedDenoiser:
         if self._by_timesteps:
             kept = float(self._denoiser.inner_model.inner_model.alphas_cumprod[int(sigma)])
             return math.sqrt((1 - kept) / kept)
-        predictor = getattr(getattr(getattr(self._forge, "unet", None), "model", None), "predictor", None)
-        if getattr(predictor, "prediction_type", None) == "const":  # a flow: sigma noise + (1 - sigma) picture
-            return sigma / max(1 - sigma, 1e-6)
-        return sigma
+        return sigma / max(1 - sigma, 1e-6) if is_flow(self._sd_model) else sigma
+
+
+def is_flow(sd_model: Any) -> bool:
+    """Whether a webui's model has sigma noise + (1 - sigma) picture at sigma, as the Forge family's flow models do."""
+    unet = getattr(getattr(sd_model, "forge_objects", None), "unet", None)
+    return getattr(getattr(getattr(unet, "model", None), "predictor", None), "prediction_type", None) == "const"
 
 
 def _network(sd_model: Any) -> Any:

@@ -120,6 +120,7 @@ class DiffusersRefiner(Refiner):
                 size=(height, width),
                 canvas=self.latents.size(batch.canvas),
                 resemblance=batch.resemblance,
+                strengths=batch.strengths,
                 speed=batch.speed,
                 deep=not self.controls,
             )
@@ -161,7 +162,7 @@ class DiffusersRefiner(Refiner):
             canvas = self.steps.run(
                 encoded, self._noise(first), first.denoise, *self.conditions.of((), 1), stop,
                 size=size, canvas=(height, width), step_done=step_done, told=size, resemblance=first.resemblance,
-                speed=first.speed, deep=False,
+                speed=first.speed, deep=False, strengths=fusion.strengths,
             )  # fmt: skip
         windows = iter(places)
         for batch in fusion.batches:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any, NoReturn
 
+import numpy as np
 import torch
 
 from ..errors import Stopped
@@ -49,6 +50,7 @@ class Steps:
         step_done: Callable[[int, int], None] = lambda step, steps: None,
         told: tuple[int, int] | None = None,
         resemblance: float = 0.0,
+        strengths: np.ndarray | None = None,
         speed: str = EXACT,
         deep: bool = True,
     ) -> torch.Tensor:
@@ -57,7 +59,8 @@ class Steps:
         encoded: makes them of the pictures. conditioning: the pipeline's prompt arguments, a row for each of the
         latents. guided: whether to ask the model with and without the prompt. size: (height, width) of what is drawn,
         px. canvas: (height, width) of the whole picture in latents. told: (height, width) an SDXL model is told; None:
-        that of the latents. resemblance: how far each step is held to the pictures, 0 (not) to 1. speed:
+        that of the latents. resemblance: how far each step is held to the pictures, 0 (not) to 1. strengths:
+        uint8 (n, h, w), how much each of the latents is redrawn; None: all as much as `denoise` says. speed:
         the option's value; deep: whether inner blocks of the network may be left out.
         """
 
@@ -69,7 +72,9 @@ class Steps:
 
         steps = max(self.sampling.steps, math.ceil(1 / denoise))  # at least one is run, however low the denoise
         scheduler, pack = self.pipeline.scheduler, self.family.pack
-        held = Held(scheduler, resemblance, lambda packed: pack.unpacked(packed, *noise.size), pack.packed)
+        held = Held(
+            scheduler, resemblance, strengths, lambda packed: pack.unpacked(packed, *noise.size), pack.packed
+        )
 
         def seen() -> torch.Tensor:
             return held.to(encoded())

@@ -1,4 +1,5 @@
-"""What steers the denoiser: guidance that would cancel out is left out, Resemblance holds its answers to the canvas.
+"""What steers the denoiser: guidance that would cancel out is left out; Resemblance and strength maps hold its answers
+to the canvas.
 
 Guidance that cancels out is half of the model's work and changes nothing.
 
@@ -14,8 +15,8 @@ from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from typing import Any
 
-from ..run.resemblance import held_to
-from ..speed.denoiser import GUIDANCE_MODIFIERS
+from ..run.resemblance import Hold
+from ..speed.denoiser import GUIDANCE_MODIFIERS, is_flow
 from .environment import guidance_is_watched
 from .overrides import temporarily
 from .protocols import Processing
@@ -101,23 +102,26 @@ def without_idle_guidance(
     return sample_once
 
 
-def hold_steps(sampler: Any, canvas: Any, resemblance: float) -> None:
+def hold_steps(sampler: Any, sd_model: Any, hold: Hold) -> None:
     """Every step of this sampler is held to the windows' own latents.
 
-    canvas: (n, channels, h, w), or with a video model's axis of frames in between. The denoiser between sampler and
-    model (sd_samplers_cfg_denoiser.py:156) is this sampler's own, made in `init` and gone with it. It answers with x0;
-    for samplers by timesteps (DDIM, PLMS, UniPC) with the noise (sd_samplers_timesteps_impl.py:26).
+    The denoiser between sampler and model (sd_samplers_cfg_denoiser.py:156) is this sampler's own, made in `init` and
+    gone with it. It answers with x0; for samplers by timesteps (DDIM, PLMS, UniPC) with the noise
+    (sd_samplers_timesteps_impl.py:26).
     """
     denoiser = sampler.model_wrap_cfg
     forward = denoiser.forward
     by_timesteps = "timesteps" in inspect.signature(sampler.func).parameters
+    flow = is_flow(sd_model)
 
     def held(x: Any, sigma: Any, *args: Any, **kwargs: Any) -> Any:
         answer = forward(x, sigma, *args, **kwargs)
         if not by_timesteps:
-            return answer + held_to(answer, canvas, resemblance)
+            return answer + hold.moved(answer, sigma[0] if flow else sigma[0] / (1 + sigma[0]))
         kept = denoiser.inner_model.inner_model.alphas_cumprod.to(x)[sigma.long()].reshape(-1, *[1] * (x.ndim - 1))
-        x0 = (x - (1 - kept).sqrt() * answer) / kept.sqrt()
-        return answer - (kept / (1 - kept)).sqrt() * held_to(x0, canvas, resemblance)
+        signal, noise = kept.sqrt(), (1 - kept).sqrt()
+        x0 = (x - noise * answer) / signal
+        share = (noise / (noise + signal)).flatten()[0]
+        return answer - signal / noise * hold.moved(x0, share)
 
     denoiser.forward = held

@@ -105,8 +105,7 @@ class WebuiHost(Host):
         tell = partial(say, shared.state, f"Drawing {which} of {max(self._total, last)}", self._left.now)
         tell()
         self._calls += 1
-        steps = self.pace(self._denoise)
-        shared.total_tqdm.updateTotal(steps * (self._calls + math.ceil(calls) - 1))
+        shared.total_tqdm.updateTotal(self.pace(self._denoise) * (self._calls + math.ceil(calls) - 1))
         return tell
 
     def enlarge(self, rgb: np.ndarray, name: str, width: int, height: int) -> np.ndarray:
@@ -208,7 +207,8 @@ class WebuiHost(Host):
         self._check_unchanged()
         self._begin(len(fusion.tiles))
         first = fusion.batches[0]
-        tile_p = self._tile_processing(replace(first, tiles=first.tiles[:1], images=first.images[:1]), deep=False)
+        one = replace(first, tiles=first.tiles[:1], images=first.images[:1], strengths=fusion.strengths)
+        tile_p = self._tile_processing(one, deep=False)
         call = FusedCall(
             processing, lambda: sd_samplers.create_sampler(tile_p.sampler_name, tile_p.sd_model), tile_p, fusion,
             self.latents, stop,

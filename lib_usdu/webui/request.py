@@ -167,16 +167,16 @@ def read(image: Image.Image, *, from_page: bool) -> Pixels:
 
 
 def inpaint_mask(
-    p: Processing, source: tuple[int, int], target: tuple[int, int], resize_mode: int
+    p: Processing, source: tuple[int, int], target: tuple[int, int], resize_mode: int, *, greys: bool = False
 ) -> np.ndarray | None:
     """The Inpaint tab's mask with its blur, which is in px of the source, at the result's size: uint8 (h, w). None
     without a mask.
 
-    source, target: (width, height) of the picture and of the result.
+    source, target: (width, height) of the picture and of the result. greys: whether those of a drawn mask count.
     """
     if p.image_mask is None:
         return None
-    mask = painted(p.image_mask, binary=getattr(p, "mask_round", True))
+    mask = painted(p.image_mask, binary=not greys and getattr(p, "mask_round", True))
     mask = mask if mask.shape[::-1] == source else resize(mask, *source, Image.Resampling.BILINEAR)
     mask = soften(255 - mask if p.inpainting_mask_invert else mask, p.mask_blur_x, p.mask_blur_y)
     enlarge = partial(resize, resampler=Image.Resampling.BILINEAR)

@@ -21,8 +21,9 @@ from ..options import Options
 from ..options.tile_prompts import within
 from ..panel.text import message
 from ..pictures.modes import Pixels
-from ..plan import make_plan, settled
+from ..plan import check_mask, make_plan, settled
 from ..resume.journal import unfinished
+from ..select.strength import MASK
 from . import gallery
 from .environment import (
     apply_settings,
@@ -218,7 +219,10 @@ def _sources(p: Processing, pictures: Sequence[Any], options: Options, resize_mo
             target = options.target_size(*size, (p.width, p.height))
             if options.seamless:
                 check_whole(pixels.rgb, *target, resize_mode)
-            read_already[id(image)] = _Source(pixels, inpaint_mask(p, size, target, resize_mode))
+            greys = options.strength_map == MASK
+            mask = inpaint_mask(p, size, target, resize_mode, greys=greys)
+            check_mask(options, mask)
+            read_already[id(image)] = _Source(pixels, mask)
     return [read_already[id(image)] for image in pictures]
 
 

@@ -19,6 +19,7 @@ from PIL import Image
 from ..geometry import Region
 from ..host import Batch
 from ..run.noise_draws import Brownian, CanvasDraws, uses_noise
+from ..run.resemblance import Hold
 from ..speed.denoiser import PacedDenoiser
 from ..speed.schedule import PACES
 from .guidance import hold_steps, without_idle_guidance
@@ -89,8 +90,8 @@ def tile_processing(
     sample = own_method(tile_p, p, "sample")
     if guidance_may_idle:
         sample = without_idle_guidance(sample, tile_p, settings)
-    if batch.resemblance:
-        sample = _held(sample, tile_p, batch.resemblance)
+    if batch.resemblance or batch.strengths is not None:
+        sample = _held(sample, tile_p, batch)
     if batch.speed in PACES:
         sample = _at_pace(sample, tile_p, batch, settings, deep=deep, guidance=guidance_may_idle)
     tile_p.sample = _with_canvas_noise(sample, tile_p, batch, device, seed_delta)
@@ -149,11 +150,12 @@ def _with_canvas_noise(
     return sample_with_canvas_noise
 
 
-def _held(sample: Callable[..., Any], tile_p: Processing, resemblance: float) -> Callable[..., Any]:
+def _held(sample: Callable[..., Any], tile_p: Processing, batch: Batch) -> Callable[..., Any]:
     """`sample` whose steps are held to the windows."""
 
     def held(*args: Any, **kwargs: Any) -> Any:
-        hold_steps(tile_p.sampler, tile_p.init_latent, resemblance)
+        hold = Hold(tile_p.init_latent, batch.resemblance, batch.strengths)
+        hold_steps(tile_p.sampler, tile_p.sd_model, hold)
         return sample(*args, **kwargs)
 
     return held

@@ -16,6 +16,7 @@ from modules import (
     shared,
     standin,
 )
+from PIL import Image
 from probes.harness import options
 from test_extension import ask, extension, person, photo  # noqa: F401
 
@@ -357,6 +358,44 @@ def test_resemblance_holds_what_is_coarse(extension, sampler, how):  # noqa: F81
 def test_resemblance_stands_in_the_parameters(extension):  # noqa: F811
     done, plain = (ask([{**TILES, **more}], photo(96, 72)) for more in ({"resemblance": 0.4}, {}))
     assert "Ultimate SD upscale resemblance: 0.4" in done.info and "resemblance" not in plain.info
+
+
+# --- Strength maps ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sampler", ["Euler", "Euler a", "DPM++ 2M", "DDIM"])
+@pytest.mark.parametrize("how", [TILES, FUSED], ids=["tiles", "fused"])
+def test_smooth_places_stay_and_lively_ones_are_redrawn(extension, sampler, how):  # noqa: F811
+    """The prompt changes the level everywhere: where the picture is blank, it is not asked."""
+    standin.knobs.noise_gain, standin.knobs.prompt_gain = 0, 30
+    picture = photo(192, 144)
+    picture.paste((128, 128, 128), (0, 0, 96, 144))
+    before = np.asarray(picture).astype(int)
+    moved = pixels(ask([{**how, "strength_map": "detail"}], picture, sampler_name=sampler, prompt="cat")) - before
+    free = pixels(ask([how], picture, sampler_name=sampler, prompt="cat")) - before
+    assert np.abs(moved[:, :40]).max() <= 1 < 3 < np.abs(free[:, :40]).min()
+    assert abs(moved[:, 144:].mean()) > 0.7 * abs(free[:, 144:].mean())
+
+
+def test_the_masks_greys_are_strengths(extension):  # noqa: F811
+    standin.knobs.noise_gain, standin.knobs.prompt_gain = 0, 30
+    picture, mask = photo(192, 64), Image.new("L", (192, 64), 255)
+    for x, grey in ((0, 0), (64, 60)):
+        mask.paste(grey, (x, 0, x + 64, 64))
+    values = dict(mask=mask, mask_blur=0, prompt="cat", steps=8)
+    before = np.asarray(picture).astype(int)
+    done = ask([{**TILES, "strength_map": "mask"}], picture, **values)
+    moved = np.abs(pixels(done) - before).mean(axis=(0, 2))
+    free = np.abs(pixels(ask([TILES], picture, prompt="cat", steps=8)) - before).mean(axis=(0, 2))
+    assert (moved[:64] == 0).all() and 0 < moved[72:120].mean() < 0.6 * free[72:120].mean()
+    assert np.allclose(moved[136:], free[136:], atol=1)
+    assert "Ultimate SD upscale strength_map: mask" in done.info
+
+
+def test_greys_need_a_mask(extension):  # noqa: F811
+    with pytest.raises(Exception, match="Strength map.*without a mask"):
+        ask([{**TILES, "strength_map": "mask"}], photo(96, 72))
+    assert not standin.log.calls
 
 
 # --- Speed ------------------------------------------------------------------------------------------------------------
