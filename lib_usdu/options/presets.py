@@ -17,7 +17,7 @@ DECIDED = (
 
 RESEMBLANCE = 0.35
 """Of every preset that does not say otherwise: tone within a level of the source, detail as without
-(docs/measurements.md, Resemblance)."""
+(docs/sliders.md)."""
 
 
 @dataclass(frozen=True)
