@@ -106,7 +106,7 @@ def test_in_ci_a_python_for_a_webuis_versions_must_be_there(ci, code):
 
 WITH_TORCH = {
     "lib_usdu": {
-        "embedded/autoencoder.py", "embedded/denoiser.py", "run/latent_windows.py", "run/resemblance.py",
+        "embedded/autoencoder.py", "embedded/denoiser.py", "fused/norms.py", "fused/windows.py", "run/resemblance.py",
         "speed/denoiser.py", "speed/features.py", "standalone/families/resemblance.py", "standalone/families/speed.py",
         "standalone/checkpoints.py",
         "standalone/conditioning.py", "standalone/control/controls.py", "standalone/control/loading.py",
@@ -166,6 +166,6 @@ def test_torch_is_imported_by_the_files_that_need_it_alone(folder, pytestconfig)
 
 
 def test_a_file_that_brings_torch_in_is_named():
-    assert "torch came in with lib_usdu.run.latent_windows" in imported_together(
-        "lib_usdu", ["geometry.py", "run/latent_windows.py"]
+    assert "torch came in with lib_usdu.fused.windows" in imported_together(
+        "lib_usdu", ["geometry.py", "fused/windows.py"]
     )

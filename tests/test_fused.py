@@ -15,10 +15,17 @@ import tiny_models  # noqa: E402
 
 from lib_usdu.engine import upscale  # noqa: E402
 from lib_usdu.errors import OptionError  # noqa: E402
+from lib_usdu.fused.norms import CanvasNorms  # noqa: E402
+from lib_usdu.fused.windows import (  # noqa: E402
+    assemble,
+    over_windows,
+    patches,
+    through_the_patcher,
+    unet_in_windows,
+)
 from lib_usdu.geometry import Canvas, plan_tiles  # noqa: E402
 from lib_usdu.latents import Latents  # noqa: E402
 from lib_usdu.options import Options  # noqa: E402
-from lib_usdu.run.latent_windows import assemble, patches, unet_in_windows  # noqa: E402
 from lib_usdu.standalone.checkpoints import EMBEDDED, load_checkpoint  # noqa: E402
 from lib_usdu.standalone.host import LocalHost, Refiner  # noqa: E402
 from lib_usdu.standalone.refiner import DiffusersRefiner, Sampling  # noqa: E402
@@ -178,3 +185,115 @@ def test_indices_go_to_the_device_once_not_for_each_window_and_step(folder, phot
     upscale(small(photo), FUSED, LocalHost(made))
     steps = 3  # more of them: each may move what the scheduler has, and no window's rows and columns
     assert moved.count(torch.int64) <= few + 3 * steps
+
+
+# --- GroupNorm by the canvas's statistics -----------------------------------------------------------------------------
+
+
+class Norm(torch.nn.Module):
+    """A network of one GroupNorm, with scales and shifts of its own."""
+
+    def __init__(self, channels=8, groups=2):
+        super().__init__()
+        self.norm = torch.nn.GroupNorm(groups, channels)
+        torch.nn.init.normal_(self.norm.weight)
+        torch.nn.init.normal_(self.norm.bias)
+
+    def forward(self, x):
+        return self.norm(x)
+
+
+def windows_of(side, tile=64, reach=(16, 16)):
+    canvas = Canvas(side, side)
+    return patches(canvas.divide(tile, tile, 16), canvas, Latents(8), reach)
+
+
+@torch.no_grad()
+def asked(network, places, canvas, levels, limit=3, *, forge=False):
+    """What the network says of a canvas at these levels of noise, one after the other."""
+    norms, found = CanvasNorms(network, places), []
+    with norms.put_in():
+        for level in levels:
+            if forge:
+                def over(x, predict, seen):
+                    return over_windows(x, places, limit, lambda: None, predict, norms, seen, rows_first=True)
+
+                told = {"input": canvas, "timestep": torch.full((len(canvas),), level), "c": {},
+                        "cond_or_uncond": list(range(len(canvas)))}  # fmt: skip
+                found.append(through_the_patcher(lambda one: network(one["input"]), told, over))
+            else:
+                predict = lambda cut, _conditions: network(cut)  # noqa: E731
+                found.append(over_windows(canvas, places, limit, lambda: None, predict, norms, level))
+    return found
+
+
+@pytest.mark.parametrize("forge", [False, True])
+def test_from_the_second_step_on_windows_normalise_by_the_canvas(forge):
+    """Levels that differ from left to right and between the entries: a window alone would take them away."""
+    network, places = Norm(), windows_of(256)
+    canvas = torch.randn(2, 8, 32, 32) + torch.linspace(-3, 3, 32) + torch.tensor([0.0, 5.0])[:, None, None, None]
+    first, second, third = asked(network, places, canvas, [9.0, 8.0, 7.0], forge=forge)
+    whole = network(canvas).detach()
+    assert (first - whole).abs().max() > 0.5
+    assert torch.allclose(second, whole, atol=1e-4) and torch.allclose(third, whole, atol=1e-4)
+
+
+def test_a_change_everywhere_is_followed_at_once():
+    """The canvas becomes brighter and livelier from one step to the next, everywhere alike: statistics of the step
+    before alone would be wrong by that."""
+    network, places = Norm(), windows_of(256)
+    norms, before = CanvasNorms(network, places), torch.randn(1, 8, 32, 32)
+    before = before + torch.linspace(-2, 2, 32)
+    after = 1.5 * before + 2
+    with norms.put_in(), torch.no_grad():
+        for level, canvas in ((9.0, before), (8.0, after)):
+            predict = lambda cut, _conditions: network(cut)  # noqa: E731
+            found = over_windows(canvas, places, 4, lambda: None, predict, norms, level)
+    assert torch.allclose(found, network(after).detach(), atol=1e-3)
+
+
+def test_what_a_window_becomes_does_not_depend_on_the_group():
+    network, places, canvas = Norm(), windows_of(256), torch.randn(2, 8, 32, 32).cumsum(-1)
+    one, many = (asked(network, places, canvas, [9.0, 8.0], limit=limit)[1] for limit in (1, 16))
+    assert torch.allclose(one, many, atol=1e-5)
+
+
+def test_answers_that_are_asked_for_apart_have_statistics_of_their_own():
+    """With and without the prompt, two calls at one level of noise."""
+    network, places = Norm(), windows_of(256)
+    prompted, plain = torch.randn(1, 8, 32, 32), torch.randn(1, 8, 32, 32) * 4 + 3
+    norms, found = CanvasNorms(network, places), []
+    with norms.put_in(), torch.no_grad():
+        for level in (9.0, 8.0):
+            for canvas in (prompted, plain):
+                predict = lambda cut, _conditions: network(cut)  # noqa: E731
+                found.append(over_windows(canvas, places, 4, lambda: None, predict, norms, level))
+    for one, canvas in zip(found[2:], (prompted, plain)):
+        assert torch.allclose(one, network(canvas).detach(), atol=1e-4)
+
+
+def test_afterwards_and_outside_of_windows_the_network_is_as_it_was():
+    network, places, x = Norm(), windows_of(128), torch.randn(2, 8, 8, 8)
+    before = network(x)
+    norms = CanvasNorms(network, places)
+    with norms.put_in():
+        assert torch.equal(network(x), before) and "forward" in vars(network.norm)
+    assert "forward" not in vars(network.norm) and torch.equal(network(x), before)
+
+
+def test_a_call_that_is_stopped_leaves_nothing_half_known():
+    network, places, canvas = Norm(), windows_of(256), torch.randn(1, 8, 32, 32)
+    norms, seen = CanvasNorms(network, places), []
+
+    def stop():
+        seen.append(1)
+        if len(seen) == 3:
+            raise KeyboardInterrupt
+
+    predict = lambda cut, _conditions: network(cut)  # noqa: E731
+    with norms.put_in(), torch.no_grad():
+        with pytest.raises(KeyboardInterrupt):
+            over_windows(canvas, places, 2, stop, predict, norms, 9.0)
+        over_windows(canvas, places, 2, lambda: None, predict, norms, 8.0)
+        found = over_windows(canvas, places, 2, lambda: None, predict, norms, 7.0)
+    assert torch.allclose(found, network(canvas).detach(), atol=1e-4)

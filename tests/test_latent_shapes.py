@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from lib_usdu.compose.weights import reach_of
 from lib_usdu.errors import OptionError
+from lib_usdu.fused.windows import patches
 from lib_usdu.geometry import Canvas, Region
 from lib_usdu.latents import Latents
 from lib_usdu.noise import tile_noise, window_noise
-from lib_usdu.run.latent_windows import patches
 
 KINDS = st.builds(
     Latents, st.sampled_from([4, 12, 16, 32]), st.sampled_from([8, 16, 32]), st.sampled_from([1, 2]),

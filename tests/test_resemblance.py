@@ -199,5 +199,6 @@ def test_mapped_tiles_in_batches_and_fused(pipeline, photo):
     rgb[:, :64] = 128
     one, four = (refined(pipeline, rgb, "Euler", strength_map="detail", tile_batch=n) for n in (1, 4))
     assert np.abs(one - four).max() <= 1
-    mapped, free = (refined(pipeline, rgb, "Euler", redraw_mode="fused", strength_map=kind) for kind in ("detail", "none"))
+    fused = {"redraw_mode": "fused"}
+    mapped, free = (refined(pipeline, rgb, "Euler", strength_map=kind, **fused) for kind in ("detail", "none"))
     assert np.abs(mapped - free)[:, :24].max() > 2

@@ -41,7 +41,7 @@ BREAKAGES = (
     Breakage("Churn draws zeros", "lib_usdu/run/noise_draws.py",
              "return not torch.equal(*found)", "return False",
              ("tests/webui/test_guided.py", "-k", "noise_of_the_steps and parallel")),
-    Breakage("Fused adds its windows up unweighed", "lib_usdu/run/latent_windows.py",
+    Breakage("Fused adds its windows up unweighed", "lib_usdu/fused/windows.py",
              "down[:, None] * across[None, :]", "0 * down[:, None] * across[None, :] + 1",
              ("tests/webui/test_guided.py", "-k", "fused_windows_are_averaged")),
     Breakage("A variation seed changes nothing", "lib_usdu/run/noise_draws.py",

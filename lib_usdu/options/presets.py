@@ -50,7 +50,7 @@ PRESETS = (
     ),
     Preset(
         "Fast", "Fastest: low strength, parts of the model rest, flat tiles skipped.", 0.15, 0.2,
-        {"padding": 16, "mask_blur": 4, "skip_flat": 1.0, "speed": "fast"},
+        {"padding": 16, "mask_blur": 4, "strength_map": "detail", "speed": "fast"},
     ),
 )  # fmt: skip
 

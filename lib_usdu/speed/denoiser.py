@@ -44,7 +44,7 @@ class PacedDenoiser:
         self._sampler, self._guidance = sampler, guidance
         self._sd_model, self._forge = sd_model, getattr(sd_model, "forge_objects", None)
         self._by_timesteps = "timesteps" in inspect.signature(sampler.func).parameters
-        inner = inner_of(_network(sd_model), pace.outer) if deep else None
+        inner = inner_of(network_of(sd_model), pace.outer) if deep else None
         self._features = DeepFeatures(inner, self._rows) if inner is not None else None
         self._moved: dict[int, tuple[torch.Tensor, float]] = {}  # by part: by how much, at which sigma
         self._part, self._seen, self._guided, self._sigma = 0, Counter[Hashable](), True, 0.0
@@ -180,7 +180,7 @@ def is_flow(sd_model: Any) -> bool:
     return getattr(getattr(getattr(unet, "model", None), "predictor", None), "prediction_type", None) == "const"
 
 
-def _network(sd_model: Any) -> Any:
+def network_of(sd_model: Any) -> Any:
     """The network that predicts, of A1111 or of the Forge family."""
     forge = getattr(sd_model, "forge_objects", None)
     model = forge.unet.model if forge is not None else getattr(sd_model, "model", None)

@@ -14,12 +14,13 @@ import torch
 from ..batch_size import BatchLimits
 from ..enlarge.precision import multiplies_bfloat16
 from ..errors import Stopped
+from ..fused.norms import CanvasNorms
+from ..fused.windows import assemble, on_device, patches, unet_in_windows
 from ..geometry import Canvas
 from ..host import Batch, Fusion
 from ..latents import Latents
 from ..noise_share import NoiseShare, of_diffusers
 from ..pictures import infotext
-from ..run.latent_windows import assemble, on_device, patches, unet_in_windows
 from ..run.memory_needs import windows_that_fit
 from .checkpoints import Lora
 from .conditioning import Conditions
@@ -158,7 +159,12 @@ class DiffusersRefiner(Refiner):
             windows = (one[None] for batch in fusion.batches for one in self.controls.hints(batch).to(self.device))
             return assemble(windows, places, torch.empty(1, self.controls.channels, height, width, device=self.device))
 
-        with self._steered(hints, lambda forward: unet_in_windows(forward, places, fusion.limit, check)):
+        norms = CanvasNorms(self.network, places)
+
+        def spread(forward: Callable[..., Any]) -> Callable[..., Any]:
+            return unet_in_windows(forward, places, fusion.limit, check, norms)
+
+        with norms.put_in(), self._steered(hints, spread):
             canvas = self.steps.run(
                 encoded, self._noise(first), first.denoise, *self.conditions.of((), 1), stop,
                 size=size, canvas=(height, width), step_done=step_done, told=size, resemblance=first.resemblance,

@@ -8,6 +8,7 @@ a scrap of a picture back. Neither encoder nor decoder ever sees the canvas. Fil
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
@@ -15,9 +16,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..fused.norms import CanvasNorms
+from ..fused.windows import CutConditions, assemble, on_device, over_windows, patches, through_the_patcher
 from ..host import Fusion
 from ..latents import Latents
-from ..run.latent_windows import CutConditions, assemble, on_device, over_windows, patches, through_the_patcher
+from ..speed.denoiser import network_of
 from .phases import asked_once, room_for
 from .protocols import Processing, ProcessingModule, SdModel
 
@@ -70,12 +73,17 @@ class FusedCall:
     def sample(self, *args: Any, **kwargs: Any) -> Any:
         """In the place of `p.sample`: its arguments; returns what the host takes for a decoded picture."""
         sampler = self.tile_p.sampler
-        if hasattr(self.tile_p.sd_model, "forge_objects"):
+        forge = hasattr(self.tile_p.sd_model, "forge_objects")
+        network = network_of(self.tile_p.sd_model)
+        self._norms = CanvasNorms(network, self._places) if isinstance(network, torch.nn.Module) else None
+        self._rows_first = forge
+        if forge:
             sampler.sample_img2img = self._patched(sampler.sample_img2img)
         else:
             denoiser = sampler.model_wrap_cfg.inner_model
             denoiser.forward = self._in_windows(denoiser.forward)
-        latents = self._sample(*args, **kwargs)
+        with nullcontext() if self._norms is None else self._norms.put_in():
+            latents = self._sample(*args, **kwargs)
         if not self.interrupted():
             with asked_once():
                 self.images += [self._decode(place.cut(latents)) for place in self._places]
@@ -83,8 +91,12 @@ class FusedCall:
         scrap.append(torch.zeros(3, 8, 8))
         return scrap
 
-    def _over(self, x: torch.Tensor, predict: Callable[[torch.Tensor, CutConditions], torch.Tensor]) -> torch.Tensor:
-        predicted = over_windows(x, self._places, self.fusion.limit, self.stop, predict)
+    def _over(
+        self, x: torch.Tensor, predict: Callable[[torch.Tensor, CutConditions], torch.Tensor], level: float
+    ) -> torch.Tensor:
+        predicted = over_windows(
+            x, self._places, self.fusion.limit, self.stop, predict, self._norms, level, rows_first=self._rows_first
+        )
         self.step_done()
         return predicted
 
@@ -95,7 +107,7 @@ class FusedCall:
             def predict(cut: torch.Tensor, conditions: CutConditions) -> torch.Tensor:
                 return model(cut, conditions(sigma), **conditions(others))
 
-            return self._over(x, predict)
+            return self._over(x, predict, float(sigma[0]))
 
         return forward
 

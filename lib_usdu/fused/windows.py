@@ -8,6 +8,7 @@ those of one picture. The weights are the ramps of the tiles' cores: they sum to
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -16,6 +17,7 @@ import torch
 from ..compose.weights import axis_weight
 from ..geometry import Canvas, Tile
 from ..latents import Latents
+from .norms import CanvasNorms
 
 CutConditions = Callable[[Any], Any]
 """Makes what one window is conditioned by out of what the whole canvas is."""
@@ -90,17 +92,24 @@ def over_windows(
     limit: int,
     stop: Callable[[], None],
     predict: Callable[[torch.Tensor, CutConditions], torch.Tensor],
+    norms: CanvasNorms | None = None,
+    level: float = 0.0,
+    *,
+    rows_first: bool = False,
 ) -> torch.Tensor:
     """What `predict` says of a canvas (n, channels, h, w) that it sees in at most `limit` windows at a time.
 
     It is given the windows, each with all n entries of the canvas (under CFG one without and one with the prompt), and
     a function that makes conditions of the canvas those of the windows. stop: called before each group; may raise.
+    norms: normalise by the canvas; level, rows_first: as `CanvasNorms.asked` has them.
     """
 
     def windows() -> Iterator[torch.Tensor]:
         for start in range(0, len(places), limit):
             stop()
             group = places[start : start + limit]
+            if norms is not None:
+                norms.sees(start, len(group))
             cut = torch.cat([place.cut(sample) for place in group])
 
             def conditions(value: Any, group: Sequence[Patch] = group) -> Any:
@@ -108,20 +117,25 @@ def over_windows(
 
             yield from predict(cut, conditions).split(len(sample))
 
-    return assemble(windows(), places, sample)
+    asked: AbstractContextManager[None] = nullcontext()
+    if norms is not None:
+        asked = norms.asked(level, len(sample), rows_first=rows_first)
+    with asked:
+        return assemble(windows(), places, sample)
 
 
 def unet_in_windows(
-    model: Callable[..., Any], places: Sequence[Patch], limit: int, stop: Callable[[], None]
-) -> Callable[..., tuple[torch.Tensor]]:
-    """`forward` of diffusers' UNet for the whole canvas; `model` is its own."""
+    model: Callable[..., Any], places: Sequence[Patch], limit: int, stop: Callable[[], None],
+    norms: CanvasNorms | None = None,
+) -> Callable[..., tuple[torch.Tensor]]:  # fmt: skip
+    """`forward` of diffusers' UNet for the whole canvas; `model` is its own, norms are those of its network."""
 
     def forward(sample: torch.Tensor, timestep: Any, encoder_hidden_states: Any, **others: Any) -> tuple[torch.Tensor]:
         def predict(cut: torch.Tensor, conditions: CutConditions) -> torch.Tensor:
             arguments = {**conditions(others), "return_dict": False}
             return model(cut, timestep, encoder_hidden_states=conditions(encoder_hidden_states), **arguments)[0]
 
-        return (over_windows(sample, places, limit, stop, predict),)
+        return (over_windows(sample, places, limit, stop, predict, norms, float(timestep)),)
 
     return forward
 
@@ -129,12 +143,13 @@ def unet_in_windows(
 def through_the_patcher(
     asked: Callable[..., torch.Tensor],
     given: dict[str, Any],
-    over: Callable[[torch.Tensor, Callable[..., torch.Tensor]], torch.Tensor],
+    over: Callable[[torch.Tensor, Callable[..., torch.Tensor], float], torch.Tensor],
 ) -> torch.Tensor:
     """`model_function_wrapper` of the Forge family (backend/sampling/sampling_function.py) for a canvas in windows.
 
     asked: the wrapper below this one, called as it is. given: what it was given for the canvas: `input` and `timestep`
-    with a row for each entry of `cond_or_uncond`, and the conditions `c`. over: `over_windows` without its `predict`.
+    with a row for each entry of `cond_or_uncond`, and the conditions `c`. over: `over_windows` of (canvas, predict,
+    level); all windows of a row come together.
     """
     marks, rows = given["cond_or_uncond"], len(given["input"])
 
@@ -146,7 +161,7 @@ def through_the_patcher(
         }  # fmt: skip
         return asked(told).unflatten(0, (rows, windows)).transpose(0, 1).flatten(0, 1)
 
-    return over(given["input"], predict)
+    return over(given["input"], predict, float(given["timestep"].flatten()[0]))
 
 
 def _for_each(conditions: dict[str, Any], rows: int, windows: int, marks: Sequence[int]) -> dict[str, Any]:
