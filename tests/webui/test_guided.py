@@ -70,6 +70,19 @@ def test_fused_is_one_pass_over_the_canvas(extension, values, batch):  # noqa: F
     assert np.abs(fused - whole).max() <= 1 and np.abs(fused - np.asarray(picture)).max() > 5
 
 
+@pytest.mark.parametrize("batch", [1, 4])
+@pytest.mark.parametrize("values", [{}, {"sampler_name": "Heun"}, {"prompt": "a", "negative_prompt": "c"}], ids=str)
+def test_fused_normalises_by_the_canvas(extension, values, batch):  # noqa: F811
+    """A network with a GroupNorm: windows alone normalise by what they see, and a tile is far from the whole."""
+    vars(standin.knobs).update(norm_gain=30, noise_gain=0, prompt_gain=6)
+    picture = photo(192, 144)
+    whole = untiled(picture, **values)
+    fused, tiles = (pixels(ask([{**how, "tile_batch": batch}], picture, **values)) for how in (FUSED, TILES))
+    assert np.abs(fused - whole).max() <= 2 and np.abs(tiles - whole).max() > 6
+    norm = model_kind.loaded_model().network.norm
+    assert "forward" not in vars(norm)
+
+
 def test_fused_asks_for_as_many_windows_as_allowed(extension):  # noqa: F811
     ask([{**FUSED, "tile_batch": 4}], photo(192, 144), negative_prompt="b")
     steps = 3  # of 4 at 0.5

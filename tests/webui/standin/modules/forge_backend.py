@@ -37,7 +37,7 @@ class KModel:
     """The model inside a patcher: tensors instead of lists (backend/modules/k_model.py)."""
 
     def __init__(self, model):
-        self._model = model
+        self._model, self.diffusion_model = model, model.network
         self.predictor = types.SimpleNamespace(sigma_min=0.03, sigma_max=14.6)
 
     def memory_required(self, input_shape):

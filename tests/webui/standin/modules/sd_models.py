@@ -27,7 +27,8 @@ class Model:
         self.sd_checkpoint_info = types.SimpleNamespace(
             name_for_extra="standin", name="standin", title="standin.safetensors", filename=f"{kind}.safetensors"
         )
-        self.model = types.SimpleNamespace(conditioning_key="crossattn")
+        self.network = Network()
+        self.model = types.SimpleNamespace(conditioning_key="crossattn", diffusion_model=self.network)
         self.painting = None
         self._encoded, self._current, self._decoded = [], [], 0  # in this call, for the batch sampled, and back
 
@@ -103,6 +104,17 @@ def levels(value):
     return value * 2 / 255
 
 
+class Network(torch.nn.Module):
+    """What a network has that looks at all it sees at once: a norm over the three channels that show."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm = torch.nn.GroupNorm(3, 3, affine=False)
+
+    def forward(self, latents):
+        return torch.cat([self.norm(latents[:, :3]), torch.zeros_like(latents[:, :1])], 1)
+
+
 class Painting:
     """What the model knows of the batch being sampled: the latents under the noise, and where they are to go.
 
@@ -176,6 +188,8 @@ def _apply_model(self, x, sigma, cond):
     assert len(text) == len(x) == len(sigma), "as many conditionings as rows"
     standin.log.asked.append((len(x), tuple(x.shape[2:])))
     painted = torch.stack([self.painting.under(row) for row in x])
+    if standin.knobs.norm_gain:
+        painted = painted + levels(standin.knobs.norm_gain) * self.network(painted)
     told = levels(standin.knobs.prompt_gain) * text.mean((1, 2)).reshape(-1, 1, 1, 1)
     if standin.knobs.prompt_by_noise:
         told = told * sigma.reshape(-1, 1, 1, 1)

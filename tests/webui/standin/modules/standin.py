@@ -19,6 +19,7 @@ class Knobs:
     prompt_gain: float = 0.0  # levels a picture is lifted by a prompt's meaning (-1..1), before guidance
     prompt_by_noise: bool = False  # that lift times the noise of the step
     size_gain: float = 0.0  # levels for each 1024 px of the size that SDXL's conditioning names
+    norm_gain: float = 0.0  # levels by which its answer shows a norm over what it sees in one piece
     window_gain: float = 0.0  # levels by which what the model sees in one piece tilts from its left to its right
     forge: bool = False  # shaped like Forge and Forge Neo: see `become`
     neo: bool = False  # shaped like Forge Neo, on top of that
