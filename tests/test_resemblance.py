@@ -14,12 +14,16 @@ from tiny_models import sd1  # noqa: E402
 
 from lib_usdu.engine import upscale  # noqa: E402
 from lib_usdu.options import Options  # noqa: E402
-from lib_usdu.run.resemblance import Hold, held_to  # noqa: E402
+from lib_usdu.run.resemblance import Hold, colours_of, held_to  # noqa: E402
 from lib_usdu.standalone.families.resemblance import _prediction  # noqa: E402
 from lib_usdu.standalone.host import LocalHost  # noqa: E402
 from lib_usdu.standalone.refiner import DiffusersRefiner, Sampling  # noqa: E402
 
 OPTIONS = Options(tile_width=64, padding=16, custom_scale=1, denoise=0.6, upscaler="None", tone_lock=0)
+
+
+ALL = torch.eye(4)
+"""Holds every direction."""
 
 
 def wave(period: float, side: int = 64) -> torch.Tensor:
@@ -30,7 +34,7 @@ def wave(period: float, side: int = 64) -> torch.Tensor:
 def held(period: float, resemblance: float) -> float:
     """How much of a difference of this period, latents, is taken away: 1 is all of it; inside, away from the edges."""
     x0 = wave(period)
-    moved = held_to(x0, torch.zeros_like(x0), resemblance)[..., 16:-16]
+    moved = held_to(x0, torch.zeros_like(x0), resemblance, torch.eye(1))[..., 16:-16]
     return float(-(moved * x0[..., 16:-16]).sum() / (x0[..., 16:-16] ** 2).sum())
 
 
@@ -44,10 +48,34 @@ def test_from_coarse_to_fine():
 
 def test_a_level_is_held_up_to_the_edges_and_windows_do_not_meet():
     canvas = torch.randn(3, 4, 9, 12)
-    moved = held_to(canvas + 0.5, canvas, 0.5)
+    moved = held_to(canvas + 0.5, canvas, 0.5, ALL)
     assert torch.allclose(moved, torch.full_like(canvas, -0.5), atol=1e-5)
     x0 = torch.randn(3, 4, 9, 12)
-    assert torch.allclose(held_to(x0, canvas, 0.7)[1:2], held_to(x0[1:2], canvas[1:2], 0.7), atol=1e-6)
+    assert torch.allclose(held_to(x0, canvas, 0.7, ALL)[1:2], held_to(x0[1:2], canvas[1:2], 0.7, ALL), atol=1e-6)
+
+
+def encoded(images: np.ndarray) -> torch.Tensor:
+    """Four channels, two of them of mixed colours, two that know no colour; 16 px a latent, with an axis of frames."""
+    means = torch.from_numpy(images[:, ::16, ::16].astype(np.float32)).permute(0, 3, 1, 2)
+    mixed = torch.stack([means[:, 0] + means[:, 1], means[:, 2] - means[:, 0]], dim=1)
+    return torch.cat([mixed, torch.ones_like(mixed) * 7], dim=1)[:, :, None]
+
+
+def test_only_what_carries_colour_is_held():
+    colours = colours_of(encoded)
+    assert torch.allclose(colours, torch.diag(torch.tensor([1.0, 1.0, 0.0, 0.0])), atol=1e-6)
+    x0, canvas = torch.ones(2, 4, 1, 9, 12), torch.zeros(2, 4, 1, 9, 12)
+    moved = held_to(x0, canvas, 0.5, colours)
+    assert torch.allclose(moved[:, :2], torch.tensor(-1.0), atol=1e-5) and (moved[:, 2:].abs() < 1e-6).all()
+
+
+def test_the_directions_are_asked_for_only_where_something_is_held():
+    def none():
+        raise AssertionError("asked")
+
+    Hold(torch.zeros(1, 4, 8, 8), 0, None, none)
+    with pytest.raises(AssertionError, match="asked"):
+        Hold(torch.zeros(1, 4, 8, 8), 0.1, None, none)
 
 
 SCHEDULERS = ("EulerDiscrete", "EulerAncestralDiscrete", "HeunDiscrete", "DPMSolverMultistep", "DPMSolverSDE", "DDIM",
@@ -104,10 +132,12 @@ def test_the_latents_move_less(pipeline, photo, sampler):
         refiner = DiffusersRefiner(pipeline, Sampling(sampler=sampler, steps=8, cfg_scale=1), "tiny")
         seen = []
         encode, pictures = refiner.autoencoder.encode, refiner.autoencoder.pictures
+        colours = colours_of(encode)
+        refiner._of_colour = colours
         refiner.autoencoder.encode = lambda images: seen.append(encode(images)) or seen[-1]
         refiner.autoencoder.pictures = lambda latents, *size: seen.append(latents) or pictures(latents, *size)
         upscale(photo[:96, :96], OPTIONS.with_(tile_width=96, resemblance=resemblance), LocalHost(refiner))
-        way = (seen[1] - seen[0]).numpy()
+        way = torch.einsum("ij,njhw->nihw", colours, seen[1] - seen[0]).numpy()
         return float(np.sqrt(np.mean(gaussian_filter(way, (0, 0, 2, 2)) ** 2)))
 
     free, half, whole = moved(0), moved(0.5), moved(1)
@@ -138,7 +168,7 @@ def halves(height: int, width: int, left: int) -> np.ndarray:
 
 def test_a_place_waits_until_the_noise_is_its_own():
     canvas, x0 = torch.randn(1, 4, 8, 8), torch.randn(1, 4, 8, 8)
-    hold = Hold(canvas, 0, halves(8, 8, 128))
+    hold = Hold(canvas, 0, halves(8, 8, 128), None)
     for share, waits in ((0.6, True), (0.4, True), (0.3, False), (0.1, False), (0.6, True)):
         found = x0 + hold.moved(x0, share)
         assert torch.allclose(found[..., 4:], x0[..., 4:], atol=0)
@@ -147,15 +177,15 @@ def test_a_place_waits_until_the_noise_is_its_own():
 
 def test_the_whole_strength_waits_for_nothing_and_none_for_ever():
     canvas, x0 = torch.randn(1, 4, 8, 8), torch.randn(1, 4, 8, 8)
-    hold = Hold(canvas, 0.5, halves(8, 8, 0))
+    hold = Hold(canvas, 0.5, halves(8, 8, 0), lambda: ALL)
     for share in (0.6, torch.tensor(0.6), 0.01, 1e-6):
         found = x0 + hold.moved(x0, share)
         assert torch.allclose(found[..., :4], canvas[..., :4], atol=1e-6)
-        assert torch.equal(found[..., 4:], (x0 + held_to(x0, canvas, 0.5))[..., 4:])
+        assert torch.equal(found[..., 4:], (x0 + held_to(x0, canvas, 0.5, ALL))[..., 4:])
 
 
 def test_strengths_of_another_size_or_of_videos_fit():
-    hold = Hold(torch.zeros(2, 4, 1, 8, 8), 0, np.repeat(halves(4, 4, 0), 2, axis=0))
+    hold = Hold(torch.zeros(2, 4, 1, 8, 8), 0, np.repeat(halves(4, 4, 0), 2, axis=0), None)
     moved = hold.moved(torch.ones(2, 4, 1, 8, 8), 0.5)
     assert (moved[..., :4] == -1).all() and (moved[..., 4:] == 0).all()
 

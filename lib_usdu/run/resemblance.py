@@ -13,6 +13,7 @@ in differential diffusion (Levin and Fried, 2023).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
@@ -20,6 +21,8 @@ import torch
 
 from ..select.strength import WHOLE
 
+_SIDE = 64
+"""Px of the plain pictures: whole latents of every model."""
 _WIDEST, _NARROWEST = 4.0, 0.75
 """Standard deviation of G, in latents: 32 px of an SD model near Resemblance 0, and 6 px at 1."""
 
@@ -28,11 +31,16 @@ class Hold:
     """What is added to the predictions of one run of a sampler.
 
     canvas: (n, channels, ..., h, w), the windows' own latents. resemblance: 0 (nothing is held) to 1. strengths: uint8
-    (n, h, w), how much each place is redrawn; None: all as much as they can be.
+    (n, h, w), how much each place is redrawn; None: all as much as they can be. colours: as `held_to` has it; asked
+    for where something is held.
     """
 
-    def __init__(self, canvas: torch.Tensor, resemblance: float, strengths: np.ndarray | None = None):
+    def __init__(
+        self, canvas: torch.Tensor, resemblance: float, strengths: np.ndarray | None,
+        colours: Callable[[], torch.Tensor],
+    ):  # fmt: skip
         self._canvas, self._resemblance = canvas, resemblance
+        self._colours = colours().to(canvas.device) if resemblance else None
         self._strengths = None if strengths is None else _as_latents(strengths, canvas)
         self._first: float | torch.Tensor | None = None
 
@@ -40,7 +48,9 @@ class Hold:
         """What to add to a prediction x0 of the finished latents, of the canvas's shape. share: of noise in what was
         predicted from, 0-1; the first call's is that of the whole strength."""
         self._first = share if self._first is None else self._first
-        moved = held_to(x0, self._canvas, self._resemblance) if self._resemblance else torch.zeros_like(x0)
+        moved = torch.zeros_like(x0)
+        if self._colours is not None:
+            moved = held_to(x0, self._canvas, self._resemblance, self._colours)
         if self._strengths is None:
             return moved
         waits = self._strengths < share / self._first * (WHOLE - 0.01)  # rounding must not let the whole strength wait
@@ -55,17 +65,34 @@ def _as_latents(strengths: np.ndarray, canvas: torch.Tensor) -> torch.Tensor:
     return levels.reshape(len(levels), *[1] * (canvas.ndim - 3), *canvas.shape[-2:]).to(canvas.device)
 
 
-def held_to(x0: torch.Tensor, canvas: torch.Tensor, resemblance: float) -> torch.Tensor:
+def held_to(x0: torch.Tensor, canvas: torch.Tensor, resemblance: float, colours: torch.Tensor) -> torch.Tensor:
     """What to add to a prediction x0 of the finished latents so that it resembles the canvas's.
 
-    x0, canvas: (..., h, w), latents of the same windows. resemblance: 0 (nothing is held) to 1. From 0 to 0.5 the hold
-    grows from none to whole, from 0 to 1 it takes in ever finer structure.
+    x0, canvas: (n, channels, ..., h, w), latents of the same windows. resemblance: 0 (nothing is held) to 1. From 0 to
+    0.5 the hold grows from none to whole, from 0 to 1 it takes in ever finer structure. colours: float32 (channels,
+    channels), the projection onto the directions that carry colour (`colours_of`).
     """
     difference = canvas.to(x0) - x0
     sigma = _WIDEST * (_NARROWEST / _WIDEST) ** resemblance
     rows, columns = (_gaussian(side, sigma, difference.device) for side in difference.shape[-2:])
-    low = rows @ difference.float() @ columns.T
+    low = torch.einsum("ij,nj...->ni...", colours, rows @ difference.float() @ columns.T)
     return (low * min(1.0, 2 * resemblance)).to(x0.dtype)
+
+
+def colours_of(encode: Callable[[np.ndarray], torch.Tensor]) -> torch.Tensor:
+    """The projection of a model's latents onto the directions in which its autoencoder writes colour: float32
+    (channels, channels), on the processor.
+
+    encode: makes latents (n, channels, ..., h, w) of pictures, uint8 (n, h, w, 3). It is asked about plain ones: each
+    of red, green and blue a little darker and a little lighter than grey.
+    """
+    plain = np.full((6, _SIDE, _SIDE, 3), 128, np.uint8)
+    for colour in range(3):
+        plain[2 * colour, ..., colour], plain[2 * colour + 1, ..., colour] = 77, 179
+    levels = encode(plain).detach().double().cpu().flatten(2).mean(dim=2)
+    directions, sizes, _ = torch.linalg.svd((levels[1::2] - levels[::2]).T, full_matrices=False)
+    kept = directions[:, sizes > 1e-3 * sizes[0]]
+    return (kept @ kept.T).float()
 
 
 @lru_cache(maxsize=32)

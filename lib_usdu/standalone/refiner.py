@@ -22,6 +22,7 @@ from ..latents import Latents
 from ..noise_share import NoiseShare, of_diffusers
 from ..pictures import infotext
 from ..run.memory_needs import windows_that_fit
+from ..run.resemblance import colours_of
 from .checkpoints import Lora
 from .conditioning import Conditions
 from .control.controls import Controls
@@ -68,6 +69,7 @@ class DiffusersRefiner(Refiner):
         self.autoencoder = Autoencoder(pipeline.vae, self.device, self._dtype)
         kind = self.family.latents
         self.latents = Latents(self.autoencoder.channels, self.autoencoder.scale, kind.patch, kind.between)
+        self._of_colour: torch.Tensor | None = None
         self._in_bfloat16 = self._dtype == torch.float32 and multiplies_bfloat16(self.device)
         if self._in_bfloat16:
             self.network.forward = self._reduced(self.network.forward)
@@ -121,6 +123,7 @@ class DiffusersRefiner(Refiner):
                 size=(height, width),
                 canvas=self.latents.size(batch.canvas),
                 resemblance=batch.resemblance,
+                colours=self._colours,
                 strengths=batch.strengths,
                 speed=batch.speed,
                 deep=not self.controls,
@@ -168,7 +171,7 @@ class DiffusersRefiner(Refiner):
             canvas = self.steps.run(
                 encoded, self._noise(first), first.denoise, *self.conditions.of((), 1), stop,
                 size=size, canvas=(height, width), step_done=step_done, told=size, resemblance=first.resemblance,
-                speed=first.speed, deep=False, strengths=fusion.strengths,
+                colours=self._colours, speed=first.speed, deep=False, strengths=fusion.strengths,
             )  # fmt: skip
         windows = iter(places)
         for batch in fusion.batches:
@@ -249,6 +252,12 @@ class DiffusersRefiner(Refiner):
             tags = [lora.tag for lora in self.loras]
             prompts = " ".join([*([sampling.prompt] if sampling.prompt else []), *tags]), sampling.negative_prompt
         return infotext.write(infotext.of_model(parameters, model), *prompts)
+
+    def _colours(self) -> torch.Tensor:
+        """The directions of colour in this model's latents."""
+        if self._of_colour is None:
+            self._of_colour = colours_of(self.autoencoder.encode)
+        return self._of_colour
 
     def _reduced(self, forward: Callable[..., Any]) -> Callable[..., Any]:
         """The network with its matrix products in bfloat16; latents and the sampler stay in float32.

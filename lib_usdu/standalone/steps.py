@@ -24,6 +24,10 @@ from .samplers import CanvasNoise, replace_brownian_tree, step_noise
 from .sampling import Suited
 
 
+def _none() -> torch.Tensor:
+    raise ValueError("what is held needs the directions of colour")
+
+
 class Steps:
     """The steps of one pipeline. Everything but its networks and its scheduler is left out: pictures in, pictures out,
     noise, prompts."""
@@ -50,6 +54,7 @@ class Steps:
         step_done: Callable[[int, int], None] = lambda step, steps: None,
         told: tuple[int, int] | None = None,
         resemblance: float = 0.0,
+        colours: Callable[[], torch.Tensor] = _none,
         strengths: np.ndarray | None = None,
         speed: str = EXACT,
         deep: bool = True,
@@ -59,9 +64,10 @@ class Steps:
         encoded: makes them of the pictures. conditioning: the pipeline's prompt arguments, a row for each of the
         latents. guided: whether to ask the model with and without the prompt. size: (height, width) of what is drawn,
         px. canvas: (height, width) of the whole picture in latents. told: (height, width) an SDXL model is told; None:
-        that of the latents. resemblance: how far each step is held to the pictures, 0 (not) to 1. strengths:
-        uint8 (n, h, w), how much each of the latents is redrawn; None: all as much as `denoise` says. speed:
-        the option's value; deep: whether inner blocks of the network may be left out.
+        that of the latents. resemblance: how far each step is held to the pictures, 0 (not) to 1; colours: what of them
+        is then held (`held_to`), asked for once they are there. strengths: uint8 (n, h, w), how much each of the
+        latents is redrawn; None: all as much as `denoise` says. speed: the option's value; deep: whether inner blocks
+        of the network may be left out.
         """
 
         def after_step(pipeline: Any, step: int, timestep: Any, values: dict) -> dict:
@@ -73,7 +79,7 @@ class Steps:
         steps = max(self.sampling.steps, math.ceil(1 / denoise))  # at least one is run, however low the denoise
         scheduler, pack = self.pipeline.scheduler, self.family.pack
         held = Held(
-            scheduler, resemblance, strengths, lambda packed: pack.unpacked(packed, *noise.size), pack.packed
+            scheduler, resemblance, strengths, lambda packed: pack.unpacked(packed, *noise.size), pack.packed, colours
         )
 
         def seen() -> torch.Tensor:

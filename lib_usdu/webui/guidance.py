@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from typing import Any
 
-from ..run.resemblance import Hold
+from ..run.resemblance import Hold, colours_of
 from ..speed.denoiser import GUIDANCE_MODIFIERS, is_flow
-from .environment import guidance_is_watched
+from .environment import devices, guidance_is_watched, own_generators
 from .overrides import temporarily
 from .protocols import Processing
 
@@ -125,3 +125,29 @@ def hold_steps(sampler: Any, sd_model: Any, hold: Hold) -> None:
         return answer - signal / noise * hold.moved(x0, share)
 
     denoiser.forward = held
+
+
+class Colours:
+    """The directions of colour in the latents of a run's model (`held_to`): found once, in the first call, while the
+    autoencoder is where it works.
+
+    encode: the host's function for pictures of 0 to 1, float32 (n, 3, h, w). The small noise of its autoencoder is
+    that of one seed.
+    """
+
+    def __init__(self, encode: Callable[..., Any]):
+        self._encode, self._found = encode, None
+
+    def of(self, sd_model: Any) -> Any:
+        """float32 (channels, channels)."""
+        import torch
+
+        def latents(plain: Any) -> Any:
+            pictures = torch.from_numpy(plain).permute(0, 3, 1, 2).float().to(devices.device) / 255
+            return torch.cat([self._encode(one[None], None, sd_model) for one in pictures])
+
+        if self._found is None:
+            with own_generators():
+                torch.manual_seed(0)
+                self._found = colours_of(latents)
+        return self._found

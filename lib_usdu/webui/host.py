@@ -31,6 +31,7 @@ from .controlnet import ControlNetUnits
 from .environment import devices, processing, shared
 from .fingerprint import ModelWatch, stamp, webui_identity
 from .fused_call import FusedCall, cannot_fuse
+from .guidance import Colours
 from .infotext import infotext_processing
 from .overrides import temporarily, values_of_run
 from .phases import in_phases
@@ -79,8 +80,8 @@ class WebuiHost(Host):
         self._parameters: dict[str, Any] = {}
         self._last: Processing | None = None
         self._skipped = self._done = self._calls = self._total = 0
-        self._preview = Preview(shared.state)
-        self._no_interrogator = False
+        self._preview, self._no_interrogator = Preview(shared.state), False
+        self._colours = Colours(processing.images_tensor_to_samples)
         if getattr(p, "refiner_checkpoint", None) not in (None, "", "None", "none"):
             self.comments["Ultimate SD Upscale leaves the refiner out: it would swap checkpoints twice a tile."] = 1
 
@@ -185,7 +186,7 @@ class WebuiHost(Host):
         return other_extensions.leave_out(tile_processing(
             self.p, batch, self.picture, self._parameters, device=shared.device,
             seed_delta=int(getattr(shared.opts, "eta_noise_seed_delta", 0) or 0), deep=deep and not self.units.places,
-            settings=shared.opts.data, guidance_may_idle=self._only_the_prompts_guide(),
+            settings=shared.opts.data, guidance_may_idle=self._only_the_prompts_guide(), colours=self._colours,
         ))  # fmt: skip
 
     def _only_the_prompts_guide(self) -> bool:
@@ -228,8 +229,7 @@ class WebuiHost(Host):
             self._skipped += len(fusion.tiles)
             self.comments["Ultimate SD Upscale: skipped, the picture is as upscaled."] = 1
             return [batch.images for batch in fusion.batches]
-        self._last = tile_p
-        windows = iter(call.images)
+        self._last, windows = tile_p, iter(call.images)
         return [np.stack(list(islice(windows, len(batch.tiles)))) for batch in fusion.batches]
 
     def identity(self) -> dict[str, Any]:
@@ -296,5 +296,5 @@ class WebuiHost(Host):
         return infotext_processing(self.p, self._last, self.picture, self.prompts.resolved, parameters, shared.sd_model)
 
     def _upscale_progress(self, done: int, total: int) -> None:
-        left = partial(self._left.after, Progress("upscale", done, total))
-        say(shared.state, f"Upscaling: window {done} of {total}", left)
+        left = Progress("upscale", done, total)
+        say(shared.state, f"Upscaling: window {done} of {total}", partial(self._left.after, left))

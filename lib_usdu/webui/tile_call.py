@@ -22,7 +22,7 @@ from ..run.noise_draws import Brownian, CanvasDraws, uses_noise
 from ..run.resemblance import Hold
 from ..speed.denoiser import PacedDenoiser
 from ..speed.schedule import PACES
-from .guidance import hold_steps, without_idle_guidance
+from .guidance import Colours, hold_steps, without_idle_guidance
 from .protocols import Processing
 from .request import Wanted
 
@@ -54,16 +54,17 @@ def tile_processing(
     device: Any,
     seed_delta: int,
     settings: MutableMapping[str, Any],
+    colours: Colours,
     guidance_may_idle: bool = False,
     deep: bool = False,
 ) -> Processing:
     """A copy of p that refines these windows and nothing else; p is not changed.
 
     picture: which one of the run. parameters: generation parameters added to p's own. device: where the noise goes.
-    seed_delta: the host's "eta noise seed delta". settings: the host's. guidance_may_idle: guidance is left out where
-    it cancels out, and where it hardly changes if the batch's speed asks for that. deep: inner blocks of the network
-    may be left out then. The copy's `usdu_tiles` says where its windows lie, for extensions that work by place: a tuple
-    (x, y, width, height, canvas width, canvas height) for each.
+    seed_delta: the host's "eta noise seed delta". settings: the host's. colours: the run's. guidance_may_idle: guidance
+    is left out where it cancels out, and where it hardly changes if the batch's speed asks for that. deep: inner blocks
+    of the network may be left out then. The copy's `usdu_tiles` says where its windows lie, for extensions that work by
+    place: a tuple (x, y, width, height, canvas width, canvas height) for each.
     """
     tile_p = copy.copy(p)
     for name, value in _RESET.items():
@@ -91,7 +92,7 @@ def tile_processing(
     if guidance_may_idle:
         sample = without_idle_guidance(sample, tile_p, settings)
     if batch.resemblance or batch.strengths is not None:
-        sample = _held(sample, tile_p, batch)
+        sample = _held(sample, tile_p, batch, colours)
     if batch.speed in PACES:
         sample = _at_pace(sample, tile_p, batch, settings, deep=deep, guidance=guidance_may_idle)
     tile_p.sample = _with_canvas_noise(sample, tile_p, batch, device, seed_delta)
@@ -150,11 +151,14 @@ def _with_canvas_noise(
     return sample_with_canvas_noise
 
 
-def _held(sample: Callable[..., Any], tile_p: Processing, batch: Batch) -> Callable[..., Any]:
+def _held(
+    sample: Callable[..., Any], tile_p: Processing, batch: Batch, colours: Colours
+) -> Callable[..., Any]:
     """`sample` whose steps are held to the windows."""
 
     def held(*args: Any, **kwargs: Any) -> Any:
-        hold = Hold(tile_p.init_latent, batch.resemblance, batch.strengths)
+        of_colour = functools.partial(colours.of, tile_p.sd_model)
+        hold = Hold(tile_p.init_latent, batch.resemblance, batch.strengths, of_colour)
         hold_steps(tile_p.sampler, tile_p.sd_model, hold)
         return sample(*args, **kwargs)
 

@@ -18,19 +18,20 @@ class Held:
     """Steps of a scheduler whose predictions are held to the latents of the pictures.
 
     resemblance: 0 to 1. strengths: as `Hold` has them. With 0 and None the scheduler is left alone. unpack, pack:
-    between what the scheduler has and latents (n, channels, h, w).
+    between what the scheduler has and latents (n, channels, h, w). colours: as `Hold` has it.
     """
 
     def __init__(
         self, scheduler: Any, resemblance: float, strengths: np.ndarray | None,
         unpack: Callable[[torch.Tensor], torch.Tensor], pack: Callable[[torch.Tensor], torch.Tensor],
+        colours: Callable[[], torch.Tensor],
     ):  # fmt: skip
         self._scheduler, self._resemblance, self._strengths = scheduler, resemblance, strengths
-        self._unpack, self._pack, self._hold = unpack, pack, None
+        self._unpack, self._pack, self._colours, self._hold = unpack, pack, colours, None
 
     def to(self, latents: torch.Tensor) -> torch.Tensor:
         """Told the pictures' latents, (n, channels, h, w), before the first step; returns them."""
-        self._hold = Hold(latents, self._resemblance, self._strengths)
+        self._hold = Hold(latents, self._resemblance, self._strengths, self._colours)
         return latents
 
     @contextmanager
