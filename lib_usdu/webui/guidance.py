@@ -17,7 +17,7 @@ from typing import Any
 
 from ..run.resemblance import Hold, colours_of
 from ..speed.denoiser import GUIDANCE_MODIFIERS, is_flow
-from .environment import devices, guidance_is_watched, own_generators
+from .environment import guidance_is_watched, own_generators
 from .overrides import temporarily
 from .protocols import Processing
 
@@ -143,7 +143,7 @@ class Colours:
         import torch
 
         def latents(plain: Any) -> Any:
-            pictures = torch.from_numpy(plain).permute(0, 3, 1, 2).float().to(devices.device) / 255
+            pictures = torch.from_numpy(plain).permute(0, 3, 1, 2).float() / 255
             return torch.cat([self._encode(one[None], None, sd_model) for one in pictures])
 
         if self._found is None:
