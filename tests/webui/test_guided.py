@@ -368,6 +368,25 @@ def test_resemblance_holds_what_is_coarse(extension, sampler, how):  # noqa: F81
     assert free > 3 and held < 0.2 * free < half < 0.8 * free
 
 
+@pytest.mark.parametrize("how", [TILES, FUSED], ids=["tiles", "fused"])
+def test_the_directions_of_colour_are_asked_for_once_a_run(extension, how, monkeypatch):  # noqa: F811
+    """And only where something is held; the encoder's own noise, of the global generator, stays that of the windows."""
+    asked, encode = [], processing.images_tensor_to_samples
+
+    def noted(image, *args, **kwargs):
+        asked.append((tuple(image.shape), float(torch.rand(1))))
+        return encode(image, *args, **kwargs)
+
+    monkeypatch.setattr(processing, "images_tensor_to_samples", noted)
+    seen = []
+    for resemblance in (0, 0.5):
+        asked.clear()
+        ask([{**how, "tile_batch": 1, "resemblance": resemblance}], photo(192, 144))
+        assert sum(shape == (1, 3, 64, 64) for shape, _ in asked) == (6 if resemblance else 0)
+        seen.append([one for one in asked if one[0] != (1, 3, 64, 64)])
+    assert seen[0] == seen[1] and len(seen[0]) == 9
+
+
 def test_resemblance_stands_in_the_parameters(extension):  # noqa: F811
     done, plain = (ask([{**TILES, **more}], photo(96, 72)) for more in ({"resemblance": 0.4}, {}))
     assert "Ultimate SD upscale resemblance: 0.4" in done.info and "resemblance" not in plain.info
