@@ -273,7 +273,7 @@ def test_answers_that_are_asked_for_apart_have_statistics_of_their_own():
 
 
 def test_afterwards_and_outside_of_windows_the_network_is_as_it_was():
-    network, places, x = Norm(), windows_of(128), torch.randn(2, 8, 8, 8)
+    network, places, x = Norm(), windows_of(256), torch.randn(2, 8, 8, 8)
     before = network(x)
     norms = CanvasNorms(network, places)
     with norms.put_in():

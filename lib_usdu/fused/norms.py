@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from .windows import Patch
 
 
+Statistics = tuple[torch.Tensor, torch.Tensor]
+"""Mean and variance."""
+
+
 class CanvasNorms:
     """The GroupNorms of a network, over windows.
 
@@ -27,14 +31,16 @@ class CanvasNorms:
     """
 
     def __init__(self, network: torch.nn.Module, places: Sequence[Patch]):
-        self._norms = [part for part in network.modules() if isinstance(part, torch.nn.GroupNorm)]
         self._places = places
-        self._weights = torch.stack([place.share.sum() for place in places])
-        self._weights = self._weights / self._weights.sum()
+        sums = torch.stack([place.share.sum() for place in places])  # together as many as the canvas has latents
+        self._weights = sums / sums.sum()
+        norms = (part for part in network.modules() if isinstance(part, torch.nn.GroupNorm))
+        # A window of the canvas's size has its statistics, and those of this step.
+        self._norms = [] if places[0].share.numel() > float(sums.sum()) - 0.5 else list(norms)
         self._shares: dict[tuple[int, int], torch.Tensor] = {}
-        # By call within a step and number of the norm: means and mean squares, (windows, rows, groups, 2).
-        self._before: dict[tuple[int, int], torch.Tensor] = {}
-        self._now: dict[tuple[int, int], list[torch.Tensor]] = {}
+        # By call within a step and number of the norm: means and variances, (windows, rows, groups) each.
+        self._before: dict[tuple[int, int], Statistics] = {}
+        self._now: dict[tuple[int, int], list[Statistics]] = {}
         self._level: float | None = None
         self._call = self._start = self._count = self._rows = 0
         self._rows_first = False
@@ -64,9 +70,9 @@ class CanvasNorms:
         finally:
             self._count = 0
         for key, seen in self._now.items():
-            windows = torch.cat(seen)
-            if len(windows) == len(self._places):
-                self._before[key] = windows
+            means, variances = (torch.cat(part) for part in zip(*seen))
+            if len(means) == len(self._places):
+                self._before[key] = means, variances
 
     def sees(self, start: int, count: int) -> None:
         """The network will now see so many windows, from this one on."""
@@ -83,24 +89,31 @@ class CanvasNorms:
             found = self._statistics(x, norm.num_groups)
             self._now.setdefault(key, []).append(found)
             before = self._before.get(key)
-            if before is None or before.shape[1:] != found.shape[1:]:
+            if before is None or before[0].shape[1:] != found[0].shape[1:]:
                 return own(x, *args, **kwargs)
-            then = before[self._start : self._start + self._count]
-            canvas = _mean_and_variance(torch.einsum("w,wrgs->rgs", self._weights.to(before), before))
-            moved = _moved(canvas, _mean_and_variance(then), _mean_and_variance(found), norm.eps)
+            here = slice(self._start, self._start + self._count)
+            moved = _moved(self._of_canvas(before), (before[0][here], before[1][here]), found, norm.eps)
             return _normalised(x, norm, *(self._in_rows(part) for part in moved))
 
         return forward
 
-    def _statistics(self, x: torch.Tensor, groups: int) -> torch.Tensor:
-        """Means and mean squares over each window's share: (windows, rows, groups, 2)."""
-        features = x.float().unflatten(1, (groups, -1))
-        both = torch.stack([features.mean(2), features.square().mean(2)], dim=2)  # (n, groups, 2, h, w)
+    def _statistics(self, x: torch.Tensor, groups: int) -> Statistics:
+        """Mean and variance over each window's share: (windows, rows, groups) each. In two passes: a difference of mean
+        squares has no digits left where a level is far above its changes."""
         outer = (self._rows, self._count) if self._rows_first else (self._count, self._rows)
-        both = both.unflatten(0, outer)
-        both = both.transpose(0, 1) if self._rows_first else both
-        shares = self._share_of(x.shape[-2:])[self._start : self._start + self._count]
-        return torch.einsum("wrgshv,whv->wrgs", both, shares.to(x.device))
+        features = x.float().unflatten(1, (groups, -1)).unflatten(0, outer)
+        features = features.transpose(0, 1) if self._rows_first else features
+        shares = self._share_of(x.shape[-2:])[self._start : self._start + self._count].to(x.device)
+        means = torch.einsum("wrghv,whv->wrg", features.mean(3), shares)
+        squares = (features - means[..., None, None, None]).square().mean(3)
+        return means, torch.einsum("wrghv,whv->wrg", squares, shares)
+
+    def _of_canvas(self, windows: Statistics) -> Statistics:
+        """Mean and variance of the canvas, (rows, groups) each, from those of the windows' shares."""
+        means, variances = windows
+        weights = self._weights.to(means)[:, None, None]
+        mean = (weights * means).sum(0)
+        return mean, (weights * (variances + (means - mean) ** 2)).sum(0)
 
     def _in_rows(self, statistics: torch.Tensor) -> torch.Tensor:
         """(windows, rows, ...) as (n, ...) in the order in which the network has them."""
@@ -114,16 +127,6 @@ class CanvasNorms:
             pooled = torch.nn.functional.adaptive_avg_pool2d(shares[:, None], (height, width))[:, 0]
             self._shares[height, width] = pooled / pooled.sum(dim=(1, 2), keepdim=True).clamp_min(1e-12)
         return self._shares[height, width]
-
-
-Statistics = tuple[torch.Tensor, torch.Tensor]
-"""Mean and variance."""
-
-
-def _mean_and_variance(both: torch.Tensor) -> Statistics:
-    """Of means and mean squares (..., 2)."""
-    mean, square = both.unbind(-1)
-    return mean, (square - mean**2).clamp_min(0)
 
 
 def _moved(canvas: Statistics, then: Statistics, now: Statistics, eps: float) -> Statistics:
