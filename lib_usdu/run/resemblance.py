@@ -23,8 +23,8 @@ from ..select.strength import WHOLE
 
 _SIDE = 64
 """Px of the plain pictures: whole latents of every model."""
-_WIDEST, _NARROWEST = 4.0, 0.75
-"""Standard deviation of G, in latents: 32 px of an SD model near Resemblance 0, and 6 px at 1."""
+_WIDEST, _NARROWEST = 3.2, 0.7
+"""Standard deviation of G, in latents: 26 px of an SD model near Resemblance 0, and 6 px at 1."""
 
 
 class Hold:
