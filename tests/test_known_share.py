@@ -30,20 +30,22 @@ from lib_usdu.standalone.samplers import SAMPLERS, SCHEDULES, WITHOUT_SCHEDULE, 
 
 TRAINED = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
 OPTIONS = Options(tile_width=64, padding=16, custom_scale=1, tone_lock=0, upscaler="None")
-NAMES = [*SAMPLERS, *(f"{name} {way}" for name in SAMPLERS if name not in WITHOUT_SCHEDULE for way in SCHEDULES)]
-
-
-@pytest.mark.parametrize("config", [
+WITH_SCHEDULES = [f"{name} {way}" for name in SAMPLERS if name not in WITHOUT_SCHEDULE for way in SCHEDULES]
+CONFIGS = [
     {"timestep_spacing": "linspace", "steps_offset": 1}, {"timestep_spacing": "leading", "steps_offset": 1},
     {"timestep_spacing": "trailing"}, {"steps_offset": 1}, {"steps_offset": 1, "prediction_type": "v_prediction"},
-])  # fmt: skip
-def test_levels_are_those_of_diffusers(config):
-    """Of every sampler and schedule, few steps and many; 0.02 would do."""
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("number", range(len(CONFIGS)))
+def test_levels_are_those_of_diffusers(number):
+    """Of every sampler with every spacing of steps, of every schedule with one; few steps and many; 0.02 would do."""
+    config = CONFIGS[number]
     own = {name: value for name, value in config.items() if name != "timestep_spacing"}
     model = diffusers.PNDMScheduler(**TRAINED, skip_prk_steps=True, **own)
     if "timestep_spacing" in config:
         model = diffusers.EulerDiscreteScheduler(**TRAINED, **config)
-    for name in NAMES:
+    for name in (*SAMPLERS, *WITH_SCHEDULES[number :: len(CONFIGS)]):
         scheduler = scheduler_for(name, model)
         for steps in (4, 40):
             scheduler.set_timesteps(steps)
