@@ -46,7 +46,8 @@ def a_plain_processor(monkeypatch):
     monkeypatch.setattr(memory, "free_bytes", lambda device: None)
     monkeypatch.setattr(memory_needs, "CALL_PIXELS", 0)
     if "torch" in sys.modules:
-        monkeypatch.setattr(sys.modules["torch"].cpu, "_is_amx_tile_supported", lambda: False, raising=False)
+        for name in ("_is_amx_tile_supported", "_is_avx512_bf16_supported"):
+            monkeypatch.setattr(sys.modules["torch"].cpu, name, lambda: False, raising=False)
 
 
 @pytest.fixture(params=[(2, 1), (2, 5)], ids=["torch 2.1", "torch 2.5"])

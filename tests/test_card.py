@@ -17,6 +17,7 @@ from lib_usdu.enlarge.upscalers import Source, Upscalers
 from lib_usdu.errors import OptionError
 from lib_usdu.run import memory, memory_needs, transfer
 from lib_usdu.session import Session
+from lib_usdu.speed.autoencoder import quicker
 
 DEVICES = [torch.device("cuda"), "cuda", torch.device("cuda:1"), 1, None, torch.device("cpu"), "cpu"]
 HERE = tuple(int(part) for part in torch.__version__.split(".")[:2])
@@ -264,3 +265,23 @@ def test_the_command_line_takes_the_card(card, monkeypatch):
     assert best_device() == torch.device("mps")
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     assert best_device() == torch.device("cpu")
+
+
+# --- speed ------------------------------------------------------------------------------------------------------------
+
+
+@torch.no_grad()
+def test_on_the_card_an_autoencoder_is_left_alone(card):
+    """A tensor elsewhere than on the processor goes through as it is; `meta` is such a device that is always there."""
+    seen = []
+
+    class Decoder(torch.nn.Sequential):
+        def forward(self, x):
+            seen.append((x.device.type, x.is_contiguous()))
+            return super().forward(x)
+
+    vae = SimpleNamespace(encoder=None, decoder=Decoder(torch.nn.Conv2d(4, 4, 3)))
+    with quicker(vae):
+        vae.decoder(torch.rand(1, 4, 8, 8))
+        vae.decoder.to("meta")(torch.rand(1, 4, 8, 8, device="meta"))
+    assert seen == [("cpu", False), ("meta", True)]

@@ -31,6 +31,7 @@ COVERED = {
     "lib_usdu/run/memory_needs.py:windows_that_fit": CARD + "test_windows_and_upscaler_windows_by_what_is_free",
     "lib_usdu/run/transfer.py:on_host": CARD + "test_pictures_go_to_the_card_out_of_pinned_memory",
     "lib_usdu/run/transfer.py:to_device": CARD + "test_pictures_go_to_the_card_out_of_pinned_memory",
+    "lib_usdu/speed/autoencoder.py:_quick.forward": CARD + "test_on_the_card_an_autoencoder_is_left_alone",
     "lib_usdu/standalone/checkpoints.py:best_device": CARD + "test_the_command_line_takes_the_card",
     "lib_usdu/standalone/checkpoints.py:_format": PIPELINE + "test_a_pipeline_on_the_card",
     "lib_usdu/standalone/latents.py:Autoencoder._decode_into": PIPELINE + "test_a_pipeline_on_the_card",

@@ -35,6 +35,7 @@ LEFT_OUT = {
     "test_same_pictures.py": {"diffusers", "transformers"},
     "test_samplers.py": {"diffusers", "transformers"},
     "test_speed.py": {"diffusers", "transformers"},
+    "test_speed_flow.py": {"diffusers", "transformers"},
 }
 
 
@@ -107,7 +108,8 @@ def test_in_ci_a_python_for_a_webuis_versions_must_be_there(ci, code):
 WITH_TORCH = {
     "lib_usdu": {
         "embedded/autoencoder.py", "embedded/denoiser.py", "fused/norms.py", "fused/windows.py", "run/resemblance.py",
-        "speed/denoiser.py", "speed/features.py", "standalone/families/resemblance.py", "standalone/families/speed.py",
+        "speed/autoencoder.py", "speed/denoiser.py", "speed/features.py", "speed/line.py", "speed/residuals.py",
+        "standalone/families/resemblance.py", "standalone/families/speed.py",
         "standalone/checkpoints.py",
         "standalone/conditioning.py", "standalone/control/controls.py", "standalone/control/loading.py",
         "standalone/fingerprint.py", "standalone/latents.py",
@@ -115,11 +117,11 @@ WITH_TORCH = {
         "standalone/steps.py",
     },
     "tests": {
-        "test_card.py", "test_control.py", "test_degrade.py", "test_diffusers_host.py", "test_embedded.py",
-        "test_flow.py",
+        "test_autoencoder_speed.py", "test_card.py", "test_control.py", "test_degrade.py", "test_diffusers_host.py",
+        "test_embedded.py", "test_flow.py",
         "test_fused.py", "test_known_share.py", "test_latent_shapes.py", "test_latents.py", "test_old_checkpoints.py",
         "test_parts.py", "test_placement.py", "test_prepared.py", "test_prompts.py", "test_resemblance.py",
-        "test_same_pictures.py", "test_samplers.py", "test_speed.py",
+        "test_same_pictures.py", "test_samplers.py", "test_speed.py", "test_speed_flow.py",
         "test_upscalers_refused.py",
     },
 }  # fmt: skip

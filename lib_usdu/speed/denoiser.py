@@ -72,9 +72,9 @@ class PacedDenoiser:
 
         def paced(x: Any, sigma: Any, *args: Any, **told: Any) -> Any:
             self._sigma = float(sigma[0])
-            step = self._levels.at(self._noise())
+            step = self._levels.at(noise := self._noise())
             if self._features is not None:
-                self._features.whole = step.whole
+                self._features.whole, self._features.noise = step.whole, noise
             self._part, self._seen = 0, Counter()
             self._guided = step.guided or not self._may_leave_out(told)
             if self._guided:

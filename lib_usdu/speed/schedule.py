@@ -16,34 +16,48 @@ class Step:
 
 @dataclass(frozen=True)
 class Pace:
-    """every: the whole network runs at each n-th noise level from the first. outer: how many blocks at either end of a
-    UNet run at the others. guided_above: guidance is computed anew at the first level, and with the whole network while
-    noise over signal is more than this."""
+    """How often what runs. The whole network runs at the first noise level; then at each `every`-th one, and as soon as
+    the share of noise (noise / (noise + signal)) has changed by `apart`.
+
+    outer: how many blocks at either end of a network run at the other levels. guided: guidance is computed anew at so
+    many of the first levels with the whole network, and at each of those while noise over signal is more than
+    `guided_above`.
+    """
 
     every: int
     outer: int
+    apart: float
+    guided: int
     guided_above: float = 1.0
-
-    def step(self, level: int, noise: float) -> Step:
-        """At a noise level, counted from 0; noise: over signal."""
-        whole = level % self.every == 0
-        return Step(whole, level == 0 or (whole and noise > self.guided_above))
 
 
 EXACT = "exact"
-PACES: Mapping[str, Pace] = {"fast": Pace(2, 2), "fastest": Pace(4, 1)}
+PACES: Mapping[str, Pace] = {"fast": Pace(3, 1, 0.2, 2), "fastest": Pace(4, 1, 0.3, 1)}
 """By value of the option `speed`; docs/speed.md has what each costs."""
 
 
 class Levels:
-    """Counts the noise levels of one call. Samplers of second order ask twice at some of them."""
+    """Goes through the noise levels of one call. Samplers of second order ask twice at some of them."""
 
     def __init__(self, pace: Pace):
-        self._pace, self._level = pace, -1
-        self._last: float | None = None
+        self._pace, self._since, self._guided = pace, 0, 0
+        self._noise: float | None = None
+        self._share_of_whole: float | None = None
+        self._step = Step(True, True)
 
     def at(self, noise: float) -> Step:
         """The step at this noise over signal; the same level asked for again is the same step."""
-        if noise != self._last:
-            self._level, self._last = self._level + 1, noise
-        return self._pace.step(self._level, noise)
+        if noise != self._noise:
+            self._noise, self._step = noise, self._next(noise)
+        return self._step
+
+    def _next(self, noise: float) -> Step:
+        pace, share = self._pace, noise / (1 + noise)
+        self._since += 1
+        before = self._share_of_whole
+        if before is not None and self._since < pace.every and abs(before - share) < pace.apart:
+            return Step(whole=False, guided=False)
+        self._share_of_whole, self._since = share, 0
+        guided = self._guided < pace.guided or noise > pace.guided_above
+        self._guided += guided
+        return Step(whole=True, guided=guided)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +12,7 @@ import torch
 
 from ..run.memory import give_back, out_of_memory
 from ..run.transfer import on_host, to_device
+from ..speed.autoencoder import quicker
 
 WHOLE_DECODE = 1536
 """Windows larger than this go through the autoencoder in pieces: a whole 2048 x 2048 takes 10 GB in half precision."""
@@ -63,6 +64,8 @@ class Autoencoder:
         self.remarks: dict[str, None] = {}
         self.keeps_format = False
         """Whether the weights' number format must stay as it is."""
+        self.quick = False
+        """Whether it may be a little less exact for less time (speed/autoencoder.py)."""
         self._pieces = 0
         if hasattr(vae, "enable_slicing"):
             vae.enable_slicing()
@@ -122,7 +125,8 @@ class Autoencoder:
         """`work`, again in smaller pieces as often as memory does not hold it."""
         while True:
             try:
-                return work(*given)
+                with quicker(self.vae) if self.quick else nullcontext():
+                    return work(*given)
             except Exception as error:
                 if not out_of_memory(error) or not self.small_pieces():
                     raise

@@ -23,6 +23,7 @@ from ..noise_share import NoiseShare, of_diffusers
 from ..pictures import infotext
 from ..run.memory_needs import windows_that_fit
 from ..run.resemblance import colours_of
+from ..speed.schedule import EXACT
 from .checkpoints import Lora
 from .conditioning import Conditions
 from .control.controls import Controls
@@ -113,6 +114,7 @@ class DiffusersRefiner(Refiner):
             return batch.images
         height, width = batch.images.shape[1:3]
         self.autoencoder.fit_for(max(height, width))
+        self.autoencoder.quick = batch.speed != EXACT
         with self._steered(lambda: self.controls.hints(batch)):
             latents = self.steps.run(
                 lambda: self.autoencoder.encode(batch.images),
@@ -145,6 +147,7 @@ class DiffusersRefiner(Refiner):
             return
         size, vae = first.images.shape[1:3], self.autoencoder
         vae.fit_for(max(size))
+        vae.quick = first.speed != EXACT
         height, width = region.height, region.width
         places = patches(fusion.tiles, fusion.canvas, self.latents, fusion.reach)
         places = on_device(places, self.device)

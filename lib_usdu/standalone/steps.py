@@ -17,7 +17,7 @@ from ..speed.schedule import EXACT
 from .conditioning import Conditions
 from .families import flow
 from .families.resemblance import Held
-from .families.speed import NOTHING_TO_SPARE, PacedNetwork, asks_for_both_at_once, noise_at
+from .families.speed import NOTHING_TO_SPARE, PacedNetwork, noise_at
 from .families.table import Family, network
 from .placement import Placement
 from .samplers import CanvasNoise, replace_brownian_tree, step_noise
@@ -103,8 +103,8 @@ class Steps:
         """The network, for so many windows, at the pace of this speed."""
         pipeline = self.pipeline
         paced = PacedNetwork(
-            network(pipeline), speed, count, noise_at(pipeline.scheduler, self.family.flow),
-            guided=guided and asks_for_both_at_once(pipeline), deep=deep,
+            network(pipeline), speed, count, noise_at(pipeline.scheduler, self.family.flow, self.family.asks),
+            guided=guided, deep=deep, asks=self.family.asks,
         )  # fmt: skip
         if not paced.spares and deep:
             self.remarks[f"speed {speed}: {NOTHING_TO_SPARE}"] = None

@@ -8,7 +8,7 @@ a scrap of a picture back. Neither encoder nor decoder ever sees the canvas. Fil
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
@@ -21,7 +21,7 @@ from ..fused.windows import CutConditions, assemble, on_device, over_windows, pa
 from ..host import Fusion
 from ..latents import Latents
 from ..speed.denoiser import network_of
-from .phases import asked_once, room_for
+from .phases import asked_once, coder_at, room_for
 from .protocols import Processing, ProcessingModule, SdModel
 
 
@@ -58,7 +58,7 @@ class FusedCall:
         p.image_cfg_scale = None
         p.sampler = self.create_sampler()
         latents = (self._encode(image, number) for number, image in enumerate(self.fusion.images))
-        with asked_once():
+        with asked_once(), self._coder():
             first = next(latents)
             self._places = on_device(self._places, first.device)
             canvas = torch.empty(*first.shape[:-2], *self._size, dtype=first.dtype, device=first.device)
@@ -69,6 +69,9 @@ class FusedCall:
         pixels = torch.from_numpy(np.moveaxis(image.astype(np.float32) / 255, 2, 0)[None].copy())
         torch.manual_seed((self.fusion.noise.seed + number) % 2**64)  # the encoder's own small noise
         return self.processing.images_tensor_to_samples(pixels, None, self.tile_p.sd_model)
+
+    def _coder(self) -> AbstractContextManager[None]:
+        return coder_at(self.fusion.batches[0].speed, self.tile_p.sd_model)
 
     def sample(self, *args: Any, **kwargs: Any) -> Any:
         """In the place of `p.sample`: its arguments; returns what the host takes for a decoded picture."""
@@ -85,7 +88,7 @@ class FusedCall:
         with nullcontext() if self._norms is None else self._norms.put_in():
             latents = self._sample(*args, **kwargs)
         if not self.interrupted():
-            with asked_once():
+            with asked_once(), self._coder():
                 self.images += [self._decode(place.cut(latents)) for place in self._places]
         scrap = self.processing.DecodedSamples()
         scrap.append(torch.zeros(3, 8, 8))

@@ -149,10 +149,9 @@ class WebuiHost(Host):
         tile_p = self._tile_processing(batch)
         self.prompts.settle(tile_p, own_method(tile_p, self.p, "init"), batch.prompts)
         self.units.crop_to(tile_p, batch.tiles[0].window, batch.canvas)
-        seeds = [noise.seed % 2**64 for noise in batch.noises]
-        together, stopped = batch.together, partial(getattr, shared.state, "interrupted")
-        with environment.own_generators(), in_phases(processing, tile_p, seeds, together, stopped, tell) as phases:
-            torch.manual_seed(seeds[0])
+        stopped = partial(getattr, shared.state, "interrupted")
+        with environment.own_generators(), in_phases(processing, tile_p, batch, stopped, tell) as phases:
+            torch.manual_seed(batch.noises[0].seed % 2**64)
             try:
                 processed = processing.process_images(tile_p)
             except getattr(devices, "NansException", NotANumber) as error:

@@ -11,12 +11,15 @@ import copy
 import importlib
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
+from ..host import Batch
+from ..speed.autoencoder import quicker
+from ..speed.schedule import EXACT
 from .protocols import Processing, ProcessingModule, SdModel
 
 
@@ -32,18 +35,17 @@ class Phases:
 def in_phases(
     processing: ProcessingModule,
     tile_p: Processing,
-    seeds: Sequence[int],
-    together: int,
+    batch: Batch,
     stopped: Callable[[], bool] = bool,
     step: Callable[[], object] = bool,
 ) -> Iterator[Phases]:
     """A call of the host for `tile_p` in this context goes in phases.
 
-    processing: the host's module. seeds: of each window, for the encoder's own small noise. together: how many windows
-    sampler steps and decoder take at a time. stopped: whether the host's sampler ends early, with latents half done.
-    step: called before each step of a call that goes in parts.
+    processing: the host's module. batch: the windows of the call. stopped: whether the host's sampler ends early, with
+    latents half done. step: called before each step of a call that goes in parts.
     """
     sample, phases = tile_p.sample, Phases()
+    seeds, together = [noise.seed % 2**64 for noise in batch.noises], batch.together  # seeds: of the encoder's noise
 
     def sample_in_parts(*args: Any, **kwargs: Any) -> Any:
         count = len(tile_p.init_latent)
@@ -64,10 +66,19 @@ def in_phases(
         for name, wrap in _CODERS.items():
             if name in before:
                 setattr(processing, name, wrap(before[name], seeds, together))
-        yield phases
+        with coder_at(batch.speed, tile_p.sd_model):
+            yield phases
     finally:
         for name, function in before.items():
             setattr(processing, name, function)
+
+
+def coder_at(speed: str, sd_model: SdModel) -> AbstractContextManager[None]:
+    """While inside, the host's autoencoder is as quick as this value of the option `speed` allows."""
+    if speed == EXACT:
+        return nullcontext()
+    owner = getattr(getattr(sd_model, "forge_objects", None), "vae", sd_model)
+    return quicker(getattr(owner, "first_stage_model", None))
 
 
 def _encoding_alone(encode: Callable[..., Any], seeds: Sequence[int], _together: int) -> Callable[..., Any]:

@@ -2,6 +2,7 @@
 guidance that is left out, noise of churn, SDXL's conditionings."""
 
 import html
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ from test_extension import ask, extension, person, photo  # noqa: F401
 from lib_usdu.noise import TileNoise
 from lib_usdu.options import SCRIPT_OPTIONS, Options
 from lib_usdu.panel.live_line import live_line
-from lib_usdu.webui import model_kind
+from lib_usdu.webui import model_kind, phases
 from lib_usdu.webui import script as webui
 from lib_usdu.webui.panel_host import PanelHost
 
@@ -461,6 +462,33 @@ def test_guidance_that_an_extension_watches_is_asked_for_at_each_step(extension)
         ask([{**TILES, "speed": speed, "tile_batch": 1}], photo(96, 72), prompt="cat")
         assert {rows for rows, _ in standin.log.asked} == {2}, speed
     assert watched
+
+
+@pytest.mark.parametrize("how", [TILES, FUSED], ids=["tiles", "fused"])
+def test_the_autoencoder_is_quicker_but_not_with_exact(extension, how, monkeypatch):  # noqa: F811
+    """Only while a call has it: afterwards it is the host's again."""
+    asked, now = [], []
+
+    @contextmanager
+    def noted(vae):
+        now.append(vae)
+        yield
+        now.pop()
+
+    def asked_for(own):
+        def asked_now(*args, **told):
+            asked.append(len(now))
+            return own(*args, **told)
+
+        return asked_now
+
+    for name in ("images_tensor_to_samples", "decode_latent_batch"):
+        monkeypatch.setattr(processing, name, asked_for(getattr(processing, name)))
+    monkeypatch.setattr(phases, "quicker", noted)
+    for speed, quick in (("fastest", 1), ("exact", 0)):
+        asked.clear()
+        ask([{**how, "speed": speed}], photo(96, 72), prompt="cat")
+        assert set(asked) == {quick} and not now, speed
 
 
 def test_a_model_without_inner_blocks_is_said(extension):  # noqa: F811

@@ -10,100 +10,143 @@ import numpy as np
 import torch
 
 from ...speed.features import DeepFeatures
-from ...speed.schedule import PACES, Levels
+from ...speed.in_place import in_place_of
+from ...speed.residuals import DeepResiduals, rows_of_blocks
+from ...speed.schedule import PACES, Levels, Step
 from ...speed.unets import inner_of
+from .asking import BOTH_AT_ONCE, Asks, Order
 
-NOTHING_TO_SPARE = "nothing can be left out of this model: it has no inner blocks of a UNet, and guides in another way"
+NOTHING_TO_SPARE = "nothing can be left out of this model: it is not guided here, and its inner blocks are not known"
 
 
 class PacedNetwork:
     """One call's network.
 
-    count: windows of the call. noise_at: noise over signal at a timestep. guided: whether each call holds the windows
-    twice, first without the prompt, then with it, as the pipelines of Stable Diffusion ask. deep: whether inner blocks
-    may be left out.
+    count: windows of the call. noise_at: noise over signal at a time that the network is told. asks: how its pipeline
+    asks. guided: whether that is with and without the prompt. deep: whether inner blocks may be left out.
     """
 
     def __init__(
-        self, network: Any, speed: str, count: int, noise_at: Callable[[float], float], *, guided: bool, deep: bool
+        self, network: Any, speed: str, count: int, noise_at: Callable[[float], float], *, guided: bool, deep: bool,
+        asks: Asks = BOTH_AT_ONCE,
     ):  # fmt: skip
         self._network, self._count, self._noise_at, self._guided = network, count, noise_at, guided
+        self._order = asks.order
         pace = PACES[speed]
         self._levels = Levels(pace)
-        inner = inner_of(network, pace.outer) if deep else None
-        self._features = DeepFeatures(inner, self._names) if inner is not None else None
+        self._deep = _deep_parts(network, pace.outer, self._names) if deep else None
         self._rows: Sequence[Hashable] = ()
         self._difference: torch.Tensor | None = None
+        self._turn, self._time = 0, -1.0
+        self._with_prompt: torch.Tensor | None = None  # of this turn
 
     @property
     def spares(self) -> bool:
         """Whether anything can be left out at all."""
-        return self._guided or self._features is not None
+        return self._guided or self._deep is not None
 
     @contextmanager
     def put_in(self) -> Iterator[None]:
         """While inside, the network is at this pace; afterwards it is as it was."""
-        own, forward = vars(self._network).get("forward"), self._network.forward
-        self._network.forward = self._paced(forward)
-        try:
-            with self._features.put_in() if self._features is not None else nullcontext():
-                yield
-        finally:
-            if own is None:
-                del self._network.forward
-            else:
-                self._network.forward = own
+        resting = self._deep.put_in() if self._deep is not None else nullcontext()
+        with in_place_of(self._network, forward=self._paced(self._network.forward)), resting:
+            yield
 
     def _paced(self, forward: Callable[..., Any]) -> Callable[..., Any]:
+        way = self._alone if not self._guided else self._in_turn if self._order is Order.IN_TURN else self._both
+
         def paced(*args: Any, **told: Any) -> Any:
             timestep = told["timestep"] if "timestep" in told else args[1]
-            step = self._levels.at(self._noise_at(float(torch.as_tensor(timestep).flatten()[0])))
-            if self._features is not None:
-                self._features.whole = step.whole
-            count = self._count
-            if not self._guided or step.guided or self._difference is None:
-                self._rows = range(-count if self._guided else 0, count)
-                answer = forward(*args, **told)
-                if self._guided:
-                    without, with_prompt = _tensor(answer).chunk(2)
-                    self._difference = with_prompt - without
-                return answer
-            self._rows = range(count)
-            answer = forward(*_second(args, count), **_second(told, count))
-            with_prompt = _tensor(answer)
-            both = torch.cat([with_prompt - self._difference, with_prompt])
-            return (both,) if isinstance(answer, tuple) else type(answer)(sample=both)
+            time = float(torch.as_tensor(timestep).flatten()[0])
+            step = self._levels.at(noise := self._noise_at(time))
+            if self._deep is not None:
+                self._deep.whole, self._deep.noise = step.whole, noise
+            if time != self._time:
+                self._turn, self._time = 0, time
+            return way(forward, step, args, told)
 
         return paced
+
+    def _alone(self, forward: Callable[..., Any], step: Step, args: Any, told: dict[str, Any]) -> Any:
+        self._rows = range(self._count)
+        return forward(*args, **told)
+
+    def _both(self, forward: Callable[..., Any], step: Step, args: Any, told: dict[str, Any]) -> Any:
+        """Asked for both answers in one call."""
+        count, first = self._count, self._order is Order.WITH_FIRST
+        if step.guided or self._difference is None:
+            with_it, without = list(range(count)), list(range(-count, 0))
+            self._rows = [*with_it, *without] if first else [*without, *with_it]
+            answer = forward(*args, **told)
+            a, b = _tensor(answer).chunk(2)
+            self._difference = a - b if first else b - a
+            return answer
+        self._rows = range(count)
+        half = slice(count) if first else slice(count, None)
+        answer = forward(*_half(args, count, half), **_half(told, count, half))
+        with_prompt = _tensor(answer)
+        without = with_prompt - self._difference
+        return _as_answered(answer, torch.cat([with_prompt, without] if first else [without, with_prompt]))
+
+    def _in_turn(self, forward: Callable[..., Any], step: Step, args: Any, told: dict[str, Any]) -> Any:
+        """Asked for the answer with the prompt, then for that without, at the same time."""
+        self._turn += 1
+        if self._turn % 2:
+            self._rows = range(self._count)
+            answer = forward(*args, **told)
+            self._with_prompt = _tensor(answer)
+            return answer
+        assert self._with_prompt is not None
+        if step.guided or self._difference is None:
+            self._rows = range(-self._count, 0)
+            answer = forward(*args, **told)
+            self._difference = self._with_prompt - _tensor(answer)
+            return answer
+        return (self._with_prompt - self._difference,)
 
     def _names(self, entering: torch.Tensor, others: Sequence[Any]) -> Sequence[Hashable] | None:
         return self._rows if len(self._rows) == len(entering) else None
 
 
+def _deep_parts(network: Any, outer: int, names: Any) -> DeepFeatures | DeepResiduals | None:
+    """What can rest of a UNet or of a transformer."""
+    inner = inner_of(network, outer)
+    if inner is not None:
+        return DeepFeatures(inner, names)
+    rows = rows_of_blocks(network, outer)
+    return DeepResiduals(rows, names) if rows else None
+
+
 def _tensor(answer: Any) -> torch.Tensor:
-    return answer[0] if isinstance(answer, tuple) else answer.sample
+    """(n, ...); Z-Image answers with a list."""
+    found = answer[0] if isinstance(answer, tuple) else answer.sample
+    return torch.stack(list(found)) if isinstance(found, (list, tuple)) else found
 
 
-def _second(value: Any, count: int) -> Any:
-    """Of twice so many rows the second half; what has other rows stays."""
+def _as_answered(answer: Any, both: torch.Tensor) -> Any:
+    """`both` in the form of a network's answer."""
+    found = answer[0] if isinstance(answer, tuple) else answer.sample
+    values: Any = list(both) if isinstance(found, (list, tuple)) else both
+    return (values,) if isinstance(answer, tuple) else type(answer)(sample=values)
+
+
+def _half(value: Any, count: int, half: slice) -> Any:
+    """Of twice so many rows the half; what has other rows stays."""
     if isinstance(value, dict):
-        return {name: _second(one, count) for name, one in value.items()}
+        return {name: _half(one, count, half) for name, one in value.items()}
+    if isinstance(value, list) and len(value) == 2 * count and all(isinstance(one, torch.Tensor) for one in value):
+        return value[half]
     if isinstance(value, (list, tuple)):
-        return type(value)(_second(one, count) for one in value)
+        return type(value)(_half(one, count, half) for one in value)
     if isinstance(value, torch.Tensor) and value.ndim > 0 and len(value) == 2 * count:
-        return value[count:]
+        return value[half]
     return value
 
 
-def noise_at(scheduler: Any, flow: bool) -> Callable[[float], float]:
-    """Noise over signal by a scheduler's timestep, which may lie between those of training."""
+def noise_at(scheduler: Any, flow: bool, asks: Asks = BOTH_AT_ONCE) -> Callable[[float], float]:
+    """Noise over signal by the time that a network is told, which may lie between those of training."""
     if flow:
-        return lambda time: (share := time / scheduler.config.num_train_timesteps) / max(1 - share, 1e-6)
+        return lambda time: (share := asks.noise(time)) / max(1 - share, 1e-6)
     alphas = scheduler.alphas_cumprod.double().cpu().numpy()
     ratios = np.sqrt((1 - alphas) / np.maximum(alphas, 1e-8))
     return lambda time: float(np.interp(time, np.arange(len(ratios)), ratios))
-
-
-def asks_for_both_at_once(pipeline: Any) -> bool:
-    """Whether a pipeline's network is asked with and without the prompt in one call, without first."""
-    return type(pipeline).__name__.startswith(("StableDiffusionImg2Img", "StableDiffusionXL", "StableDiffusion3"))

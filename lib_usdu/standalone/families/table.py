@@ -9,7 +9,7 @@ from typing import Any
 from ...errors import ModelError
 from ...latents import Latents
 from ...run.memory_needs import SD, SIXTEEN, XL, Needs
-from . import packing, texts
+from . import asking, packing, texts
 
 DISTILLED = 3.5
 """Guidance that a model distilled from guided ones (Flux dev) is told, as in Forge's "Distilled CFG Scale"."""
@@ -42,10 +42,10 @@ class Family:
 
     name: as people call it. pipeline: its img2img pipeline in diffusers. tile: side of an automatic tile, px. latents:
     of the models in use. cfg: the CFG scale where the person chose none. guidance: makes the pipeline's arguments of
-    (pipeline, CFG scale, whether guided). pack: how the pipeline has the latents of windows. encode: its prompts.
-    told_size: whether the model is told the picture's size. flow: it is drawn along straight paths from noise to
-    picture, in bfloat16. network: diffusers' class of its transformer. home: the hub id of a model of this kind, whose
-    text encoders and autoencoder go with a file that holds the transformer alone.
+    (pipeline, CFG scale, whether guided). pack: how the pipeline has the latents of windows; asks: how
+    it asks its network. encode: its prompts. told_size: whether the model is told the picture's size. flow: it is drawn
+    along straight paths from noise to picture, in bfloat16. network: diffusers' class of its transformer. home: the hub
+    id of a model of this kind, whose text encoders and autoencoder go with a file that holds the transformer alone.
     """
 
     name: str
@@ -56,6 +56,7 @@ class Family:
     needs: Needs = SIXTEEN
     guidance: Callable[[Any, float, bool], Mapping[str, Any]] = by_guidance_scale
     pack: packing.Packing = packing.PLAIN
+    asks: asking.Asks = asking.BOTH_AT_ONCE
     encode: texts.Encode = texts.clip
     told_size: bool = False
     flow: bool = True
@@ -90,20 +91,22 @@ FAMILIES = (
     ),
     Family(
         "Flux", "FluxImg2ImgPipeline",
-        guidance=by_true_cfg, pack=packing.PACKED_WITH_PLACES, encode=texts.flux,
+        guidance=by_true_cfg, pack=packing.PACKED_WITH_PLACES, asks=asking.IN_TURN, encode=texts.flux,
         network="FluxTransformer2DModel", home="black-forest-labs/FLUX.1-dev",
     ),
     Family(
-        "Chroma", "ChromaImg2ImgPipeline", cfg=3.0, pack=packing.PACKED_WITH_PLACES, encode=texts.chroma,
+        "Chroma", "ChromaImg2ImgPipeline", cfg=3.0,
+        pack=packing.PACKED_WITH_PLACES, asks=asking.IN_TURN, encode=texts.chroma,
         network="ChromaTransformer2DModel", home="lodestones/Chroma1-HD",
     ),
     Family(
         "Qwen-Image", "QwenImageImg2ImgPipeline",
-        latents=Latents(16, 8, 2, (1,)), cfg=4.0, guidance=by_true_cfg, pack=packing.PACKED, encode=texts.qwen_image,
+        latents=Latents(16, 8, 2, (1,)), cfg=4.0, guidance=by_true_cfg, pack=packing.PACKED, asks=asking.IN_TURN,
+        encode=texts.qwen_image,
         network="QwenImageTransformer2DModel", home="Qwen/Qwen-Image",
     ),
     Family(
-        "Z-Image", "ZImageImg2ImgPipeline", guidance=by_excess, encode=texts.z_image,
+        "Z-Image", "ZImageImg2ImgPipeline", guidance=by_excess, asks=asking.BACKWARDS, encode=texts.z_image,
         network="ZImageTransformer2DModel", home="Tongyi-MAI/Z-Image-Turbo",
     ),
 )  # fmt: skip

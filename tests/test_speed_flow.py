@@ -1,0 +1,160 @@
+"""Speed with transformers: tiny random models of each kind, deep enough to have inner blocks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from lib_usdu.enlarge.torchvision_operators import declare_missing_operators
+
+declare_missing_operators()
+
+import tiny_flow  # noqa: E402
+from torch import nn  # noqa: E402
+
+from lib_usdu.engine import upscale  # noqa: E402
+from lib_usdu.options import Options  # noqa: E402
+from lib_usdu.speed.in_place import in_place_of  # noqa: E402
+from lib_usdu.speed.residuals import DeepResiduals, rows_of_blocks  # noqa: E402
+from lib_usdu.standalone.families.asking import BACKWARDS, BOTH_AT_ONCE, IN_TURN  # noqa: E402
+from lib_usdu.standalone.families.speed import PacedNetwork, noise_at  # noqa: E402
+from lib_usdu.standalone.host import LocalHost  # noqa: E402
+from lib_usdu.standalone.refiner import DiffusersRefiner, Sampling  # noqa: E402
+
+DEPTHS = {"num_layers": 5, "num_single_layers": 3, "n_layers": 5}
+OPTIONS = Options(tile_width=64, padding=16, custom_scale=1, denoise=0.5, tone_lock=0, upscaler="None")
+
+
+@pytest.fixture(scope="module", params=list(tiny_flow.KINDS))
+def pipeline(request, tmp_path_factory):
+    made = tiny_flow.KINDS[request.param](tmp_path_factory.mktemp(request.param))
+    torch.manual_seed(1)
+    told = {**made.transformer.config}
+    made.transformer = type(made.transformer).from_config({**told, **{k: v for k, v in DEPTHS.items() if k in told}})
+    made.transformer.eval()
+    return made
+
+
+def refined(pipeline, photo, speed, **options):
+    sampling = Sampling(prompt="a cat", negative_prompt="a dog", steps=12, cfg_scale=3.0, sampler="Euler")
+    host = LocalHost(DiffusersRefiner(pipeline, sampling, "tiny"))
+    return upscale(photo[100:228, 150:310], OPTIONS.with_(speed=speed, **options), host).image.astype(float)
+
+
+def test_less_is_asked_of_the_transformer_and_then_it_is_as_before(pipeline, photo):
+    block, ran = rows_of_blocks(pipeline.transformer, 2)[0][0], []
+    own = block.forward
+
+    def counted(speed):
+        ran.clear()
+        with in_place_of(block, forward=lambda *args, **told: ran.append(1) or own(*args, **told)):
+            picture = refined(pipeline, photo, speed, tile_batch=1, redo_tiles="1")
+        return picture, len(ran)
+
+    exact, all_of_them = counted("exact")
+    fast, half = counted("fast")
+    fastest, few = counted("fastest")
+    again, once_more = counted("exact")
+    assert all_of_them == once_more and np.array_equal(exact, again)
+    assert few < half <= all_of_them / 2 + 1
+    assert not np.array_equal(exact, fast) and not np.array_equal(fast, fastest)
+    assert not any("forward" in vars(module) for module in pipeline.transformer.modules())
+
+
+def test_it_is_nearer_to_the_exact_picture_than_a_picture_without_guidance_is(pipeline, photo):
+    exact, fast = (refined(pipeline, photo, speed) for speed in ("exact", "fast"))
+    host = LocalHost(DiffusersRefiner(
+        pipeline, Sampling(prompt="a cat", steps=12, cfg_scale=1.0, sampler="Euler"), "tiny"
+    ))  # fmt: skip
+    plain = upscale(photo[100:228, 150:310], OPTIONS, host).image.astype(float)
+    assert np.abs(exact - fast).mean() < np.abs(exact - plain).mean()
+
+
+def test_a_batch_is_its_tiles(pipeline, photo):
+    one, three = (refined(pipeline, photo, "fast", tile_batch=n) for n in (1, 3))
+    assert np.abs(one - three).max() <= 1
+
+
+class Block(nn.Module):
+    """Of two streams, as diffusers' have them; or of one."""
+
+    def __init__(self, streams=2):
+        super().__init__()
+        self.layer, self.calls, self.streams = nn.Linear(4, 4), 0, streams
+
+    def forward(self, hidden_states, encoder_hidden_states=None):
+        self.calls += 1
+        if self.streams == 1:
+            return hidden_states + self.layer(hidden_states)
+        return encoder_hidden_states + 1, hidden_states + self.layer(hidden_states)
+
+
+class Transformer(nn.Module):
+    """Two rows of blocks, of which the second sees both streams as one."""
+
+    def __init__(self, double=3, single=3):
+        super().__init__()
+        self.transformer_blocks = nn.ModuleList(Block() for _ in range(double))
+        self.single_transformer_blocks = nn.ModuleList(Block(1) for _ in range(single))
+
+    def forward(self, hidden, words):
+        for block in self.transformer_blocks:
+            words, hidden = block(hidden_states=hidden, encoder_hidden_states=words)
+        both = torch.cat([words, hidden], 1)
+        for block in self.single_transformer_blocks:
+            both = block(hidden_states=both)
+        return both
+
+    def calls(self):
+        return [block.calls for block in (*self.transformer_blocks, *self.single_transformer_blocks)]
+
+
+@torch.no_grad()
+def test_what_inner_blocks_add_is_kept_for_each_row():
+    torch.manual_seed(0)
+    network, hidden, words = Transformer(), torch.randn(2, 6, 4), torch.randn(2, 3, 4)
+    whole = network(hidden, words)
+    deep = DeepResiduals(rows_of_blocks(network, 1), lambda entering, others: range(len(entering)))
+    with deep.put_in():
+        assert torch.equal(network(hidden, words), whole)
+        deep.whole = False
+        assert torch.allclose(network(hidden, words), whole, atol=1e-5)
+        assert not torch.allclose(network(hidden + 1, words), whole, atol=1e-2)
+        longer = network(hidden, torch.zeros(2, 5, 4))  # other words: whole, whatever was kept
+    assert torch.allclose(longer, network(hidden, torch.zeros(2, 5, 4)), atol=1e-5)
+    assert network.calls() == [5, 2, 2, 2, 2, 5]
+    assert not any("forward" in vars(module) for module in network.modules())
+
+
+def test_small_and_other_networks_have_nothing_within():
+    assert rows_of_blocks(Transformer(1, 1), 1) == ()
+    assert rows_of_blocks(nn.Linear(2, 2), 1) == ()
+    assert [len(row) for row in rows_of_blocks(Transformer(2, 4), 1)] == [1, 3]
+    assert [len(row) for row in rows_of_blocks(Transformer(4, 0), 1)] == [2]
+
+
+def test_answers_in_turn():
+    network, seen = nn.Identity(), []
+
+    def forward(hidden_states, timestep, encoder_hidden_states):
+        seen.append(float(encoder_hidden_states[0, 0]))
+        return (hidden_states + encoder_hidden_states,)
+
+    network.forward = forward
+    paced = PacedNetwork(network, "fast", 1, lambda time: time, guided=True, deep=True, asks=IN_TURN)
+    x, cat, dog = torch.zeros(1, 1), torch.tensor([[4.0]]), torch.tensor([[1.0]])
+    with paced.put_in():
+        for time in (0.5, 0.4):
+            at = torch.tensor([time])
+            (with_it,), (without,) = (
+                network.forward(hidden_states=x + time, timestep=at, encoder_hidden_states=words)
+                for words in (cat, dog)
+            )  # fmt: skip
+            assert float(with_it - without) == 3
+    assert seen == [4, 1, 4]
+
+
+@pytest.mark.parametrize("asks, time", [(BOTH_AT_ONCE, 250), (IN_TURN, 0.25), (BACKWARDS, 0.75)])
+def test_noise_by_the_time_that_a_network_is_told(asks, time):
+    assert noise_at(None, True, asks)(time) == pytest.approx(1 / 3)
