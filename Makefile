@@ -76,6 +76,7 @@ docs: .venv/ready .venv-webui/ready browser
 	$(PY) -m tools.option_docs
 	$(PY) -m tools.figures
 	$(PY) -m tools.curves
+	$(PY) -m tools.paces_chart
 	$(PY) -m tools.panel_pictures
 	$(MAKE) --no-print-directory demo
 	$(PY) -c "from PIL import Image; Image.open('out/demo-before-after.png').convert('RGB').save('docs/figures/demo-before-after.jpg', quality=92)"

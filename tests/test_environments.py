@@ -109,7 +109,7 @@ WITH_TORCH = {
     "lib_usdu": {
         "embedded/autoencoder.py", "embedded/denoiser.py", "fused/norms.py", "fused/windows.py", "run/resemblance.py",
         "speed/autoencoder.py", "speed/denoiser.py", "speed/features.py", "speed/line.py", "speed/residuals.py",
-        "standalone/families/resemblance.py", "standalone/families/speed.py",
+        "speed/resting.py", "standalone/families/resemblance.py", "standalone/families/speed.py",
         "standalone/checkpoints.py",
         "standalone/conditioning.py", "standalone/control/controls.py", "standalone/control/loading.py",
         "standalone/fingerprint.py", "standalone/latents.py",

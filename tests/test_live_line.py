@@ -115,3 +115,5 @@ def test_a_model_of_few_steps_asked_like_others(steps, cfg, warned):
     page = json.dumps([512, 512, 0, 0, 0.3, False, 0, steps, "Euler", cfg])
     text = live_line(Source(few=KINDS["lightning"]), 1000.0, page, *legacy, *values)
     assert ("A Lightning checkpoint: 8 steps, CFG 1, Euler." in text) == warned
+    assert """data-few-steps='{"steps": 8, "cfg_scale": 1.0, "sampling": "Euler"}'""" in text  # for the presets
+    assert "data-few-steps" not in live_line(Source(), 1000.0, page, *legacy, *values)

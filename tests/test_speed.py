@@ -22,6 +22,7 @@ from lib_usdu.speed.unets import inner_of  # noqa: E402
 from lib_usdu.standalone.families.speed import NOTHING_TO_SPARE, PacedNetwork, noise_at  # noqa: E402
 from lib_usdu.standalone.host import LocalHost  # noqa: E402
 from lib_usdu.standalone.refiner import DiffusersRefiner, Sampling  # noqa: E402
+from lib_usdu.standalone.samplers import redraws_noise, scheduler_for  # noqa: E402
 
 OPTIONS = Options(tile_width=64, padding=16, custom_scale=1, denoise=0.6, upscaler="None", tone_lock=0)
 
@@ -35,27 +36,27 @@ def steps(pace, noises):
 
 
 def test_the_whole_network_runs_at_every_nth_level_and_is_guided_at_the_first_of_these():
-    found = steps(Pace(2, 1, 1.0, 2), [0.9, 0.8, 0.7, 0.6, 0.5, 0.4])
+    found = steps(Pace(2, 1, 1.0, 2, True), [0.9, 0.8, 0.7, 0.6, 0.5, 0.4])
     assert [step.whole for step in found] == [True, False] * 3
     assert [step.guided for step in found] == [True, False, True, False, False, False]
-    assert steps(Pace(4, 1, 1.0, 1), [0.2, 0.1]) == [Step(True, True), Step(False, False)]
+    assert steps(Pace(4, 1, 1.0, 1, True), [0.2, 0.1]) == [Step(True, True), Step(False, False)]
 
 
 def test_guidance_is_computed_while_noise_prevails():
-    found = steps(Pace(2, 1, 1.0, 1), [3.0, 2.0, 1.5, 1.2, 0.8, 0.4])
+    found = steps(Pace(2, 1, 1.0, 1, True), [3.0, 2.0, 1.5, 1.2, 0.8, 0.4])
     assert [step.guided for step in found] == [True, False, True, False, False, False]
 
 
 def test_where_few_steps_change_much_each_is_whole():
     """Three steps of a model of few; and a sampler that goes back up."""
-    assert [step.whole for step in steps(PACES["fast"], [1.0, 0.5, 0.2])] == [True, False, True]
-    assert [step.whole for step in steps(PACES["fast"], [4.0, 1.0, 0.2])] == [True] * 3
-    assert [step.whole for step in steps(PACES["fast"], [0.2, 1.0])] == [True, True]
+    assert [step.whole for step in steps(PACES["fast"].steady, [1.0, 0.5, 0.2])] == [True, False, True]
+    assert [step.whole for step in steps(PACES["fast"].steady, [4.0, 1.0, 0.2])] == [True] * 3
+    assert [step.whole for step in steps(PACES["fast"].steady, [0.2, 1.0])] == [True, True]
 
 
 def test_a_noise_level_asked_for_twice_is_one_step():
     """Heun: at its step's end, and again where the next begins."""
-    found = steps(Pace(2, 1, 1.0, 1), [0.9, 0.8, 0.8, 0.7, 0.7])
+    found = steps(Pace(2, 1, 1.0, 1, True), [0.9, 0.8, 0.8, 0.7, 0.7])
     assert [step.whole for step in found] == [True, False, False, True, True]
 
 
@@ -268,9 +269,9 @@ def test_less_is_asked_of_the_network_and_then_it_is_as_before(pipelines, photo,
         exact, inner, outer = rows("exact")
         assert inner == outer == [2] * 12
         fast, inner, outer = rows("fast")
-        print("FAST", inner, outer)
+        assert inner == [2, 2, 1, 1, 1] and outer == [2, 1, 1, 2, *[1] * 8]
         fastest, inner, outer = rows("fastest")
-        print("FASTEST", inner, outer)
+        assert inner == [2, 2, 1] and outer == [2, 1, 1, 1, 2, *[1] * 7]
         again, inner, _ = rows("exact")
         assert inner == [2] * 12 and np.array_equal(exact, again)
     finally:
@@ -283,10 +284,9 @@ def test_less_is_asked_of_the_network_and_then_it_is_as_before(pipelines, photo,
 def test_the_autoencoder_is_quicker_but_not_with_exact(pipelines, photo):
     vae, seen = pipelines["sd1"].vae, []
     hooks = [
-        part.conv_in.register_forward_pre_hook(
+        vae.decoder.conv_in.register_forward_pre_hook(
             lambda module, given: seen.append(given[0].is_contiguous(memory_format=torch.channels_last))
         )
-        for part in (vae.encoder, vae.decoder)
     ]
     try:
         for speed, quick in (("fast", True), ("exact", False)):
@@ -297,6 +297,25 @@ def test_the_autoencoder_is_quicker_but_not_with_exact(pipelines, photo):
     finally:
         for hook in hooks:
             hook.remove()
+
+
+def test_where_noise_is_new_at_each_step_more_runs(pipelines, photo):
+    """Two blocks at either end, every second step with fast; and nothing goes on as it went."""
+    asked = []
+    hook = pipelines["sd1"].unet.mid_block.register_forward_hook(lambda _, given, answer: asked.append(answer.shape[1]))
+    try:
+        refined(pipelines["sd1"], photo, speed="fast", tile_batch=1, redo_tiles="1",
+                sampling={"steps": 20, "sampler": "Euler a"})  # fmt: skip
+    finally:
+        hook.remove()
+    assert sum(channels > 0 for channels in asked) == 6
+    told = Line(goes_on=False)
+    for said, noise in ((4.0, 1.0), (6.0, 3 / 7)):
+        told.add((torch.tensor([said]),), noise)
+    assert told.at(0.25)[0] == 6
+    draws = {"Euler a": True, "DPM++ 2M SDE": True, "LCM": True, "DPM++ SDE": True, "DPM++ 2M": False, "DDIM": False}
+    plain = pipelines["sd1"].scheduler
+    assert {name: redraws_noise(scheduler_for(name, plain)) for name in draws} == draws
 
 
 @pytest.mark.parametrize("sampler", ["Euler a", "DPM++ 2M", "DPM++ SDE", "Heun", "DDIM", "UniPC", "LCM"])

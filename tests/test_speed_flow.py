@@ -37,7 +37,7 @@ def pipeline(request, tmp_path_factory):
 
 
 def refined(pipeline, photo, speed, **options):
-    sampling = Sampling(prompt="a cat", negative_prompt="a dog", steps=12, cfg_scale=3.0, sampler="Euler")
+    sampling = Sampling(prompt="a cat", negative_prompt="a dog", steps=24, cfg_scale=3.0, sampler="Euler")
     host = LocalHost(DiffusersRefiner(pipeline, sampling, "tiny"))
     return upscale(photo[100:228, 150:310], OPTIONS.with_(speed=speed, **options), host).image.astype(float)
 
@@ -59,16 +59,14 @@ def test_less_is_asked_of_the_transformer_and_then_it_is_as_before(pipeline, pho
     assert all_of_them == once_more and np.array_equal(exact, again)
     assert few < half <= all_of_them / 2 + 1
     assert not np.array_equal(exact, fast) and not np.array_equal(fast, fastest)
-    assert not any("forward" in vars(module) for module in pipeline.transformer.modules())
+    inside = (module for module in pipeline.transformer.modules() if module is not pipeline.transformer)
+    assert not any("forward" in vars(module) for module in inside)
 
 
-def test_it_is_nearer_to_the_exact_picture_than_a_picture_without_guidance_is(pipeline, photo):
+def test_it_is_nearer_to_the_exact_picture_than_the_source_is(pipeline, photo):
+    """Random weights change much from step to step; with still ones it is the same (below)."""
     exact, fast = (refined(pipeline, photo, speed) for speed in ("exact", "fast"))
-    host = LocalHost(DiffusersRefiner(
-        pipeline, Sampling(prompt="a cat", steps=12, cfg_scale=1.0, sampler="Euler"), "tiny"
-    ))  # fmt: skip
-    plain = upscale(photo[100:228, 150:310], OPTIONS, host).image.astype(float)
-    assert np.abs(exact - fast).mean() < np.abs(exact - plain).mean()
+    assert np.abs(exact - fast).mean() < np.abs(exact - photo[100:228, 150:310]).mean() / 3
 
 
 def test_a_batch_is_its_tiles(pipeline, photo):
@@ -123,8 +121,43 @@ def test_what_inner_blocks_add_is_kept_for_each_row():
         assert not torch.allclose(network(hidden + 1, words), whole, atol=1e-2)
         longer = network(hidden, torch.zeros(2, 5, 4))  # other words: whole, whatever was kept
     assert torch.allclose(longer, network(hidden, torch.zeros(2, 5, 4)), atol=1e-5)
-    assert network.calls() == [5, 2, 2, 2, 2, 5]
+    assert network.calls() == [6, 4, 4, 4, 4, 6]
     assert not any("forward" in vars(module) for module in network.modules())
+
+
+class InPlace(nn.Module):
+    """As in the Forge family: streams by other names, added to in place (Neo)."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer, self.calls = nn.Linear(4, 4), 0
+
+    def forward(self, img, txt, vec):
+        self.calls += 1
+        img += self.layer(img) * vec
+        txt += 1
+        return img, txt
+
+
+@torch.no_grad()
+def test_blocks_that_add_in_place():
+    torch.manual_seed(0)
+    network = nn.Module()
+    network.double_blocks = nn.ModuleList(InPlace() for _ in range(4))
+
+    def asked():
+        img, txt = torch.ones(2, 6, 4), torch.ones(2, 3, 4)
+        for block in network.double_blocks:
+            img, txt = block(img=img, txt=txt, vec=0.5)
+        return torch.cat([img, txt], 1)
+
+    whole = asked()
+    deep = DeepResiduals(rows_of_blocks(network, 1), lambda entering, others: range(len(entering)))
+    with deep.put_in():
+        assert torch.equal(asked(), whole)
+        deep.whole = False
+        assert torch.allclose(asked(), whole, atol=1e-5)
+    assert [block.calls for block in network.double_blocks] == [3, 2, 2, 3]
 
 
 def test_small_and_other_networks_have_nothing_within():

@@ -12,7 +12,7 @@ from pathlib import Path
 from lib_usdu.options import Options, declared
 from lib_usdu.options.presets import PRESETS
 from lib_usdu.panel.text import INTRODUCTION, PRESETS_HINT, SECTIONS
-from tools import curves, figures
+from tools import curves, figures, paces_chart
 
 ROOT = Path(__file__).parents[1]
 RECORD = figures.FIGURES / "made-from.json"
@@ -49,6 +49,7 @@ def record() -> dict[str, str]:
         "panel.png": panel, "panel-dark.png": panel, "tiles.jpg": tiles, "tiles-dark.jpg": tiles, "slider.jpg": slider,
         "slider-dark.jpg": slider, "demo-before-after.jpg": of_demo(),
         curves.FIGURE.name: _digest(curves.MEASURED.read_bytes()),
+        **dict.fromkeys(paces_chart.CHARTS, _digest(paces_chart.MEASURED.read_bytes())),
     }  # fmt: skip
 
 

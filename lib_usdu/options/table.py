@@ -252,9 +252,9 @@ class Table:
     )
     speed: Literal["exact", "fast", "fastest"] = option(
         "exact", SPEEDS, "how much of the model runs at each step", "speed",
-        more="`exact`: all of it. `fast`: the inner part of a Stable Diffusion network at every second step, the "
-        "answer without the prompt only while noise prevails. `fastest`: the inner part at every fourth step. "
-        "[speed.md](speed.md) says what each costs.",
+        more="`exact`: all of it. `fast`: the inner part of the network at every third step, the answer without the "
+        "prompt at two steps or while noise prevails. `fastest`: the inner part at every fourth step. On a processor "
+        "the autoencoder is quicker too. [speed.md](speed.md) says what each costs.",
         flag=CommandFlag("--speed"),
         control=Control((2, 1), "Speed", "Faster: parts of the model rest at most steps. Nearly the same picture"),
     )

@@ -1,7 +1,10 @@
 // Keeps three sliders together: Creativity as it is shown, the option (hidden; 0: nobody asked for a Creativity), and
 // the tab's denoising strength. What strengths mean stands in the live line: the share of noise at 0.00, 0.01 ... 1.00.
 window.usduCreativity = (root, prefix) => {
-    const ids = {held: prefix + 'creativity', shown: prefix + 'creativity_shown', strength: 'img2img_denoising_strength'};
+    const ids = {
+        held: prefix + 'creativity', shown: prefix + 'creativity_shown', strength: 'img2img_denoising_strength',
+        steps: 'img2img_steps', cfg: 'img2img_cfg_scale',
+    };
     const field = (name) => root.querySelector(`#${ids[name]} input[type=number]`);
     const put = (name, value) => {
         for (const input of root.querySelectorAll(`#${ids[name]} input`)) {
@@ -44,7 +47,27 @@ window.usduCreativity = (root, prefix) => {
         busy = false;
         seen = now;
     };
+    const choose = (box, text) => {  // as a person would, of a list that opens when it is clicked
+        const input = box?.querySelector('input');
+        if (!input || input.value === text) return;
+        input.focus();
+        setTimeout(() => {
+            const listed = [...box.querySelectorAll('ul li')];
+            const option = listed.find((one) => (one.getAttribute('aria-label') || one.textContent).trim() === text);
+            option?.dispatchEvent(new MouseEvent('mousedown', {bubbles: true, cancelable: true}));
+            input.blur();
+        }, 150);
+    };
+    const asked = () => {  // a checkpoint of few steps burns out when it is asked like others
+        const wanted = root.querySelector(`#${prefix}plan [data-few-steps]`)?.dataset.fewSteps;
+        if (!wanted) return;
+        const {steps, cfg_scale, sampling} = JSON.parse(wanted);
+        put('steps', steps);
+        put('cfg', cfg_scale);
+        choose(root.querySelector('#img2img_sampling'), sampling);
+    };
     const set = (creativity, strength) => {
+        asked();
         if (root.querySelector(`#${prefix}plan [data-shares]`)) put('held', creativity);
         else put('strength', strength);
         look();

@@ -6,6 +6,7 @@ import html
 import json
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, Protocol
 
 from ..enlarge.resize_mode import STRETCH
@@ -104,7 +105,9 @@ def live_line(host: LineSource, max_megapixels: float, page: str, *values: Any) 
     picture, tab, _ = read_page(page)
     steps, sampler, cfg_scale = read_sampling(page)
     noise = host.noise_share(steps, sampler, read_scheduler(page)) if steps else None
-    few = _few_steps(host.few_steps(), steps, cfg_scale) if steps else ()
+    wanted = host.few_steps()
+    few = _few_steps(wanted, steps, cfg_scale) if steps else ()
+    tell = partial(line, known=noise, wanted=wanted)
     try:
         options = settled(of_panel(page, values).with_(max_megapixels=max_megapixels), noise)
         abilities = host.abilities()
@@ -113,10 +116,10 @@ def live_line(host: LineSource, max_megapixels: float, page: str, *values: Any) 
         if in_folder:
             with_tile = options.with_tile(abilities.default_tile)
             said = _of_folder(with_tile, tab, about), _noise(options, noise)
-            return line(said, *_warnings(with_tile, host), *few, known=noise)
+            return tell(said, *_warnings(with_tile, host), *few)
         if not all({"scale": picture, "img2img": tab}.get(options.target_size_type, ())):
             said = NO_PICTURE, _noise(options, noise)
-            return line(said, *_warnings(options.with_tile(abilities.default_tile), host), *few, known=noise)
+            return tell(said, *_warnings(options.with_tile(abilities.default_tile), host), *few)
         plan = make_plan(options, picture, abilities, img2img_size=tab)
         sizes = f"{picture[0]}x{picture[1]} → " * all(picture) + f"<b>{plan.canvas.width}x{plan.canvas.height}</b>"
         shape = _shape(picture, plan.canvas.size, stretches)
@@ -124,10 +127,10 @@ def live_line(host: LineSource, max_megapixels: float, page: str, *values: Any) 
         seconds = host.seconds(plan, steps, sampler, cfg_scale) if steps else None
         time = "" if seconds is None else f", <b>{timings.about(seconds)}</b>"
         said = f"{sizes}: {work}{time}", _noise(plan.options, noise)
-        return line(said, *shape, *_warnings(plan.options, host, plan.tiles), *few, known=noise)
+        return tell(said, *shape, *_warnings(plan.options, host, plan.tiles), *few)
     except OptionError as error:
         above = f"{error.value} px is above the limit of {max_megapixels:.10g} megapixels."
-        return line((), above if error.option == "size" else message(error), known=noise)
+        return tell((), above if error.option == "size" else message(error))
 
 
 def of_panel(page: str, values: Sequence[Any]) -> Options:
@@ -137,17 +140,23 @@ def of_panel(page: str, values: Sequence[Any]) -> Options:
     return Options.from_script_args(args).with_(denoise=read_page(page)[2], try_tile=NONE)
 
 
-def line(texts: Sequence[str], *warnings: str, known: NoiseShare | None = None) -> str:
+def line(
+    texts: Sequence[str], *warnings: str, known: NoiseShare | None = None, wanted: FewSteps | None = None
+) -> str:
     """Texts are HTML, empty ones are left out; a warning brings its own amber, which reads well on light and dark.
 
-    known: what denoising strengths mean; the page's script reads it (creativity.js).
+    The page's script reads the rest (creativity.js). known: what denoising strengths mean. wanted: how a checkpoint of
+    few steps wants to be asked.
     """
     amber = f"class='{PREFIX}warning' style='background:#fde68a;color:#713f12;border-radius:6px;padding:.1em .5em'"
     spans = [f"<span>{text}</span>" for text in texts if text]
     spans += [f"<span {amber}>{html.escape(warning)}</span>" for warning in warnings]
     style = "display:flex;flex-wrap:wrap;gap:.3em .75em;font-variant-numeric:tabular-nums"
-    curve = "" if known is None else f" data-shares='{json.dumps([round(share, 4) for share in known.curve])}'"
-    return f"<div role='status'{curve} style='{style}'>{''.join(spans)}</div>"
+    data = "" if known is None else f" data-shares='{json.dumps([round(share, 4) for share in known.curve])}'"
+    if wanted is not None:
+        asked = {"steps": wanted.steps, "cfg_scale": wanted.cfg, "sampling": wanted.sampler}
+        data += f" data-few-steps='{json.dumps(asked)}'"
+    return f"<div role='status'{data} style='{style}'>{''.join(spans)}</div>"
 
 
 def _noise(options: Options, noise: NoiseShare | None) -> str:

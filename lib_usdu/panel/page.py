@@ -119,5 +119,5 @@ def bootstrap(titles: Mapping[str, str]) -> str:
 
 def set_creativity(creativity: float, strength: float) -> str:
     """Moves Creativity, and with it the tab's denoising strength, as a person would; where the page does not know what
-    strengths mean, the tab's to this one."""
+    strengths mean, the tab's to this one. Steps, CFG scale and sampler go to what a checkpoint of few steps wants."""
     return f"() => {{ window.ultimateupscaleCreativity?.set({creativity}, {strength}); return []; }}"

@@ -16,14 +16,15 @@ from typing import Any
 
 import torch
 
-from .features import DeepFeatures
 from .in_place import in_place_of
-from .schedule import Levels, Pace
-from .unets import inner_of
+from .resting import deep_parts
+from .schedule import Levels, Paces
 
-_BLOCK_PATCHES = ("input_block_patch", "input_block_patch_after_skip", "output_block_patch")
-"""What extensions of the Forge family put between a UNet's blocks: it would find features of no channels there."""
-_MODIFIERS = ("block_modifiers", "block_inner_modifiers")
+_BLOCK_PATCHES = (
+    "input_block_patch", "input_block_patch_after_skip", "output_block_patch", "double_block", "single_block",
+)  # fmt: skip
+"""What extensions of the Forge family put between a network's blocks: it would find features of no channels there."""
+_MODIFIERS = ("block_modifiers", "block_inner_modifiers", "patches_replace")
 GUIDANCE_MODIFIERS = (
     "sampler_pre_cfg_function", "sampler_cfg_function", "sampler_post_cfg_function", "conditioning_modifiers",
 )  # fmt: skip
@@ -38,17 +39,20 @@ class PacedDenoiser:
     """
 
     def __init__(
-        self, sampler: Any, sd_model: Any, pace: Pace, settings: MutableMapping[str, Any], *, deep: bool, guidance: bool
-    ):
-        self._denoiser, self._levels, self._settings = sampler.model_wrap_cfg, Levels(pace), settings
+        self, sampler: Any, sd_model: Any, paces: Paces, settings: MutableMapping[str, Any], *, deep: bool,
+        guidance: bool,
+    ):  # fmt: skip
+        self._denoiser, self._paces, self._settings = sampler.model_wrap_cfg, paces, settings
+        self._levels: Levels | None = None
         self._sampler, self._guidance = sampler, guidance
         self._sd_model, self._forge = sd_model, getattr(sd_model, "forge_objects", None)
         self._by_timesteps = "timesteps" in inspect.signature(sampler.func).parameters
-        inner = inner_of(network_of(sd_model), pace.outer) if deep else None
-        self._features = DeepFeatures(inner, self._rows) if inner is not None else None
+        self._network, self._options = network_of(sd_model), dict[str, Any]()
+        self._names: Sequence[Hashable] | None = None  # of the rows of this call of the network
+        self._deep, self._features = deep and deep_parts(self._network, paces.steady, self._rows) is not None, None
         self._moved: dict[int, tuple[torch.Tensor, float]] = {}  # by part: by how much, at which sigma
         self._part, self._seen, self._guided, self._sigma = 0, Counter[Hashable](), True, 0.0
-        self.note = "" if inner is not None or not deep else "this model has no inner blocks that can be left out"
+        self.note = "" if self._deep or not deep else "this model has no inner blocks that can be left out"
 
     @contextmanager
     def put_in(self) -> Iterator[None]:
@@ -56,9 +60,7 @@ class PacedDenoiser:
         denoiser = self._denoiser
         forward = denoiser.forward
         with ExitStack() as stack:
-            if self._features is not None:
-                stack.enter_context(self._features.put_in())
-            stack.enter_context(in_place_of(denoiser, forward=self._paced(forward)))
+            stack.enter_context(in_place_of(denoiser, forward=self._paced(forward, stack)))
             if self._forge is not None:
                 sample = self._sampler.sample_img2img
                 stack.enter_context(in_place_of(self._sampler, sample_img2img=self._heard(sample)))
@@ -67,11 +69,31 @@ class PacedDenoiser:
                 stack.enter_context(in_place_of(denoiser, combine_denoised=combine))
             yield
 
-    def _paced(self, forward: Callable[..., Any]) -> Callable[..., Any]:
-        """`forward` (x, sigma, **conditions): one step of the sampler."""
+    def _told(self, forward: Callable[..., Any]) -> Callable[..., Any]:
+        """The network's: the Forge family tells it what is of whom, and it does not always tell its blocks."""
+
+        def told_first(*args: Any, **told: Any) -> Any:
+            self._options, self._names = told.get("transformer_options") or {}, None
+            return forward(*args, **told)
+
+        return told_first
+
+    def _begin(self, stack: ExitStack) -> Levels:
+        """Before the first step: by now it is known whether the sampler draws noise in its steps (tile_call.py)."""
+        pace = self._paces.of(getattr(self._sampler, "redraws_noise", lambda: True)())
+        if self._deep:
+            self._features = deep_parts(self._network, pace, self._rows)
+        if self._features is not None:
+            stack.enter_context(self._features.put_in())
+            stack.enter_context(in_place_of(self._network, forward=self._told(self._network.forward)))
+        return Levels(pace)
+
+    def _paced(self, forward: Callable[..., Any], stack: ExitStack) -> Callable[..., Any]:
+        """`forward` (x, sigma, **conditions): one step of the sampler. stack: what is put in goes out with it."""
 
         def paced(x: Any, sigma: Any, *args: Any, **told: Any) -> Any:
             self._sigma = float(sigma[0])
+            self._levels = self._levels or self._begin(stack)
             step = self._levels.at(noise := self._noise())
             if self._features is not None:
                 self._features.whole, self._features.noise = step.whole, noise
@@ -153,16 +175,19 @@ class PacedDenoiser:
 
     def _rows(self, entering: torch.Tensor, told: Sequence[Any]) -> Sequence[Hashable] | None:
         """Forge says which rows are whose; A1111 has those with the prompt first, so that their numbers stay."""
-        options = told[2] if len(told) > 2 and isinstance(told[2], dict) else {}
+        options = told[2] if len(told) > 2 and isinstance(told[2], dict) else self._options
         patches = options.get("patches") or {}
         if any(patches.get(name) for name in _BLOCK_PATCHES) or any(options.get(name) for name in _MODIFIERS):
             return None
         marks = options.get("cond_or_uncond", [0])
+        if self._names is not None:  # a transformer asks for each of its two rows of blocks
+            return self._names
         names: list[Hashable] = []
         for mark in marks:
             for _ in range(len(entering) // len(marks)):
                 names.append((self._part, mark, self._seen[mark]))
                 self._seen[mark] += 1
+        self._names = names
         return names
 
     def _noise(self) -> float:

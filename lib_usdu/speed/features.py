@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -25,11 +26,11 @@ its name from step to step. None: this call must run whole."""
 
 class DeepFeatures:
     """What the inner blocks of one UNet said last, for each row of a batch. For one call's sampling; on the device that
-    the UNet is on."""
+    the UNet is on. goes_on: as `Pace` has it."""
 
-    def __init__(self, inner: Inner, rows_of: RowsOf):
+    def __init__(self, inner: Inner, rows_of: RowsOf, *, goes_on: bool = True):
         self._inner, self._rows_of = inner, rows_of
-        self._kept: defaultdict[Hashable, Line] = defaultdict(Line)
+        self._kept: defaultdict[Hashable, Line] = defaultdict(partial(Line, goes_on))
         self._rows: Sequence[Hashable] | None = None
         self._left_out = False
         self.whole = True

@@ -8,9 +8,11 @@ Tensors = tuple[torch.Tensor, ...]
 
 
 class Line:
-    """For one row of a batch. Steps are told apart by their noise over signal."""
+    """For one row of a batch. Steps are told apart by their noise over signal. goes_on: whether there is a line at all;
+    else what was said stands still."""
 
-    def __init__(self) -> None:
+    def __init__(self, goes_on: bool = True) -> None:
+        self._goes_on = goes_on
         self._last: Tensors = ()
         self._before: Tensors = ()
         self._at = self._at_before = 0.0
@@ -23,7 +25,7 @@ class Line:
     def add(self, said: Tensors, noise: float) -> None:
         """At this noise. Samplers of second order ask twice at one: the second answer counts."""
         share = _share(noise)
-        if share != self._at:
+        if share != self._at and self._goes_on:
             self._before, self._at_before = self._last, self._at
         self._last, self._at = said, share
 

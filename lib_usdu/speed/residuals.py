@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -19,10 +20,13 @@ from .features import RowsOf
 from .in_place import in_place_of
 from .line import Line, Tensors
 
-_ROWS = (("transformer_blocks", "single_transformer_blocks"), ("layers",))
-"""Names of the rows of blocks in diffusers' transformers, in the order in which they run."""
-_STREAMS = ("encoder_hidden_states", "hidden_states")
-"""What goes through a block of two streams, in the order of its answer."""
+_ROWS = (
+    ("transformer_blocks", "single_transformer_blocks"), ("layers",),  # diffusers; Neo's Qwen-Image and Z-Image
+    ("double_blocks", "single_blocks"),  # Flux and Chroma of the Forge family
+)  # fmt: skip
+"""Names of the rows of a transformer's blocks, in the order in which they run."""
+_STREAMS = (("encoder_hidden_states", "hidden_states"), ("img", "txt"))
+"""What goes through a block of two streams, in the order of its answer, by who wrote it."""
 
 
 def rows_of_blocks(network: Any, outer: int) -> tuple[tuple[Any, ...], ...]:
@@ -31,7 +35,7 @@ def rows_of_blocks(network: Any, outer: int) -> tuple[tuple[Any, ...], ...]:
     for names in _ROWS:
         rows = [list(row) for name in names if isinstance(row := getattr(network, name, None), torch.nn.ModuleList)]
         rows = [row for row in rows if row]
-        if not rows or len(rows[0]) != len(getattr(network, names[0], ())):
+        if not rows or not hasattr(network, names[0]):
             continue
         rows[0] = rows[0][outer:]
         rows[-1] = rows[-1][: len(rows[-1]) - outer]
@@ -43,8 +47,8 @@ class DeepResiduals:
     """What the inner blocks of one transformer added last, for each row of a batch. As `features.DeepFeatures`: for one
     call's sampling, on the device that the transformer is on."""
 
-    def __init__(self, rows: Sequence[Sequence[Any]], names_of: RowsOf):
-        self._rows, self._names_of = rows, names_of
+    def __init__(self, rows: Sequence[Sequence[Any]], names_of: RowsOf, *, goes_on: bool = True):
+        self._rows, self._names_of, self.goes_on = rows, names_of, goes_on
         self.whole = True
         """Whether the calls that follow run the whole transformer."""
         self.noise = 0.0
@@ -71,7 +75,7 @@ class _Added:
 
     def __init__(self, of: DeepResiduals):
         self._of = of
-        self._kept: defaultdict[Hashable, Line] = defaultdict(Line)
+        self._kept: defaultdict[Hashable, Line] = defaultdict(partial(Line, of.goes_on))
         self._names: Sequence[Hashable] = ()
         self._entering: Tensors = ()
         self._left_out = False
@@ -95,11 +99,13 @@ class _Added:
         return forward
 
     def _begin(self, entering: Tensors) -> None:
-        self._names, self._entering = self._of.names(entering) or (), entering
+        self._names = self._of.names(entering) or ()
         known = bool(self._names) and all(
             name in self._kept and _shapes(self._kept[name].last) == _shapes(entering) for name in self._names
         )
         self._left_out = known and not self._of.whole
+        # Neo's blocks add to what they are given, in place.
+        self._entering = () if self._left_out or not self._names else tuple(one.clone() for one in entering)
 
     def _with_what_was_added(self, entering: Tensors) -> Tensors:
         added = [torch.cat(streams) for streams in zip(*(self._kept[name].at(self._of.noise) for name in self._names))]
@@ -108,7 +114,7 @@ class _Added:
     def _keep(self, leaving: Tensors) -> None:
         """Where a block of another kind answers with other tokens than entered, nothing is kept: it always runs."""
         entering, self._entering = self._entering, ()
-        if len(leaving) == len(entering) and all(a.shape == b.shape for a, b in zip(leaving, entering)):
+        if entering and len(leaving) == len(entering) and all(a.shape == b.shape for a, b in zip(leaving, entering)):
             added = [(after - before).split(1) for after, before in zip(leaving, entering)]
             for name, one in zip(self._names, zip(*added)):
                 self._kept[name].add(one, self._of.noise)
@@ -118,7 +124,7 @@ def _tokens(args: Sequence[Any], kwargs: dict[str, Any]) -> Tensors:
     """What enters a block, in the order of its answer."""
     if args:
         return (args[0],)
-    return tuple(kwargs[name] for name in _STREAMS if kwargs.get(name) is not None)
+    return tuple(kwargs[name] for names in _STREAMS for name in names if kwargs.get(name) is not None)
 
 
 def _answer(tokens: Tensors) -> Any:

@@ -21,18 +21,35 @@ class Pace:
 
     outer: how many blocks at either end of a network run at the other levels. guided: guidance is computed anew at so
     many of the first levels with the whole network, and at each of those while noise over signal is more than
-    `guided_above`.
+    `guided_above`. goes_on: at the others what inner blocks said goes on as it went; else it stands still.
     """
 
     every: int
     outer: int
     apart: float
     guided: int
+    goes_on: bool
     guided_above: float = 1.0
 
 
+@dataclass(frozen=True)
+class Paces:
+    """Of one speed. steady: for samplers whose steps draw no noise. redrawn: for those that do (ancestral, SDE, LCM):
+    noise is new in each step, so that the outer blocks have more to do and nothing goes on as it went."""
+
+    steady: Pace
+    redrawn: Pace
+
+    def of(self, redraws: bool) -> Pace:
+        """For a sampler that draws noise in its steps, or not."""
+        return self.redrawn if redraws else self.steady
+
+
 EXACT = "exact"
-PACES: Mapping[str, Pace] = {"fast": Pace(3, 1, 0.2, 2), "fastest": Pace(4, 1, 0.3, 1)}
+PACES: Mapping[str, Paces] = {
+    "fast": Paces(Pace(3, 2, 0.2, 2, True), Pace(2, 2, 0.2, 1, False)),
+    "fastest": Paces(Pace(4, 1, 0.3, 1, True), Pace(4, 2, 0.3, 1, False)),
+}
 """By value of the option `speed`; docs/speed.md has what each costs."""
 
 

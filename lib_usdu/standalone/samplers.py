@@ -57,6 +57,13 @@ def split_name(name: str) -> tuple[str, str]:
     return known[name.casefold()]
 
 
+def redraws_noise(scheduler: Any) -> bool:
+    """Whether the steps of a scheduler of diffusers draw noise."""
+    kinds = ("Ancestral", "SDE", "LCM", "TCD")
+    by_name = any(kind in type(scheduler).__name__ for kind in kinds)
+    return by_name or str(scheduler.config.get("algorithm_type", "")).startswith("sde")
+
+
 def names_in_words() -> str:
     """All names, in a sentence."""
     *others, last = SCHEDULES

@@ -20,7 +20,7 @@ from .families.resemblance import Held
 from .families.speed import NOTHING_TO_SPARE, PacedNetwork, noise_at
 from .families.table import Family, network
 from .placement import Placement
-from .samplers import CanvasNoise, replace_brownian_tree, step_noise
+from .samplers import CanvasNoise, redraws_noise, replace_brownian_tree, step_noise
 from .sampling import Suited
 
 
@@ -104,7 +104,7 @@ class Steps:
         pipeline = self.pipeline
         paced = PacedNetwork(
             network(pipeline), speed, count, noise_at(pipeline.scheduler, self.family.flow, self.family.asks),
-            guided=guided, deep=deep, asks=self.family.asks,
+            guided=guided, deep=deep, asks=self.family.asks, redraws=redraws_noise(pipeline.scheduler),
         )  # fmt: skip
         if not paced.spares and deep:
             self.remarks[f"speed {speed}: {NOTHING_TO_SPARE}"] = None

@@ -193,7 +193,7 @@ def _guessed_share(sampler: str, scheduler: str | None, steps: int, *, exact: bo
         name, way = _sampler_names(sampler, scheduler)
         if way.casefold() == "automatic":
             way = str(samplers()[0].find_sampler_config(name).options.get("scheduler"))
-        if _speaks_of(_FLOW_WORDS):
+        if flow_by_name():
             shares = lambda count: [share_of(sigma, flow=True) for sigma in plain_flow(count)]  # noqa: E731
         else:
             shares = lambda count: [share_of(sigma) for sigma in plain_webui(way.title(), count)]  # noqa: E731
@@ -217,6 +217,11 @@ def _guess() -> int:
     if isinstance(preset, str) and preset.casefold() not in ("all", *_SMALL_WORDS):
         return LARGE_TILE
     return LARGE_TILE if _speaks_of(("xl", "flux", "pony", "illustrious", "z-image")) else SMALL_TILE
+
+
+def flow_by_name() -> bool:
+    """Whether the host's preset or the chosen checkpoint's name speaks of a flow model. Loads nothing."""
+    return _speaks_of(_FLOW_WORDS)
 
 
 def _speaks_of(words: Sequence[str]) -> bool:

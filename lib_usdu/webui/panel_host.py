@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from .fused_call import cannot_fuse
 from .model_kind import (
     batch_limits,
     default_tile,
+    flow_by_name,
     latents,
     loaded_model,
     noise_share,
@@ -82,7 +84,8 @@ class PanelHost:
 
     def few_steps(self) -> FewSteps | None:
         """How the chosen checkpoint wants to be asked, by its name, where it draws in few steps."""
-        return named(Path(str(getattr(shared.opts, "sd_model_checkpoint", None) or "")).stem)
+        found = named(Path(str(getattr(shared.opts, "sd_model_checkpoint", None) or "")).stem)
+        return replace(found, sampler="Euler") if found and flow_by_name() else found
 
     def has_controlnet(self) -> bool:
         """Whether there is ControlNet at all."""

@@ -228,6 +228,7 @@ def _draws_of_steps(sampler: Any, draws: CanvasDraws, rng: Any, draw: Callable[.
     function = getattr(sampler, "func", None)
     # The Brownian tree of the SDE samplers spans the sigmas of one picture and ignores p.rng.
     sampler.create_noise_sampler = lambda x, sigmas, p: Brownian(draw)
+    sampler.redraws_noise = lambda: not draws.first_only  # asked from the first step on
     if not callable(function):
         return
     takes = inspect.signature(function).parameters

@@ -26,6 +26,7 @@ from lib_usdu.panel.build import build  # noqa: E402
 from lib_usdu.panel.send_button import after_component  # noqa: E402
 from lib_usdu.plan import Plan  # noqa: E402
 from lib_usdu.spacing import plain_webui  # noqa: E402
+from lib_usdu.speed.few_steps import KINDS, FewSteps  # noqa: E402
 
 
 class StandInHost:
@@ -36,7 +37,7 @@ class StandInHost:
         self.reset()
 
     def reset(self) -> None:
-        self.xl = self.controlnet = self.ran = False
+        self.xl = self.controlnet = self.ran = self.few = False
 
     def upscalers(self) -> list[str]:
         return list(self.names)
@@ -57,8 +58,8 @@ class StandInHost:
     def is_xl(self) -> bool:
         return self.xl
 
-    def few_steps(self) -> None:
-        return None
+    def few_steps(self) -> FewSteps | None:
+        return KINDS["lcm"] if self.few else None
 
     def has_controlnet(self) -> bool:
         return self.controlnet
@@ -89,7 +90,9 @@ def tab() -> None:
         gr.Slider(0, 1, 0.3, step=0.01, label=strength, elem_id="img2img_denoising_strength", **live)
     with gr.Row():
         gr.Slider(1, 150, 20, step=1, label="Sampling steps", elem_id="img2img_steps", **live)
-        gr.Dropdown(["Euler"], value="Euler", label="Sampling method", elem_id="img2img_sampling", **live)
+        samplers = ["Euler", "Euler a", "DDIM", "LCM"]
+        gr.Dropdown(samplers, value="Euler", label="Sampling method", elem_id="img2img_sampling", **live)
+        gr.Slider(1, 30, 7, step=0.5, label="CFG Scale", elem_id="img2img_cfg_scale", **live)
         ways = ["Karras", "Uniform"]
         gr.Dropdown(ways, value=ways[0], label="Schedule type", elem_id="img2img_scheduler", **live)
 
@@ -144,7 +147,7 @@ def page(host: StandInHost) -> gr.Blocks:
         with gr.Row():
             run, paste = gr.Button("Run", elem_id="run"), gr.Button("Paste", elem_id="paste")
         with gr.Row():
-            for name in ("xl", "controlnet"):
+            for name in ("xl", "controlnet", "few"):
                 box = gr.Checkbox(label=f"Model: {name}", elem_id=f"host_{name}")
                 box.change(partial(setattr, host, name), box, [], queue=False)
         dumped = gr.Textbox(label="Dumped", elem_id="dumped")

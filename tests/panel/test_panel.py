@@ -407,6 +407,21 @@ def test_presets_set_the_controls(page: Browser):
     assert dict(zip(ORDER, page.values()))["padding"] == 40
 
 
+def test_with_a_checkpoint_of_few_steps_a_preset_sets_the_tab(page: Browser):
+    """Steps, CFG scale and sampler; with another checkpoint they stay."""
+    sampler = "#img2img_sampling input"
+    page.click(control("preset_0"))
+    page.until(lambda: page.find(control("preset")).text.startswith(PRESETS[0].name), PRESETS[0].name)
+    assert (numbers(page, "steps"), numbers(page, "cfg_scale")) == (20, 7)
+    page.tick("#host_few input")
+    page.slide("#img2img_steps", 21)  # the line is written anew
+    page.until(lambda: "LCM checkpoint" in page.find(control("plan")).text, "the line's warning")
+    page.click(control("preset_1"))
+    page.until(lambda: (numbers(page, "steps"), numbers(page, "cfg_scale")) == (8, 1.5), "steps and CFG scale")
+    page.until(lambda: page.find(sampler).get_property("value") == "LCM", "the sampler")
+    page.until(lambda: "LCM checkpoint" not in page.find(control("plan")).text, "a line without the warning")
+
+
 def pasted(page: Browser, parameters: dict) -> None:
     page.type("#parameters textarea", json.dumps(parameters))
     time.sleep(0.2)

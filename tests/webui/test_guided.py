@@ -494,3 +494,13 @@ def test_the_autoencoder_is_quicker_but_not_with_exact(extension, how, monkeypat
 def test_a_model_without_inner_blocks_is_said(extension):  # noqa: F811
     done = ask([{**TILES, "speed": "fast"}], photo(96, 72), prompt="cat")
     assert "no inner blocks" in done.comments
+
+
+@pytest.mark.parametrize("checkpoint, sampler", [
+    ("juggernautXL_lightning_8steps.safetensors [1234abcd]", "Euler"), ("lcm-dreamshaper.safetensors", "LCM"),
+    ("z-image-turbo-fp8.safetensors", "Euler"), ("v1-5-pruned.safetensors", None),
+])  # fmt: skip
+def test_a_checkpoint_of_few_steps_by_its_name(checkpoint, sampler):
+    with options(sd_model_checkpoint=checkpoint):
+        found = PanelHost().few_steps()
+    assert (found and found.sampler) == sampler

@@ -9,11 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from ...speed.features import DeepFeatures
 from ...speed.in_place import in_place_of
-from ...speed.residuals import DeepResiduals, rows_of_blocks
+from ...speed.resting import deep_parts
 from ...speed.schedule import PACES, Levels, Step
-from ...speed.unets import inner_of
 from .asking import BOTH_AT_ONCE, Asks, Order
 
 NOTHING_TO_SPARE = "nothing can be left out of this model: it is not guided here, and its inner blocks are not known"
@@ -24,17 +22,18 @@ class PacedNetwork:
 
     count: windows of the call. noise_at: noise over signal at a time that the network is told. asks: how its pipeline
     asks. guided: whether that is with and without the prompt. deep: whether inner blocks may be left out.
+    redraws: whether the sampler draws noise in its steps.
     """
 
     def __init__(
         self, network: Any, speed: str, count: int, noise_at: Callable[[float], float], *, guided: bool, deep: bool,
-        asks: Asks = BOTH_AT_ONCE,
+        asks: Asks = BOTH_AT_ONCE, redraws: bool = False,
     ):  # fmt: skip
         self._network, self._count, self._noise_at, self._guided = network, count, noise_at, guided
         self._order = asks.order
-        pace = PACES[speed]
+        pace = PACES[speed].of(redraws)
         self._levels = Levels(pace)
-        self._deep = _deep_parts(network, pace.outer, self._names) if deep else None
+        self._deep = deep_parts(network, pace, self._names) if deep else None
         self._rows: Sequence[Hashable] = ()
         self._difference: torch.Tensor | None = None
         self._turn, self._time = 0, -1.0
@@ -106,15 +105,6 @@ class PacedNetwork:
 
     def _names(self, entering: torch.Tensor, others: Sequence[Any]) -> Sequence[Hashable] | None:
         return self._rows if len(self._rows) == len(entering) else None
-
-
-def _deep_parts(network: Any, outer: int, names: Any) -> DeepFeatures | DeepResiduals | None:
-    """What can rest of a UNet or of a transformer."""
-    inner = inner_of(network, outer)
-    if inner is not None:
-        return DeepFeatures(inner, names)
-    rows = rows_of_blocks(network, outer)
-    return DeepResiduals(rows, names) if rows else None
 
 
 def _tensor(answer: Any) -> torch.Tensor:
