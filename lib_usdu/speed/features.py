@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
 
 import torch
 
+from .in_place import in_place_of
 from .line import Line
 from .unets import Inner, Part
 
@@ -42,19 +43,12 @@ class DeepFeatures:
     def put_in(self) -> Iterator[None]:
         """While inside, the UNet's inner blocks are left out where `whole` is False; afterwards it is as it was."""
         parts = self._inner.parts
-        before = {part: vars(part.module).get("forward") for part in parts}
-        for place, part in enumerate(parts):
-            forward = self._first if place == 0 else self._last if part is parts[-1] else self._between
-            part.module.forward = forward(part, part.module.forward)
-        try:
+        with ExitStack() as stack:
+            stack.callback(self._kept.clear)
+            for place, part in enumerate(parts):
+                forward = self._first if place == 0 else self._last if part is parts[-1] else self._between
+                stack.enter_context(in_place_of(part.module, forward=forward(part, part.module.forward)))
             yield
-        finally:
-            for part, own in before.items():
-                if own is None:
-                    del part.module.forward
-                else:
-                    part.module.forward = own
-            self._kept.clear()
 
     def _first(self, part: Part, run: Callable[..., Any]) -> Callable[..., Any]:
         def forward(*args: Any, **kwargs: Any) -> Any:
