@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -15,8 +17,10 @@ from torch import nn  # noqa: E402
 
 from lib_usdu.engine import upscale  # noqa: E402
 from lib_usdu.options import Options  # noqa: E402
+from lib_usdu.speed.denoiser import PacedDenoiser  # noqa: E402
 from lib_usdu.speed.in_place import in_place_of  # noqa: E402
 from lib_usdu.speed.residuals import DeepResiduals, rows_of_blocks  # noqa: E402
+from lib_usdu.speed.schedule import PACES  # noqa: E402
 from lib_usdu.standalone.families.asking import BACKWARDS, BOTH_AT_ONCE, IN_TURN  # noqa: E402
 from lib_usdu.standalone.families.speed import PacedNetwork, noise_at  # noqa: E402
 from lib_usdu.standalone.host import LocalHost  # noqa: E402
@@ -191,3 +195,47 @@ def test_answers_in_turn():
 @pytest.mark.parametrize("asks, time", [(BOTH_AT_ONCE, 250), (IN_TURN, 0.25), (BACKWARDS, 0.75)])
 def test_noise_by_the_time_that_a_network_is_told(asks, time):
     assert noise_at(None, True, asks)(time) == pytest.approx(1 / 3)
+
+
+class ForgeFlux(nn.Module):
+    """As a webui of the Forge family asks it: what is whose stands in the options."""
+
+    def __init__(self):
+        super().__init__()
+        self.double_blocks = nn.ModuleList(InPlace() for _ in range(5))
+        self.single_blocks = nn.ModuleList(Block(1) for _ in range(3))
+
+    def forward(self, img, transformer_options=None):
+        img, txt = img.clone(), torch.ones(len(img), 3, 4)
+        for block in self.double_blocks:
+            img, txt = block(img=img, txt=txt, vec=0.5)
+        both = torch.cat([txt, img], 1)
+        for block in self.single_blocks:
+            both = block(both)
+        return both
+
+
+@torch.no_grad()
+def test_the_forge_family_says_whose_rows_are_whose():
+    torch.manual_seed(0)
+    network, denoiser = ForgeFlux(), SimpleNamespace()
+    model = SimpleNamespace(diffusion_model=network, predictor=SimpleNamespace(prediction_type="const"))
+    sd_model = SimpleNamespace(forge_objects=SimpleNamespace(unet=SimpleNamespace(model=model)))
+    denoiser.forward = lambda x, sigma, **told: network(x, transformer_options=told)
+    sampler = SimpleNamespace(
+        model_wrap_cfg=denoiser, func=lambda model, x: x, sample_img2img=None, redraws_noise=lambda: False
+    )
+    paced = PacedDenoiser(sampler, sd_model, PACES["fast"], {}, deep=True, guidance=False)
+    x, sigmas = torch.randn(2, 6, 4), [torch.tensor([sigma]) for sigma in (0.4, 0.38, 0.36, 0.34)]
+    with paced.put_in():
+        first = denoiser.forward(x, sigmas[0], cond_or_uncond=[1, 0])
+        again = denoiser.forward(x.flip(0), sigmas[1], cond_or_uncond=[0, 1])
+        one = denoiser.forward(x[1:], sigmas[1], cond_or_uncond=[0])
+        patched = {"cond_or_uncond": [0], "patches": {"double_block": [len]}}
+        whole = denoiser.forward(x[1:], sigmas[2], **patched)
+        denoiser.forward(x, sigmas[3], cond_or_uncond=[1, 0])
+    assert torch.allclose(again.flip(0), first, atol=1e-5)
+    assert torch.allclose(one, first[1:], atol=1e-5) and torch.allclose(whole, first[1:], atol=1e-5)
+    assert [block.calls for block in network.double_blocks] == [5, 5, 3, 3, 3]  # the outer two ran at each step
+    assert [block.calls for block in network.single_blocks] == [3, 5, 5]
+    assert "forward" not in vars(network) and paced.note == ""
