@@ -12,6 +12,8 @@ declare_missing_operators()
 from diffusers import UNet2DConditionModel  # noqa: E402
 from tiny_models import sd1, sdxl  # noqa: E402
 
+from bench.paces import asked_of  # noqa: E402
+from bench.sizes import of_tile  # noqa: E402
 from lib_usdu.engine import upscale  # noqa: E402
 from lib_usdu.errors import Stopped  # noqa: E402
 from lib_usdu.options import Options  # noqa: E402
@@ -80,6 +82,13 @@ def test_the_second_answer_at_a_noise_level_counts_and_other_shapes_begin_anew()
     assert line.at(0.25)[0] == pytest.approx(7)
     line.add((torch.tensor([1.0, 2.0]),), 0.25)
     assert line.at(0.0)[0].tolist() == [1, 2] == line.last[0].tolist()
+
+
+def test_what_a_tile_costs():
+    """Guided twice, whole three times; the autoencoder of a window that has nine times the area."""
+    assert asked_of(Levels(PACES["fast"].steady), 10, 1) == [20, 1, 1, 20, 1, 1, 10, 1]
+    tile = of_tile({"whole": 10, "1": 1, "2": 2}, {"as it is": 4, "quicker": 2}, 9)
+    assert tile["exact"] == {"steps": 160, "autoencoder": 36} and tile["fastest"] == {"steps": 36, "autoencoder": 18}
 
 
 # --- inner blocks -----------------------------------------------------------------------------------------------------
