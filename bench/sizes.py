@@ -29,8 +29,8 @@ from .speed import Report
 
 declare_missing_operators()
 
-CODED = 288
-"""Side of the window that the autoencoder is timed with, px: its work grows with the area."""
+CODED = 144
+"""Side of the window that the autoencoder is timed with, px: its work grows with the area, so that it is brief."""
 
 
 def seconds(work: Callable[[], Any]) -> float:
