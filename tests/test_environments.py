@@ -25,6 +25,7 @@ LEFT_OUT = {
     "test_embedded.py": {"diffusers"},
     "test_fused.py": {"diffusers", "transformers"},
     "test_flow.py": {"diffusers", "transformers"},
+    "test_fused_flow.py": {"diffusers", "transformers"},
     "test_gpu_bench.py": {"diffusers"},
     "test_known_share.py": {"diffusers", "transformers"},
     "test_latents.py": {"diffusers", "transformers"},

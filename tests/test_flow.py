@@ -199,11 +199,6 @@ def test_a_canvas_smaller_than_a_window_is_whole_patches(kind, refiner, photo):
     assert result.image.shape == (41, 75, 3)
 
 
-def test_fused_says_which_models_have_it(refiner, photo):
-    with pytest.raises(OptionError, match="Flux has no fused"):
-        upscale(small(photo), OPTIONS.with_(redraw_mode="fused"), LocalHost(refiner("flux")))
-
-
 def test_a_folder_and_a_file_of_the_transformer_alone_are_loaded(kind, refiner, photo, tmp_path):
     picture = small(photo)[:64, :96]
     wanted = upscale(picture, OPTIONS, LocalHost(refiner(kind))).image

@@ -90,7 +90,7 @@ def abilities(args: argparse.Namespace) -> Abilities:
     return Abilities(
         alignment=kind.latents.aligned(Abilities.alignment), grain=kind.latents.grain, default_tile=kind.tile,
         upscalers=(*RESAMPLERS, EMBEDDED_UPSCALER), upscaler_suffixes=MODEL_FILES,
-        why_not_fused=lambda: "with --ray there is no fused" if args.ray else kind.why_not_fused,
+        why_not_fused=lambda: "with --ray there is no fused" if args.ray else "",
     )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from ..batch_size import BatchLimits
 from ..enlarge.precision import multiplies_bfloat16
 from ..errors import Stopped
 from ..fused.norms import CanvasNorms
-from ..fused.windows import assemble, on_device, patches, unet_in_windows
+from ..fused.windows import assemble, on_device, patches
 from ..geometry import Canvas
 from ..host import Batch, Fusion
 from ..latents import Latents
@@ -28,6 +28,7 @@ from .checkpoints import Lora
 from .conditioning import Conditions
 from .control.controls import Controls
 from .families.table import DISTILLED, family_of, is_distilled, network, network_name
+from .families.windows import Windows, over_canvas
 from .fingerprint import fingerprint
 from .host import Refiner
 from .latents import Autoencoder, dtype_of, floats
@@ -135,7 +136,7 @@ class DiffusersRefiner(Refiner):
         return pictures
 
     def why_not_fused(self) -> str:
-        return self.family.why_not_fused
+        return ""
 
     def fuse(
         self, fusion: Fusion, step_done: Callable[[int, int], None], stop: Callable[[], bool]
@@ -166,14 +167,15 @@ class DiffusersRefiner(Refiner):
             return assemble(windows, places, torch.empty(1, self.controls.channels, height, width, device=self.device))
 
         norms = CanvasNorms(self.network, places)
-
-        def spread(forward: Callable[..., Any]) -> Callable[..., Any]:
-            return unet_in_windows(forward, places, fusion.limit, check, norms)
-
-        with norms.put_in(), self._steered(hints, spread):
+        canvas_of = Windows(
+            places, (height, width), self.latents.patch, fusion.limit, check, placed=not fusion.canvas.wraps
+        )
+        # A transformer is told the size of the whole picture, a UNet that of its windows.
+        drawn = (height * vae.scale, width * vae.scale) if self.family.network else size
+        with norms.put_in(), self._steered(hints, over_canvas(self.family.network, self.network, canvas_of, norms)):
             canvas = self.steps.run(
                 encoded, self._noise(first), first.denoise, *self.conditions.of((), 1), stop,
-                size=size, canvas=(height, width), step_done=step_done, told=size, resemblance=first.resemblance,
+                size=drawn, canvas=(height, width), step_done=step_done, told=size, resemblance=first.resemblance,
                 colours=self._colours, speed=first.speed, deep=False, strengths=fusion.strengths,
             )  # fmt: skip
         windows = iter(places)

@@ -68,11 +68,6 @@ class Family:
         """Where the person chose none."""
         return "Euler" if self.flow else "DPM++ 2M"
 
-    @property
-    def why_not_fused(self) -> str:
-        """Why its windows cannot take each step together here; "" where they can."""
-        return f"{self.name} has no fused" if self.flow else ""
-
 
 STABLE_DIFFUSION = Family(
     "Stable Diffusion 1 and 2", "StableDiffusionImg2ImgPipeline",
