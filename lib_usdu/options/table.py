@@ -48,14 +48,14 @@ class Table:
         control=Control((2, 2), "Tile height", "0: same as the width", high=2048, step=64),
     )
     mask_blur: int = option(
-        8, Number(0, 64, unit="px"), "softness of the blend between tiles", "redraw",
+        8, Number(0, 64, unit="px"), "softness of the blend between tiles", "overlap",
         more="The blend extends 2.5 times this value on each side, up to the padding.",
-        flag=CommandFlag("--mask-blur"), control=Control((3, 2), "Mask blur"),
+        flag=CommandFlag("--mask-blur"), control=Control((2, 1), "Mask blur"),
     )
     padding: int = option(
-        32, Number(0, 512, unit="px"), "how much of its surroundings a tile sees, on each side", "redraw",
+        32, Number(0, 512, unit="px"), "how much of its surroundings a tile sees, on each side", "overlap",
         more="Never more than the size of a tile.",
-        flag=CommandFlag("--padding"), control=Control((3, 1), "Padding", "How much a tile sees around itself"),
+        flag=CommandFlag("--padding"), control=Control((1, 1), "Padding", "How much a tile sees around itself"),
     )
     seams_fix_width: int = option(
         64, Number(0, 512, unit="px"), "width of the band that a band pass redraws", "seams_fix",
@@ -151,21 +151,21 @@ class Table:
         flag=CommandFlag("--noise"), control=Control((1, 1), "Noise", "One noise for the whole picture avoids seams"),
     )
     blend: Literal["feather", "cut"] = option(
-        "feather", BLENDS, "how overlapping tiles are put together", "drawing",
+        "feather", BLENDS, "how overlapping tiles are put together", "overlap",
         more="`feather`: a soft ramp. `cut`: along the path where two tiles differ least.",
-        flag=CommandFlag("--blend"), control=Control((1, 2), "Blend"),
+        flag=CommandFlag("--blend"), control=Control((2, 2), "Blend"),
     )
     tone_lock: float = option(
         1.0, Number(0, 1, 0.01), "how closely colours and brightness follow the upscaled picture", "drawing",
         more="0: as the model draws them. 1: as in the upscaled picture.",
         flag=CommandFlag("--tone-lock"),
-        control=Control((2, 1), "Tone lock", "How closely colours follow the source. 0: as the model draws them"),
+        control=Control((1, 2), "Tone lock", "How closely colours follow the source. 0: as the model draws them"),
     )
     seamless: bool = option(
         False, Flag(), "for textures: left and right, top and bottom edges match", "drawing",
         more="The sides of the result must be multiples of 8 px.",
         flag=CommandFlag("--seamless"),
-        control=Control((3, 1), "Seamless texture", "Left and right, top and bottom edges match"),
+        control=Control((2, 1), "Seamless texture", "Left and right, top and bottom edges match"),
     )
     compare: bool = option(
         False, Flag(), "also make a picture of before and after, side by side", "results", of_picture=False,
@@ -176,10 +176,10 @@ class Table:
         control=Control((2, 1), "Show before and after", "A second picture, side by side. It is not saved"),
     )
     auto_padding: bool = option(
-        False, Flag(), "choose the padding by the denoising strength", "redraw",
+        False, Flag(), "choose the padding by the denoising strength", "overlap",
         more="32 px up to 0.35, 64 up to 0.5, 96 up to 0.6, 128 above. `padding` is ignored.",
         flag=CommandFlag("--auto-padding"),
-        control=Control((4, 1), "Automatic padding", "Grows with the denoising strength. Padding is ignored"),
+        control=Control((1, 2), "Automatic padding", "Grows with the denoising strength. Padding is ignored"),
     )
     resume: bool = option(
         True, Flag(), "continue a stopped run from its finished tiles", "repair", of_picture=False,

@@ -174,7 +174,7 @@ def _upscaler_row(on: ModuleType, host: PanelSource, controls: dict[str, Any], o
         names, chosen = host.upscalers(), host.preselected_upscaler()
         controls["upscaler"] = _control(on, "upscaler", choices=names, value=chosen, elem_id=f"{PREFIX}upscaler_index")
         tool = dict(elem_id=f"{PREFIX}refresh_upscalers", elem_classes=["tool"], scale=0, min_width=44, size="sm")
-        others["refresh"] = on.Button("\U0001f504", **tool)
+        others["refresh"] = on.Button("\u21bb", **tool)  # an arrow, no emoji: those need a font of their own
     others["plan"] = on.HTML(line([NO_PICTURE]), elem_id=f"{PREFIX}plan")
 
 

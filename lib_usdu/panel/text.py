@@ -95,7 +95,7 @@ STRENGTH = _controls_of("strength")
 """Above the presets."""
 SECTIONS = (
     Section("main", "", (STRENGTH, _controls_of("size"), _controls_of("try"), _controls_of("redraw"))),
-    Section("advanced", "Advanced", tuple(map(_controls_of, ("seams_fix", "drawing", "speed", "prompts")))),
+    Section("advanced", "Advanced", tuple(map(_controls_of, ("overlap", "drawing", "seams_fix", "speed", "prompts")))),
     Section("results", "Results and repair", (_controls_of("results"), _controls_of("repair"))),
 )
 """The panel from top to bottom, by use: what most people set is seen at once."""

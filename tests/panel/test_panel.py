@@ -211,7 +211,14 @@ def test_only_what_counts_is_seen(page: Browser):
         page.until(lambda expected=expected: seen(*fix) == set(expected), f"{expected} with {label}")
 
 
+def open_advanced(page: Browser) -> None:
+    """Where padding stands."""
+    page.click(f"{control('advanced')} .label-wrap")
+    page.until(lambda: page.shown(control("padding")), "padding")
+
+
 def test_automatic_padding_greys_the_slider_out(page: Browser):
+    open_advanced(page)
     enabled = f"return !document.querySelector('{control('padding')} input[type=number]').disabled"
     assert page.js(enabled)
     page.tick(f"{control('auto_padding')} input", True)
@@ -222,6 +229,7 @@ def test_automatic_padding_greys_the_slider_out(page: Browser):
 
 def test_refresh_finds_new_upscalers(page: Browser):
     before = page.choices(control("upscaler_index"))
+    assert page.find(control("refresh_upscalers")).text == "↻"  # plain fonts have it; an emoji is a box without its own
     page.click(control("refresh_upscalers"))
     page.until(lambda: len(page.choices(control("upscaler_index"))) == len(before) + 1, "one more")
     assert dict(zip(ORDER, page.values()))["upscaler_index"] == "4x-UltraSharp"
@@ -240,13 +248,13 @@ def test_the_live_line(page: Browser, photo: Path, tmp_path: Path):
     page.slide(control("tile_width"), 512)
     page.choose(control("redraw_mode"), "Linear")
     page.until_line("15 tiles of 576x576, 9 batches")
+    open_advanced(page)
     page.slide(control("padding"), 0)
     page.until_line("5×3 = 15 tiles of 512x512, 4 batches")
     page.choose(control("redraw_mode"), "Fused")
     page.until_line("5×3 = 15 windows of 512x512, all together")
     page.choose(control("redraw_mode"), "None")
     page.until_line("2560x1440: enlarged, nothing redrawn")
-    page.click(f"{control('advanced')} .label-wrap")
     page.choose(control("seams_fix_type"), "Band pass")
     page.until_line("2560x1440: seams fix: 22 tiles, 6 batches")
     page.choose(control("redraw_mode"), "Parallel")
@@ -295,6 +303,7 @@ def test_warnings(page: Browser, photo: Path):
     page.slide(DENOISING, 0.8)
     page.until_line("15 tiles", without="Denoising strength above")
     page.tick("#host_xl input")
+    open_advanced(page)
     page.slide(control("padding"), 16)
     page.until_line("3×2 = 6 tiles", without="SDXL")  # automatic: 1024
     page.slide(control("tile_width"), 512)
