@@ -231,6 +231,48 @@ def test_a_gguf_file_says_what_it_needs_or_is_read_by_diffusers(monkeypatch, tmp
     assert asked["whole"] == "black-forest-labs/FLUX.1-schnell"  # nothing in the file takes a guidance
 
 
+def write_gguf(path, weights):
+    """As converters do: matrices in 8 bits a weight, everything else as it is."""
+    import gguf as package
+
+    writer, eight = package.GGUFWriter(str(path), "tiny"), package.GGMLQuantizationType.Q8_0
+    for name, tensor in weights.items():
+        values = tensor.float().numpy()
+        if name.endswith(".weight") and values.ndim == 2 and values.shape[1] % 32 == 0:
+            writer.add_tensor(name, package.quantize(values, eight), raw_dtype=eight)
+        else:
+            writer.add_tensor(name, values)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def test_a_gguf_file_is_drawn_with_nearly_as_the_whole_model(kind, refiner, photo, tmp_path):
+    made = refiner(kind)
+    wanted = upscale(small(photo)[:64, :96], OPTIONS, LocalHost(made))
+    fresh = tiny_flow.KINDS[kind](tmp_path)
+    fresh.save_pretrained(tmp_path / "model")
+    write_gguf(tmp_path / "x.gguf", fresh.transformer.state_dict())
+    assert kind_of(str(tmp_path / "x.gguf")) is made.family
+    pipeline, name = load_checkpoint(str(tmp_path / "x.gguf"), torch.device("cpu"), config=str(tmp_path / "model"))
+    assert {type(value).__name__ for value in pipeline.transformer.parameters()} >= {"GGUFParameter"}
+    drawn = upscale(small(photo)[:64, :96], OPTIONS, LocalHost(DiffusersRefiner(pipeline, made.sampling, name)))
+    assert decibels(drawn.image, wanted.image) > 30 and "Model: x, Size: 96x64" in drawn.infotext
+
+
+def test_a_gguf_file_on_the_command_line(photo, tmp_path):
+    pipeline = tiny_flow.flux(tmp_path)
+    pipeline.save_pretrained(tmp_path / "model")
+    write_gguf(tmp_path / "x.gguf", pipeline.transformer.state_dict())
+    Image.fromarray(small(photo)[:64, :96]).save(tmp_path / "in.png")
+    given = [str(tmp_path / "in.png"), "-o", str(tmp_path / "out.png"), "--quiet", "--steps", "4", "--upscaler", "Lanczos",
+             "--checkpoint", str(tmp_path / "x.gguf"), "--checkpoint-config", str(tmp_path / "model")]  # fmt: skip
+    assert main(given) == 0
+    with Image.open(tmp_path / "out.png") as made:
+        assert made.size == (192, 128) and "Sampler: Euler" in made.info["parameters"]
+
+
 def test_from_the_command_line(photo, tmp_path, capsys):
     tiny_flow.z_image(tmp_path).save_pretrained(tmp_path / "model")
     Image.fromarray(small(photo)).save(tmp_path / "in.png")
