@@ -266,8 +266,9 @@ def test_a_gguf_file_on_the_command_line(photo, tmp_path):
     pipeline.save_pretrained(tmp_path / "model")
     write_gguf(tmp_path / "x.gguf", pipeline.transformer.state_dict())
     Image.fromarray(small(photo)[:64, :96]).save(tmp_path / "in.png")
-    given = [str(tmp_path / "in.png"), "-o", str(tmp_path / "out.png"), "--quiet", "--steps", "4", "--upscaler", "Lanczos",
-             "--checkpoint", str(tmp_path / "x.gguf"), "--checkpoint-config", str(tmp_path / "model")]  # fmt: skip
+    given = [str(tmp_path / "in.png"), "-o", str(tmp_path / "out.png"), "--quiet", "--steps", "4",
+             "--upscaler", "Lanczos", "--checkpoint", str(tmp_path / "x.gguf"),
+             "--checkpoint-config", str(tmp_path / "model")]  # fmt: skip
     assert main(given) == 0
     with Image.open(tmp_path / "out.png") as made:
         assert made.size == (192, 128) and "Sampler: Euler" in made.info["parameters"]
