@@ -34,6 +34,16 @@ def test_only_the_webuis_environment_and_the_script_import_the_webui():
 MODULES = sorted((ROOT / "lib_usdu").rglob("*.py"))
 
 
+def test_what_is_installed_has_every_file_that_the_code_reads():
+    """Python's own come by themselves; others are named in pyproject.toml, by package."""
+    told = (ROOT / "pyproject.toml").read_text(encoding="utf-8").partition("[tool.setuptools.package-data]\n")[2]
+    named = dict(re.findall(r'^"([\w.]+)" = \[(.*)\]$', told.partition("\n[")[0], re.M))
+    brought = {path for package, patterns in named.items() for pattern in re.findall(r'"([^"]+)"', patterns)
+               for path in (ROOT / package.replace(".", "/")).glob(pattern)}  # fmt: skip
+    files = {path for path in (ROOT / "lib_usdu").rglob("*") if path.is_file() and "__pycache__" not in path.parts}
+    assert {path for path in files if path.suffix != ".py"} == brought and len(brought) > 8
+
+
 def test_no_module_is_long():
     long = {str(path): lines for path in MODULES if (lines := len(path.read_text(encoding="utf-8").splitlines())) > 300}
     assert not long
