@@ -16,12 +16,13 @@ GRID = tuple(step / 100 for step in range(101))
 """The denoising strengths that a person can set."""
 
 
-def share_of(sigma: float, *, flow: bool = False) -> float:
+def share_of(sigma: float, *, flow: bool = False, extra: float = 0.0) -> float:
     """The share of noise, 0-1, at this level. flow: latents are (1 - sigma) * picture + sigma * noise, else picture +
-    sigma * noise (or that, scaled)."""
+    sigma * noise (or that, scaled). extra: so much more of the noise, which the webuis add at the first step
+    (`img2img_extra_noise`)."""
     if flow:
-        return min(max(sigma, 0.0), 1.0)
-    return 1.0 if math.isinf(sigma) else sigma / (1 + sigma)
+        return (min(max(sigma, 0.0), 1.0) + extra) / (1 + extra)
+    return 1.0 if math.isinf(sigma) else (sigma + extra) / (1 + sigma + extra)
 
 
 @dataclass(frozen=True)
@@ -29,11 +30,12 @@ class NoiseShare:
     """What denoising strengths mean with one model, sampler, schedule and number of steps.
 
     of: the share of noise, 0-1, that a denoising strength, 0-1, begins with. guessed: the model is not loaded, so its
-    levels are those of a plain one.
+    levels are those of a plain one. extra: the noise in it that a setting of the webui adds, `share_of`.
     """
 
     of: Callable[[float], float]
     guessed: bool = False
+    extra: float = 0.0
 
     @cached_property
     def curve(self) -> tuple[float, ...]:
@@ -51,11 +53,13 @@ class NoiseShare:
 
 
 def of_webui(
-    shares: Callable[[int], Sequence[float]], steps: int, *, exact: bool = False, guessed: bool = False
-) -> NoiseShare:
+    shares: Callable[[int], Sequence[float]], steps: int, *, exact: bool = False, guessed: bool = False,
+    extra: float = 0.0,
+) -> NoiseShare:  # fmt: skip
     """As AUTOMATIC1111 and its forks begin (sd_samplers_common.py:22, sd_samplers_kdiffusion.py:131).
 
-    shares: of noise at each step of so many, falling. exact: the setting by which `steps` are those that are run.
+    shares: of noise at each step of so many, falling, with the extra noise. exact: the setting by which `steps` are
+    those that are run. extra: `NoiseShare.extra`.
     """
     known: dict[int, Sequence[float]] = {}
 
@@ -71,7 +75,7 @@ def of_webui(
         found = known[total]
         return float(found[min(total - run - 1, len(found) - 1)])  # some schedules leave steps out
 
-    return NoiseShare(of, guessed)
+    return NoiseShare(of, guessed, extra)
 
 
 def of_diffusers(

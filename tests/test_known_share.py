@@ -22,6 +22,7 @@ from lib_usdu.noise_share import share_of  # noqa: E402
 from lib_usdu.options import Options  # noqa: E402
 from lib_usdu.spacing import levels  # noqa: E402
 from lib_usdu.standalone import steps as steps_module  # noqa: E402
+from lib_usdu.standalone.families import known_share as known_share_module  # noqa: E402
 from lib_usdu.standalone.families.known_share import known_share  # noqa: E402
 from lib_usdu.standalone.families.table import named  # noqa: E402
 from lib_usdu.standalone.host import LocalHost  # noqa: E402
@@ -95,6 +96,24 @@ def test_the_share_of_flow_models_is_their_sigma(tmp_path, photo, monkeypatch):
     for denoise in (0.3, 0.7):
         result = upscale(photo[:64, :96], OPTIONS.with_(denoise=denoise), LocalHost(refiner))
         assert seen[-1] == pytest.approx(result.stats.noise_share, abs=1e-3)
+
+
+def test_pictures_of_a_folder_ask_once(pipeline, tmp_path, monkeypatch, capsys):
+    """The sampler for its schedule, where the size of the picture has no part in it; the checkpoint's files once a list
+    of plans."""
+    plain = DiffusersRefiner(pipeline, Sampling(steps=11, cfg_scale=1), "tiny")
+    assert plain.noise_share(Canvas(64, 64)) is plain.noise_share(Canvas(128, 64))
+    flux = DiffusersRefiner(tiny_flow.flux(tmp_path), Sampling("a", steps=7, cfg_scale=1), "tiny")
+    assert flux.noise_share(Canvas(64, 64)) is flux.noise_share(Canvas(64, 64))
+    small, large = (flux.noise_share(Canvas(side, side)).of(0.5) for side in (64, 1024))
+    assert small < large
+    (tmp_path / "in").mkdir()
+    for name in "abc":
+        Image.new("RGB", (64, 64)).save(tmp_path / "in" / f"{name}.png")
+    read, config = [], known_share_module._config
+    monkeypatch.setattr(known_share_module, "_config", lambda source: read.append(source) or config(source))
+    assert main([str(tmp_path / "in"), "-o", str(tmp_path / "out"), "--dry-run", "--creativity", "0.5"]) == 0
+    assert capsys.readouterr().out.count("50 % noise") == 3 and len(read) == 2  # once for plans, once for their lines
 
 
 def test_before_a_model_is_loaded(tmp_path):

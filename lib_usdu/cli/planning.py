@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from ..errors import OptionError, plural
+from ..geometry import Canvas
 from ..host import Abilities
 from ..noise_share import NoiseShare, percent
 from ..options import Options
@@ -13,7 +14,7 @@ from ..plan import Plan, batch_limits, check_mask, check_options, count_batches,
 from ..resume.journal import default_folder
 from ..run.timings import FILE, Timings, Work, about
 from ..run.timings import works as stages_of
-from ..standalone.families.known_share import known_share
+from ..standalone.families.known_share import shares_of
 from ..standalone.families.table import STABLE_DIFFUSION
 from ..standalone.sources import kind_of
 from .jobs import Job, read_mask
@@ -24,6 +25,7 @@ def checked(args: argparse.Namespace, options: Options, jobs: Sequence[Job]) -> 
     """The plan of each picture; None for one that is not made. Raises OptionError for what a plan refuses."""
     able = abilities(args)
     check_options(options, able)
+    shares = _shares(args)
     plans: list[Plan | None] = []
     for job in jobs:
         if job.refusal or job.done:
@@ -33,7 +35,7 @@ def checked(args: argparse.Namespace, options: Options, jobs: Sequence[Job]) -> 
             mask = read_mask(args, job)
             check_mask(job.options, mask)
             plan = make_plan(job.options, job.picture_size, able, mask=mask)
-            asked = settled(job.options, _known(args, plan))
+            asked = settled(job.options, shares(plan.canvas) if plan.passes else None)
             if asked != job.options:
                 plan = make_plan(asked, job.picture_size, able, mask=mask)
             plans.append(plan)
@@ -46,13 +48,13 @@ def checked(args: argparse.Namespace, options: Options, jobs: Sequence[Job]) -> 
 
 def plan_lines(args: argparse.Namespace, jobs: Sequence[Job], plans: Sequence[Plan | None]) -> Iterator[str]:
     """A line for each picture: sizes, tiles and where the result goes."""
-    able = abilities(args)
+    able, shares = abilities(args), _shares(args)
     for job, plan in zip(jobs, plans):
         if plan is None:
             yield f"{job.name}: {job.refusal or job.done + ', skipped'}"
             continue
         work = [*works(args, plan).values(), *[loading(args, job.options)][: len(jobs) == 1]]
-        noise = _noise(args, plan)
+        noise = _noise(shares, plan)
         time = f", {about(timings().seconds(work))}" if args.dry_run else ""
         yield (
             f"{job.name}: {job.width}x{job.height} -> {plan.canvas.width}x{plan.canvas.height}, {plan.options.upscaler}"
@@ -89,16 +91,16 @@ def timings() -> Timings:
     return Timings(default_folder() / FILE)
 
 
-def _known(args: argparse.Namespace, plan: Plan) -> NoiseShare | None:
-    """What is known of denoising strengths before the model is loaded."""
-    if not plan.passes or args.engine != "diffusers":
-        return None
-    return known_share(args.checkpoint, args.sampler, args.steps, plan.canvas)
+def _shares(args: argparse.Namespace) -> Callable[[Canvas], NoiseShare | None]:
+    """What is known of denoising strengths before the model is loaded, by canvas."""
+    if args.engine != "diffusers":
+        return lambda canvas: None
+    return shares_of(args.checkpoint, args.sampler, args.steps)
 
 
-def _noise(args: argparse.Namespace, plan: Plan) -> str:
+def _noise(shares: Callable[[Canvas], NoiseShare | None], plan: Plan) -> str:
     """ ", denoise 0.25: 41 % noise"."""
-    known = _known(args, plan)
+    known = shares(plan.canvas) if plan.passes else None
     if known is None:
         return ""
     about, denoise = "about " * known.guessed, plan.options.denoise

@@ -22,6 +22,7 @@ from ..speed.few_steps import FewSteps
 from .text import (
     DISTORTED,
     DRIFT,
+    EXTRA_NOISE,
     FOLDER,
     NO_PICTURE,
     NOTHING_REDRAWN,
@@ -164,7 +165,9 @@ def _noise(options: Options, noise: NoiseShare | None) -> str:
     if noise is None or options.redraw_mode == "none":
         return ""
     about, known = ("about ", "") if noise.guessed else ("", " with this model")
-    return f"Denoising strength {options.denoise:g}: {about}<b>{percent(noise.of(options.denoise))}</b> noise{known}"
+    extra = f", {EXTRA_NOISE} {noise.extra:g} included" if noise.extra else ""
+    share = percent(noise.of(options.denoise))
+    return f"Denoising strength {options.denoise:g}: {about}<b>{share}</b> noise{known}{extra}"
 
 
 def _work(plan: Plan, abilities: Abilities) -> str:

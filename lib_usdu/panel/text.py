@@ -44,6 +44,7 @@ TAB_DENOISE = 0.75
 TAB_DEFAULT = "Denoising strength 0.75 is the tab's default. 0.2 to 0.4 keeps the picture."
 DISTORTED = "The shape changes. To keep it, choose Crop and resize, or a size by scale."
 SMALLER = "The result is smaller than the picture."
+EXTRA_NOISE = "the setting Extra noise"
 FOLDER = "Each picture of the folder:"
 SMALL_FOR_XL = "SDXL needs tiles of at least 768 px."
 

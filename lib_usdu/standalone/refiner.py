@@ -64,6 +64,7 @@ class DiffusersRefiner(Refiner):
         self.pipeline, self.model_name, self.loras = pipeline, model_name, loras
         self.default_tile = self.family.tile
         self.embeddings, self.controls = embeddings, controls or Controls()
+        self._shares: dict[Any, NoiseShare] = {}
         pipeline.scheduler = scheduler_for(suited.sampler, pipeline.scheduler)
         pipeline.set_progress_bar_config(disable=True)
         self.device = self.network.device if device is None else torch.device(device)
@@ -101,13 +102,15 @@ class DiffusersRefiner(Refiner):
 
     def noise_share(self, canvas: Canvas) -> NoiseShare:
         """By the sampler's own schedule. That of some flow models depends on the size of the canvas."""
-        size = self.default_tile, self.default_tile
+        size, drawn = (self.default_tile, self.default_tile), self.latents.size(canvas)
 
         def shares(steps: int) -> list[float]:
-            told = self.conditions.of((), 1)
-            return self.steps.noise_shares(steps, *told, size=size, canvas=self.latents.size(canvas))
+            return self.steps.noise_shares(steps, *self.conditions.of((), 1), size=size, canvas=drawn)
 
-        return of_diffusers(shares, self.sampling.steps, rounds_up=self.family.flow)
+        known = self.sampling, drawn if self.family.flow else None
+        if known not in self._shares:  # pictures of a folder ask one after the other
+            self._shares[known] = of_diffusers(shares, self.sampling.steps, rounds_up=self.family.flow)
+        return self._shares[known]
 
     def refine(self, batch: Batch, stop: Callable[[], bool]) -> np.ndarray:
         """The windows after img2img, float32 (n, h, w, 3), levels 0-255. A denoise of 0 leaves them as they are."""

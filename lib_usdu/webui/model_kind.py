@@ -9,8 +9,10 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
+from weakref import ref
 
 from ..batch_size import BatchLimits
 from ..errors import ModelError
@@ -124,41 +126,65 @@ def timed(plan: Plan, steps: int, sampler: str, cfg_scale: float) -> dict[str, W
     return works(plan, model=model, steps=steps, device="webui")
 
 
-_shares: dict[tuple[Any, ...], NoiseShare] = {}
-"""What was found while the webui had nothing else to do, by what it depends on."""
+_shares: dict[tuple[Any, ...], tuple[int, NoiseShare]] = {}
+"""By what they depend on: a number that stands for all settings of the webui, and what was found. Nothing in it keeps a
+checkpoint in memory."""
 
 
 def noise_share(
     sampler: str, scheduler: str | None, steps: int, *, override: Any = None, size: int = 0, in_run: bool = False
 ) -> NoiseShare | None:
     """What denoising strengths mean with the loaded checkpoint and these of the tab, by the host's own schedule. Loads
-    nothing: before a checkpoint is loaded it is a guess. None where the host does not say.
+    nothing: before a checkpoint is loaded it is a guess. None where the host does not say. What was found is kept until
+    a setting changes.
 
     override: an extension's own schedule (`p.sampler_noise_scheduler_override`). size: side of a window, px. in_run:
     whether this is asked by the run itself; while another one goes on, only what was found before is said, since a
     sampler may leave something in the model (`alphas_cumprod` in the Forge family).
     """
     model = loaded_model()
-    exact = bool(getattr(shared.opts, "img2img_fix_steps", False))
+    exact, extra = bool(getattr(shared.opts, "img2img_fix_steps", False)), _extra_noise()
     if model is None:
-        return _guessed_share(sampler, scheduler, steps, exact=exact)
-    key = id(model), sampler, scheduler, steps, exact, size
-    if not in_run and (shared.state.job or shared.state.job_count > 0):
-        return _shares.get(key)
+        return _guessed_share(sampler, scheduler, steps, exact=exact, extra=extra)
+    key, settings = (id(model), sampler, scheduler, steps, exact, extra, size), _settings()
+    known = _shares.get(key) if override is None else None
+    busy = not in_run and (shared.state.job or shared.state.job_count > 0)
+    if busy or (known is not None and known[0] == settings):
+        return known[1] if known is not None else None
     with suppress(Exception):  # a fork's own kind of samplers
-        asked = SimpleNamespace(
-            steps=steps, sd_model=model, width=size, height=size, extra_generation_params={}, is_hr_pass=False,
-            hr_scheduler=None, sampler_noise_scheduler_override=override,
-        )  # fmt: skip
-        name, asked.scheduler = _sampler_names(sampler, scheduler)
-        made = samplers()[0].create_sampler(name, model)
-        found = of_webui(lambda count: _shares_of_steps(made, model, asked, count), steps, exact=exact)
+        name, way = _sampler_names(sampler, scheduler)
+        loaded = ref(model)  # what is kept must not keep the checkpoint
+
+        def shares(count: int) -> Sequence[float]:
+            asked = SimpleNamespace(
+                steps=steps, sd_model=loaded(), width=size, height=size, extra_generation_params={}, is_hr_pass=False,
+                hr_scheduler=None, sampler_noise_scheduler_override=override, scheduler=way,
+            )  # fmt: skip
+            made = samplers()[0].create_sampler(name, loaded())
+            return _shares_of_steps(made, loaded(), asked, count, extra)
+
+        found = of_webui(shares, steps, exact=exact, extra=extra)
         _ = found.curve  # worked out here, where an error is caught
-        if len(_shares) > 30:
-            _shares.clear()
-        _shares[key] = found
+        if override is None:
+            if len(_shares) > 30:
+                _shares.clear()
+            _shares[key] = settings, found
         return found
     return None
+
+
+def _extra_noise() -> float:
+    """The setting "Extra noise multiplier for img2img": so much of the noise is added once more."""
+    with suppress(TypeError, ValueError):
+        return max(float(getattr(shared.opts, "img2img_extra_noise", 0.0) or 0.0), 0.0)
+    return 0.0
+
+
+def _settings() -> int:
+    """A number that is another one once a setting of the webui has another value: many have a part in a schedule, in
+    forks also some that are not known here. Names of files, set for each picture of a folder, have none."""
+    told = getattr(shared.opts, "data", {}).items()
+    return hash(repr(sorted((str(name), repr(value)) for name, value in told if "filename" not in str(name))))
 
 
 def noise_share_in_run(p: Processing, size: int) -> NoiseShare | None:
@@ -175,29 +201,32 @@ def _sampler_names(sampler: str, scheduler: str | None) -> tuple[str, str]:
     return found[0], found[1] or "Automatic"
 
 
-def _shares_of_steps(made: Any, model: Any, asked: Any, steps: int) -> Sequence[float]:
-    """The share of noise at each of so many steps of a sampler of the host, falling."""
+def _shares_of_steps(made: Any, model: Any, asked: Any, steps: int, extra: float) -> Sequence[float]:
+    """The share of noise at each of so many steps of a sampler of the host, falling, where it begins there."""
     if hasattr(made, "get_sigmas"):
         predictor = getattr(made.model_wrap, "predictor", None)  # the Forge family's
         straight = getattr(predictor, "prediction_type", "") == "const" or hasattr(model, "add_noise_to_latent")
-        return [share_of(float(sigma), flow=straight) for sigma in made.get_sigmas(asked, steps)]
+        return [share_of(float(sigma), flow=straight, extra=extra) for sigma in made.get_sigmas(asked, steps)]
     # DDIM, PLMS, UniPC: a run of n steps begins at the n-th time from the end (sd_samplers_timesteps.py:107).
     times = made.get_timesteps(asked, steps)[:steps].tolist()
     kept = [float(model.alphas_cumprod[time]) for time in reversed(times)]
-    return [share_of(((1 - part) / part) ** 0.5) for part in kept]
+    return [share_of(((1 - part) / part) ** 0.5, extra=extra) for part in kept]
 
 
-def _guessed_share(sampler: str, scheduler: str | None, steps: int, *, exact: bool) -> NoiseShare | None:
+def _guessed_share(
+    sampler: str, scheduler: str | None, steps: int, *, exact: bool, extra: float
+) -> NoiseShare | None:
     """For a plain model of the kind that the checkpoint's name or the host's preset speaks of."""
     with suppress(Exception):
         name, way = _sampler_names(sampler, scheduler)
         if way.casefold() == "automatic":
             way = str(samplers()[0].find_sampler_config(name).options.get("scheduler"))
         if flow_by_name():
-            shares = lambda count: [share_of(sigma, flow=True) for sigma in plain_flow(count)]  # noqa: E731
+            levels, flow = plain_flow, True
         else:
-            shares = lambda count: [share_of(sigma) for sigma in plain_webui(way.title(), count)]  # noqa: E731
-        return of_webui(shares, steps, exact=exact, guessed=True)
+            levels, flow = partial(plain_webui, way.title()), False
+        shares = lambda count: [share_of(sigma, flow=flow, extra=extra) for sigma in levels(count)]  # noqa: E731
+        return of_webui(shares, steps, exact=exact, guessed=True, extra=extra)
     return None
 
 

@@ -35,3 +35,11 @@ def host(request):
     standin.become(request.param)
     yield standin
     standin.become("a1111")
+
+
+@pytest.fixture(autouse=True)
+def nothing_known_of_noise():
+    """As after a start: what one test found of a schedule is not another's."""
+    from lib_usdu.webui import model_kind
+
+    model_kind._shares.clear()

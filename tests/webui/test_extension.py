@@ -20,6 +20,7 @@ from lib_usdu.enlarge import spandrel_model
 from lib_usdu.errors import plural
 from lib_usdu.geometry import Region
 from lib_usdu.options import OWN_ARGUMENTS, VERSION_MARKER, Options
+from lib_usdu.webui import model_kind
 from lib_usdu.webui import script as webui
 from lib_usdu.webui.panel_host import PanelHost
 from lib_usdu.webui.upscaler_files import SESSION, ready_names
@@ -680,6 +681,14 @@ def test_a_folder_keeps_its_names_and_settings(extension, folder, tmp_path):
     settings = {text.split("Denoising strength")[1] for text in done.infotexts}
     assert len(done.infotexts) == 5 and len(settings) == 1  # nothing leaks from picture to picture
     assert len({call.denoise for call in standin.log.calls}) == 1
+
+
+def test_the_share_of_noise_is_asked_for_once_for_a_folder(extension, folder, tmp_path, monkeypatch):
+    asked, shares = [], model_kind._shares_of_steps
+    monkeypatch.setattr(model_kind, "_shares_of_steps", lambda *given: asked.append(given[3]) or shares(*given))
+    with options(save_images_add_number=False):
+        done = batch(extension, folder, tmp_path / "out", tile_width=512)
+    assert len(done.images) == 5 and len(asked) == 1
 
 
 def test_a_picture_that_fails_does_not_lose_the_others(extension, folder, tmp_path, monkeypatch):

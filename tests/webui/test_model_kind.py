@@ -1,6 +1,8 @@
 """The checkpoint of the next call decides the tile, the batch and the noise: not the one that is still in memory."""
 
+import gc
 import types
+import weakref
 
 import pytest
 import torch
@@ -233,6 +235,66 @@ def test_the_share_while_the_webui_works_is_the_one_found_before(extension):  # 
         assert PanelHost().noise_share(10, "Euler", "Automatic") is None
     finally:
         shared.state.job = ""
+
+
+def counted(monkeypatch):
+    """How often the host was asked for a schedule."""
+    asked, shares = [], model_kind._shares_of_steps
+    monkeypatch.setattr(model_kind, "_shares_of_steps", lambda *given: asked.append(given[3]) or shares(*given))
+    return asked
+
+
+def test_the_host_is_asked_for_a_schedule_once_until_a_setting_changes(extension, monkeypatch):  # noqa: F811
+    script.run(person(steps=9), extension, [{"custom_scale": 1}])
+    shared.state.end()
+    asked = counted(monkeypatch)
+    known = [PanelHost().noise_share(11, "Euler", "Automatic") for _ in range(3)]
+    assert known[0] is known[1] is known[2] and asked == [11]
+    monkeypatch.setitem(shared.opts.data, "sigma_max", 3.0)  # a setting of samplers
+    assert PanelHost().noise_share(11, "Euler", "Automatic") is not known[0] and asked == [11, 11]
+
+
+def test_what_is_kept_of_a_schedule_keeps_no_checkpoint(monkeypatch):
+    class Model:
+        is_sd1 = True
+
+    loaded = [Model()]
+    monkeypatch.setattr(model_kind, "loaded_model", lambda: loaded[0] if loaded else None)
+    monkeypatch.setattr(sd_samplers, "create_sampler", lambda name, model: _Flow())
+    assert model_kind.noise_share("Euler", "x", 20).of(0.25) == pytest.approx(0.3, abs=0.01)
+    gone = weakref.ref(loaded.pop())
+    gc.collect()
+    assert model_kind._shares and gone() is None
+
+
+@pytest.mark.parametrize("extra", [0.0, 0.2])
+def test_the_setting_for_extra_noise_counts_and_is_said(extension, monkeypatch, extra):  # noqa: F811
+    """What the sampler begins with is the picture and (sigma + extra) times the canvas's noise."""
+    monkeypatch.setitem(shared.opts.data, "img2img_extra_noise", extra)
+    seen, runs, look = [], [], sd_models.Painting.look
+    monkeypatch.setattr(
+        sd_models.Painting, "look", lambda self, x, s: seen.append((x.clone(), float(s[0]))) or look(self, x, s)
+    )
+    monkeypatch.setattr(script, "_learn_time", lambda p, host, result: runs.append(result))
+
+    def began(setting):
+        seen.clear()
+        with monkeypatch.context() as told:
+            told.setitem(shared.opts.data, "img2img_extra_noise", setting)
+            script.run(person(steps=9, seed=3, sampler_name="Euler"), extension, [{"custom_scale": 1}])
+            shared.state.end()
+        return seen[0]
+
+    (plain, sigma), (noised, _) = began(0.0), began(extra)
+    added = float((noised - plain).std())
+    assert added == pytest.approx(extra, abs=0.02)
+    wanted = (sigma + extra) / (1 + sigma + extra)
+    assert runs[-1].stats.noise_share == pytest.approx(wanted, abs=1e-6)
+    panel = PanelHost().noise_share(9, "Euler", "Automatic")
+    assert panel.of(0.5) == pytest.approx(wanted, abs=1e-6) and panel.extra == extra
+    page = '[128, 96, 128, 96, 0.5, false, 0, 9, "Euler", 7]'
+    line = live_line(PanelHost(), 1000.0, page, *(v for v in from_the_panel()[1:] if v != VERSION_MARKER))
+    assert (", the setting Extra noise 0.2 included" in line) == bool(extra)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -25,18 +25,24 @@ _PLAIN_FLOW = {"shift": 3.0}
 
 def known_share(source: str, sampler: str | None, steps: int, canvas: Canvas) -> NoiseShare | None:
     """source: of the checkpoint. sampler: by its name; None: that of the kind. None where the kind cannot be seen."""
+    return shares_of(source, sampler, steps)(canvas)
+
+
+def shares_of(source: str, sampler: str | None, steps: int) -> Callable[[Canvas], NoiseShare | None]:
+    """`known_share` by canvas: the checkpoint's files are read once, whatever the number of canvases."""
     kind = kind_of(source)
     if kind is None:
-        return None
+        return lambda canvas: None
     name, way = split_name(sampler or kind.sampler)
     known = _config(source)
     if kind.flow:
-        return _of_flow(kind, {**_PLAIN_FLOW, **(known or {})}, steps, canvas)
-    plain = _PLAIN_XL if kind is STABLE_DIFFUSION_XL else _PLAIN
-    config = plain if known is None else known
-    return of_diffusers(
-        lambda count: [share_of(level) for level in levels(name, way, count, config)], steps, guessed=known is None
+        config = {**_PLAIN_FLOW, **(known or {})}
+        return lambda canvas: _of_flow(kind, config, steps, canvas)
+    plain = known if known is not None else _PLAIN_XL if kind is STABLE_DIFFUSION_XL else _PLAIN
+    share = of_diffusers(
+        lambda count: [share_of(level) for level in levels(name, way, count, plain)], steps, guessed=known is None
     )
+    return lambda canvas: share
 
 
 def _of_flow(kind: Family, config: Mapping[str, Any], steps: int, canvas: Canvas) -> NoiseShare:
