@@ -28,7 +28,7 @@ from .checkpoints import Lora
 from .conditioning import Conditions
 from .control.controls import Controls
 from .families.table import DISTILLED, family_of, is_distilled, network, network_name
-from .families.windows import Windows, over_canvas
+from .families.windows import Windows, for_canvas
 from .fingerprint import fingerprint
 from .host import Refiner
 from .latents import Autoencoder, dtype_of, floats
@@ -175,7 +175,7 @@ class DiffusersRefiner(Refiner):
         )
         # A transformer is told the size of the whole picture, a UNet that of its windows.
         drawn = (height * vae.scale, width * vae.scale) if self.family.network else size
-        with norms.put_in(), self._steered(hints, over_canvas(self.family.network, self.network, canvas_of, norms)):
+        with norms.put_in(), self._steered(hints, for_canvas(self.family.network, self.network, canvas_of, norms)):
             canvas = self.steps.run(
                 encoded, self._noise(first), first.denoise, *self.conditions.of((), 1), stop,
                 size=drawn, canvas=(height, width), step_done=step_done, told=size, resemblance=first.resemblance,

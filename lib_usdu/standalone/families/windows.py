@@ -184,7 +184,7 @@ SPREADS: Mapping[str, Spread] = {
 """By diffusers' class of the transformer, as `Family.network` has it."""
 
 
-def over_canvas(kind: str, network: Any, windows: Windows, norms: CanvasNorms) -> Callable[[Forward], Forward]:
+def for_canvas(kind: str, network: Any, windows: Windows, norms: CanvasNorms) -> Callable[[Forward], Forward]:
     """Makes a `forward` for the canvas of the network's own. kind: `Family.network`; "": a UNet, which is not told
     where its windows lie. norms: the network's; a transformer has none."""
     if not kind:
