@@ -153,8 +153,7 @@ class DiffusersRefiner(Refiner):
         vae.fit_for(max(size))
         vae.quick = first.speed != EXACT
         height, width = region.height, region.width
-        places = patches(fusion.tiles, fusion.canvas, self.latents, fusion.reach)
-        places = on_device(places, self.device)
+        places = on_device(patches(fusion.tiles, fusion.canvas, self.latents, fusion.reach), self.device)
 
         def encoded() -> torch.Tensor:
             windows = (one[None] for batch in fusion.batches for one in vae.encode(batch.images))
@@ -170,12 +169,10 @@ class DiffusersRefiner(Refiner):
             return assemble(windows, places, torch.empty(1, self.controls.channels, height, width, device=self.device))
 
         norms = CanvasNorms(self.network, places)
-        canvas_of = Windows(
-            places, (height, width), self.latents.patch, fusion.limit, check, placed=not fusion.canvas.wraps
-        )
+        seen = Windows(places, (height, width), self.latents.patch, fusion.limit, check, not fusion.canvas.wraps)
         # A transformer is told the size of the whole picture, a UNet that of its windows.
         drawn = (height * vae.scale, width * vae.scale) if self.family.network else size
-        with norms.put_in(), self._steered(hints, for_canvas(self.family.network, self.network, canvas_of, norms)):
+        with norms.put_in(), self._steered(hints, for_canvas(self.family.network, self.network, seen, norms)):
             canvas = self.steps.run(
                 encoded, self._noise(first), first.denoise, *self.conditions.of((), 1), stop,
                 size=drawn, canvas=(height, width), step_done=step_done, told=size, resemblance=first.resemblance,

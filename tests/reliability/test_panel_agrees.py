@@ -57,6 +57,8 @@ def option_sets(draw):
         changes["tile_prompts"] = draw(st.sampled_from(["a\nb", "2: a", "99: cat", "1,2: b", ""]))
     if draw(st.booleans()):
         changes["tile_width"] = changes["tile_height"] = draw(st.sampled_from([64, 80, 128]))
+    if changes.get("strength_map") == "mask":  # the line cannot see whether there is a mask
+        del changes["strength_map"]
     changes["upscaler"] = draw(st.sampled_from(["None", "Nearest", "Lanczos", "no such one"]))
     return {**changes, "max_megapixels": draw(st.sampled_from([1000.0, 0.05]))}
 
