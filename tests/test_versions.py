@@ -31,7 +31,7 @@ def run(monkeypatch, tmp_path, capsys):
         installed = SimpleNamespace(version=version, PackageNotFoundError=metadata.PackageNotFoundError)
         monkeypatch.setattr(versions_module, "metadata", installed)
         Image.new("RGB", (8, 8)).save(tmp_path / "in.png")
-        code = main([str(tmp_path / "in.png"), "-o", str(tmp_path / "out.png"), "--device", "cuda:77"])
+        code = main([str(tmp_path / "in.png"), "-o", str(tmp_path / "out.png"), "-d", "0.2", "--device", "cuda:77"])
         return code, capsys.readouterr().err.splitlines()[-1]
 
     return told

@@ -82,8 +82,6 @@ def _run(args: argparse.Namespace, stopping: Stopping, left: ExitStack) -> int:
     options = options_of(args)
     few = settle(args)
     check_model(args, options)
-    for told in filter(None, (alone, few)):
-        say(told)
     if options.creativity and args.denoise is not None:
         say(f"--creativity {args.creativity} decides how much is drawn anew: --denoise {args.denoise} is not used")
     jobs, notes = jobs_of(args, options)
@@ -91,8 +89,9 @@ def _run(args: argparse.Namespace, stopping: Stopping, left: ExitStack) -> int:
     jobs = with_earlier(args, jobs)
     check_targets(args, jobs)
     plans = checked(args, options, jobs)
-    for note in notes:
-        say(note)
+    for note in (alone, few, *notes):
+        if note:
+            say(note)
     for line in plan_lines(args, jobs, plans):
         answer(shown(line)) if args.dry_run else say(line, level=2)
     wanted = [job for job in jobs if not job.done and not job.refusal]

@@ -670,6 +670,7 @@ def test_the_button_under_the_gallery_sends_the_picture_and_selects_the_script(p
 
 
 def test_a_drag_asks_the_server_once(page: Browser, photo: Path):
+    open_advanced(page)
     page.drop(photo)
     page.until_line("15 tiles")
     page.js("""const send = window.fetch; window.asked = 0;
