@@ -66,7 +66,7 @@ embedded: .venv/ready
 # picture, failing streams at every write, and make fuzz.
 reliability: .venv/ready
 	rm -f out/reliability.json
-	OMP_NUM_THREADS=2 USDU_COUNTS=out/reliability.json USDU_KILLS=50 USDU_SECONDS=3600 USDU_FAULT_STEP=1 USDU_FUZZ=20000 \
+	OMP_NUM_THREADS=2 USDU_COUNTS="$(CURDIR)/out/reliability.json" USDU_KILLS=50 USDU_SECONDS=3600 USDU_FAULT_STEP=1 USDU_FUZZ=20000 \
 		$(PY) -m pytest tests/reliability tests/webui/test_reliability.py tests/webui/test_wrong_picture.py \
 		tests/webui/test_lost_work.py tests/webui/test_page.py
 	$(PY) -m bench.reliability out/reliability.json
