@@ -49,7 +49,7 @@ PRESETS = (
         {"padding": 128, "mask_blur": 24, "tone_lock": 0.7},
     ),
     Preset(
-        "Fast", "Fastest: low strength, parts of the model rest, flat tiles skipped.", 0.15, 0.2,
+        "Fast", "Fastest: low strength, parts of the model rest, smooth places stay as upscaled.", 0.15, 0.2,
         {"padding": 16, "mask_blur": 4, "strength_map": "detail", "speed": "fast"},
     ),
 )  # fmt: skip
