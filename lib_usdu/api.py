@@ -12,6 +12,7 @@ from PIL import Image
 
 from .engine import Result
 from .engine import upscale as run
+from .errors import OptionError
 from .host import Progress
 from .options import OPTION_NAMES, Options
 from .pictures import imagefile
@@ -44,7 +45,8 @@ class Upscaler:
             raise TypeError(f"unknown: {', '.join(unknown)}; known: {', '.join((*OPTION_NAMES, *_MODEL))}")
         args = parser().parse_args(["-q", "-"])
         chosen = {name: value for name, value in settings.items() if name in OPTION_NAMES}
-        undrawn = models.UNDRAWN if models.upscaler_alone(settings) else {}
+        self._alone = models.upscaler_alone(settings)
+        undrawn = models.UNDRAWN if self._alone else {}
         self.options = Options(**{"upscaler": models.upscaler_names()[0], **undrawn, **chosen})
         for name in _MODEL:
             if name in settings:
@@ -65,6 +67,8 @@ class Upscaler:
         picture: a PIL image, an array uint8 (h, w, 3), or a file. mask: (h, w), 255 where the picture is redrawn.
         progress: told after each step. Call `.forget()` of the result once it is saved. Raises UsduError.
         """
+        if mask is not None and self._alone:
+            raise OptionError("mask", "a picture", 'with a checkpoint, such as Upscaler(checkpoint="embedded")')
         return run(_pixels(picture), self.options, self._host.with_progress(progress), mask=mask)
 
 

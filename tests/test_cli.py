@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lib_usdu import upscale
+from lib_usdu import Upscaler, UsduError, upscale
 from lib_usdu.cli.flags import parser
 from lib_usdu.cli.main import main
 from lib_usdu.cli.models import settle_model
@@ -211,12 +211,18 @@ def test_without_a_checkpoint_and_a_word_about_redrawing_the_upscaler_works_alon
         ["-c", "embedded"], ["-d", "0.2"], ["-p", "cat"], ["--steps", "20"], ["--tile", "64"], ["--creativity", "0.2"],
         ["--redraw", "chess"], ["--seed", "-1"], ["--mask", "mask.png"], ["--redo-tiles", "1"], ["--speed", "fast"],
         ["--seams-fix", "band"], ["--cfg", "7"], ["--engine", "identity"], ["--try-tile", "auto"], ["--ray"],
+        ["--padding", "64"], ["--auto-padding"], ["--mask-blur", "4"], ["--blend", "cut"], ["--strength-map", "detail"],
     ],
     ids=lambda flags: flags[0],
 )  # fmt: skip
 def test_any_flag_about_redrawing_redraws(flags):
     args = parser().parse_args(["photo.png", *flags])
     assert settle_model(args) == "" and args.checkpoint == "embedded" and args.redraw_mode != "none"
+
+
+def test_a_mask_is_not_ignored_where_nothing_is_redrawn(photo):
+    with pytest.raises(UsduError, match=r"mask: .*checkpoint"):
+        Upscaler(upscaler="Lanczos")(photo[:64, :64], mask=np.zeros((64, 64), np.uint8))
 
 
 @pytest.mark.parametrize("flags", [[], ["-s", "3"], ["-q", "--device", "cpu"], ["-u", "Lanczos", "--seamless"]])

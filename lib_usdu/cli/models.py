@@ -13,7 +13,7 @@ from ..enlarge.upscalers import EMBEDDED_UPSCALER
 from ..enlarge.windows import RESAMPLERS, known_name
 from ..errors import OptionError
 from ..host import Abilities
-from ..options import Options, names_of_group
+from ..options import OPTION_NAMES, Options, names_of_group
 from ..pictures import imagefile
 from ..standalone import versions
 from ..standalone.called_files import called_embeddings, embedding_folders, lora_folders, tagged_loras
@@ -45,14 +45,12 @@ def upscaler_names() -> list[str]:
     return [EMBEDDED_UPSCALER, *RESAMPLERS]
 
 
+_OF_OTHER_THINGS = {*names_of_group("size"), *names_of_group("results"), "resume", "seamless"}
 _DRAWING = (
-    *[
-        name for group in ("strength", "try", "redraw", "seams_fix", "drawing", "speed", "prompts")
-        for name in names_of_group(group) if name != "seamless"  # which is for the upscaler too
-    ],
-    *("redo_tiles", "number_tiles", "prompt", "negative_prompt", "sampler", "steps", "cfg", "lora", "control", "ray"),
-    *("mask", "engine"),
-)  # fmt: skip
+    *(name for name in OPTION_NAMES if name not in _OF_OTHER_THINGS),
+    *("prompt", "negative_prompt", "sampler", "steps", "cfg", "lora", "control", "ray", "mask", "engine"),
+)
+"""What is about redrawing, by name: an option is, unless it is of those above."""
 UNDRAWN = {"redraw_mode": "none", "seams_fix_type": "none"}
 """What the options say where the upscaler works alone."""
 
