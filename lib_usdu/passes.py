@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from .compose.weights import Blend, Reach, reach_of
-from .geometry import ORIGIN, Canvas, Tile, grid, place_windows
+from .geometry import ORIGIN, Canvas, Region, Tile, grid, place_windows
 from .options import Options
 from .schedule import FUSED, PARALLEL, Context
 
@@ -33,6 +34,14 @@ class Pass:
         if len(tiles) == len(self.tiles):
             return self
         return replace(self, tiles=tiles, blend="feather")
+
+    def only_where(self, lively: Callable[[Region], bool]) -> Pass:
+        """With those tiles that have something to draw. lively: whether a region of the canvas, px, has. A tile counts
+        wherever it is seen. Fused windows need each other: they all stay."""
+        if self.context == FUSED:
+            return self
+        seen = ((tile, self.canvas.seen(tile.core.grow(*self.reach))) for tile in self.tiles)
+        return self.only(tuple(tile for tile, region in seen if lively(region)))
 
 
 def plan_passes(options: Options, canvas: Canvas, align: int, grain: int = ORIGIN) -> tuple[Pass, ...]:

@@ -91,6 +91,14 @@ def photo() -> np.ndarray:
     return np.asarray(Image.open(PHOTOS / "astronaut.jpg").convert("RGB"))
 
 
+@pytest.fixture(scope="module")
+def half_sky(photo) -> np.ndarray:
+    """The upper half is blank: uint8 (256, 256, 3)."""
+    picture = photo[:256, :256].copy()
+    picture[:128] = 200
+    return picture
+
+
 def pytest_addoption(parser):
     ours = parser.getgroup("environments")
     ours.addoption("--webui-versions", action="store_true", help="run by .venv-webui: leave out what it cannot run")

@@ -40,7 +40,7 @@ COVERED = {
     "lib_usdu/standalone/refiner.py:DiffusersRefiner.__init__": PLACED + "test_where_a_pipeline_lies_on_the_card",
     "lib_usdu/standalone/refiner.py:DiffusersRefiner.save_memory": PLACED + "test_where_a_pipeline_lies_on_the_card",
     "lib_usdu/webui/environment.py:own_generators": WEBUI + "test_the_cards_generator_is_put_back",
-    "lib_usdu/webui/host.py:WebuiHost._enlarge": WEBUI + "test_the_host_upscales_on_the_card",
+    "lib_usdu/webui/host.py:WebuiHost.enlarge": WEBUI + "test_the_host_upscales_on_the_card",
     "lib_usdu/webui/host.py:WebuiHost.__init__": WEBUI + "test_the_host_upscales_on_the_card",
     "lib_usdu/webui/model_kind.py:_away": WEBUI + "test_what_a_host_does_with_its_memory_counts",
     "lib_usdu/webui/model_kind.py:batch_limits": WEBUI + "test_the_panels_line_counts_the_batches_of_the_card",

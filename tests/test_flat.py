@@ -27,14 +27,6 @@ def test_a_smooth_sky_is_flat_and_a_bird_is_not():
     assert variation(sky) > 10
 
 
-@pytest.fixture(scope="module")
-def half_sky(photo):
-    """The upper half is blank."""
-    picture = photo[:256, :256].copy()
-    picture[:128] = 200
-    return picture
-
-
 @pytest.mark.parametrize("mode", ["parallel", "linear", "chess"])
 @pytest.mark.parametrize("blend", ["feather", "cut"])
 def test_flat_tiles_stay_as_upscaled_and_the_others_are_redrawn(half_sky, mode, blend):

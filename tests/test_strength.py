@@ -73,14 +73,6 @@ def test_what_is_redrawn_a_little_is_taken_whole():
     assert levels[0] == 0 and (levels[64:] == 255).all() and (np.diff(levels.astype(int)) >= 0).all()
 
 
-@pytest.fixture(scope="module")
-def half_sky(photo):
-    """The upper half is blank."""
-    rgb = photo[:256, :256].copy()
-    rgb[:128] = 200
-    return rgb
-
-
 @pytest.mark.parametrize("mode", ["parallel", "linear", "fused"])
 def test_tiles_are_given_their_part_of_the_map(half_sky, mode):
     """Those with nothing to draw are left out, but for Fused, whose windows need each other."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
-from ..geometry import Region
+from ..geometry import Canvas, Region
 from ..options import Options
 from ..passes import Pass
-from ..schedule import FUSED
 from .strength import DETAIL, without_smooth
 
 _CELL = 16
@@ -37,17 +37,11 @@ def worth_redrawing(passes: Sequence[Pass], picture: np.ndarray, options: Option
 
 
 def without_flat(passes: Sequence[Pass], picture: np.ndarray, threshold: float) -> tuple[Pass, ...]:
-    """The passes without those tiles that vary by no more than `threshold` levels wherever they are seen.
+    """The passes without those tiles that vary by no more than `threshold` levels. picture: uint8 (h, w, 3), as
+    upscaled."""
 
-    picture: uint8 (h, w, 3), as upscaled. Fused windows need each other: they all stay.
-    """
-    return tuple(work if work.context == FUSED else _lively(work, picture, threshold) for work in passes)
-
-
-def _lively(work: Pass, picture: np.ndarray, threshold: float) -> Pass:
-    def seen(core: Region) -> np.ndarray:
-        region = work.canvas.seen(core.grow(*work.reach))
+    def lively(canvas: Canvas, region: Region) -> bool:
         whole = Region(region.x, region.y, *(-(-side // _CELL) * _CELL for side in (region.width, region.height)))
-        return work.canvas.crop(picture, whole)
+        return variation(canvas.crop(picture, whole)) > threshold
 
-    return work.only(tuple(tile for tile in work.tiles if variation(seen(tile.core)) > threshold))
+    return tuple(work.only_where(partial(lively, work.canvas)) for work in passes)

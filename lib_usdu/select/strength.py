@@ -14,7 +14,6 @@ import numpy as np
 from ..geometry import Canvas, Region
 from ..latents import Latents
 from ..passes import Pass
-from ..schedule import FUSED
 
 NONE, DETAIL, MASK = "none", "detail", "mask"
 WHOLE = 255
@@ -90,15 +89,8 @@ def of_pass(
 
 
 def without_smooth(passes: Sequence[Pass], picture: np.ndarray) -> tuple[Pass, ...]:
-    """The passes without those tiles that the picture's own detail leaves as they are wherever they are seen. Fused
-    windows need each other: they all stay."""
-
-    def lively(work: Pass) -> Pass:
-        strengths = StrengthMap(work.canvas, picture)
-        seen = (tile for tile in work.tiles if strengths.redraws(work.canvas.seen(tile.core.grow(*work.reach))))
-        return work.only(tuple(seen))
-
-    return tuple(work if work.context == FUSED else lively(work) for work in passes)
+    """The passes without those tiles that the picture's own detail leaves as they are."""
+    return tuple(work.only_where(StrengthMap(work.canvas, picture).redraws) for work in passes)
 
 
 def whole_where_redrawn(mask: np.ndarray) -> np.ndarray:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ..noise_share import share_of
+
 
 @dataclass(frozen=True)
 class Step:
@@ -69,7 +71,7 @@ class Levels:
         return self._step
 
     def _next(self, noise: float) -> Step:
-        pace, share = self._pace, noise / (1 + noise)
+        pace, share = self._pace, share_of(noise)
         self._since += 1
         before = self._share_of_whole
         if before is not None and self._since < pace.every and abs(before - share) < pace.apart:

@@ -23,6 +23,7 @@ from ..noise_share import NoiseShare, of_diffusers
 from ..pictures import infotext
 from ..run.memory_needs import windows_that_fit
 from ..run.resemblance import colours_of
+from ..speed.in_place import in_place_of
 from ..speed.schedule import EXACT
 from .checkpoints import Lora
 from .conditioning import Conditions
@@ -286,11 +287,9 @@ class DiffusersRefiner(Refiner):
         `forward` for a canvas of one for windows."""
         own = self.network.forward
         forward = spread(self.controls.steering(own) if self.controls else own)
-        self.network.forward = self.controls.given(forward, hints().to(self.device)) if self.controls else forward
-        try:
+        forward = self.controls.given(forward, hints().to(self.device)) if self.controls else forward
+        with in_place_of(self.network, forward=forward):
             yield
-        finally:
-            self.network.forward = own
 
     @property
     def _dtype(self) -> torch.dtype:

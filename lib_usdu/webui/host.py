@@ -26,7 +26,7 @@ from ..options.tile_prompts import has_extra_networks
 from ..pictures.infotext import in_webui
 from ..plan import Plan
 from ..run import memory_needs
-from . import environment, model_kind, other_extensions
+from . import environment, model_kind, other_extensions, progress_bar
 from .controlnet import ControlNetUnits
 from .environment import devices, processing, shared
 from .fingerprint import ModelWatch, stamp, webui_identity
@@ -80,7 +80,8 @@ class WebuiHost(Host):
         self._parameters: dict[str, Any] = {}
         self._last: Processing | None = None
         self._skipped = self._done = self._calls = self._total = 0
-        self._preview, self._no_interrogator = Preview(shared.state), False
+        self._preview = Preview(shared.state)
+        self._no_interrogator = False
         self._colours = Colours(processing.images_tensor_to_samples)
         if getattr(p, "refiner_checkpoint", None) not in (None, "", "None", "none"):
             self.comments["Ultimate SD Upscale leaves the refiner out: it would swap checkpoints twice a tile."] = 1
@@ -106,26 +107,24 @@ class WebuiHost(Host):
         tell = partial(say, shared.state, f"Drawing {which} of {max(self._total, last)}", self._left.now)
         tell()
         self._calls += 1
-        shared.total_tqdm.updateTotal(self.pace(self._denoise) * (self._calls + math.ceil(calls) - 1))
+        steps = self.pace(self._denoise)
+        shared.total_tqdm.updateTotal(steps * (self._calls + math.ceil(calls) - 1))
         return tell
 
     def enlarge(self, rgb: np.ndarray, name: str, width: int, height: int) -> np.ndarray:
         """By spandrel where the upscaler is a file it knows, else by the host; honours the tab's resize mode."""
         with self.jobs.left_out_of_the_estimate():
-            return self._enlarge(rgb, name, width, height)
-
-    def _enlarge(self, rgb: np.ndarray, name: str, width: int, height: int) -> np.ndarray:
-        try:
-            return UPSCALERS.enlarge(
-                rgb, name, width, height, device=getattr(devices, "device_esrgan", None) or devices.device,
-                tile=self.default_tile, mode=self.resize_mode, progress=self._upscale_progress,
-                stop=lambda: leaves_upscaling(shared.state), half=environment.upscalers_in_half(),
-            )  # fmt: skip
-        except Stopped:
-            if self.stop_requested():
-                raise
-        shared.state.skipped, self.upscaler_skipped = False, True  # Skip ends this stage only
-        return fit(rgb, width, height, self.resize_mode, resize)
+            try:
+                return UPSCALERS.enlarge(
+                    rgb, name, width, height, device=getattr(devices, "device_esrgan", None) or devices.device,
+                    tile=self.default_tile, mode=self.resize_mode, progress=self._upscale_progress,
+                    stop=lambda: leaves_upscaling(shared.state), half=environment.upscalers_in_half(),
+                )  # fmt: skip
+            except Stopped:
+                if self.stop_requested():
+                    raise
+            shared.state.skipped, self.upscaler_skipped = False, True  # Skip ends this stage only
+            return fit(rgb, width, height, self.resize_mode, resize)
 
     @property
     def batch_sizes(self) -> dict[Any, BatchSize]:
@@ -156,14 +155,10 @@ class WebuiHost(Host):
                 processed = processing.process_images(tile_p)
             except getattr(devices, "NansException", NotANumber) as error:
                 raise NotANumber(str(error)) from error
-        self._watch.called()
-        self._check_unchanged()  # what came back may be of two models
-        forget_pictures(tile_p)
-        self.comments.update(tile_p.comments)
+        self._after_call(tile_p)
         if shared.state.interrupted and not phases.sampled:
             raise Stopped("interrupted in a tile")  # what came back is half denoised
-        if getattr(shared.state, "skipped", False):
-            shared.state.skipped = False
+        if progress_bar.take_skip(shared.state):
             self._skipped += len(batch.tiles)
             raise Skipped("skipped")
         self._last = tile_p
@@ -173,6 +168,13 @@ class WebuiHost(Host):
                 raise Stopped("stopped before a tile")
             raise ModelError(f"the webui returned {len(windows)} of {plural(len(batch.tiles), 'picture')}")
         return np.stack([np.asarray(one.convert("RGB")) if hasattr(one, "convert") else one for one in windows])
+
+    def _after_call(self, tile_p: Processing) -> None:
+        """Raises Stopped where what came back may be of two models."""
+        self._watch.called()
+        self._check_unchanged()
+        forget_pictures(tile_p)
+        self.comments.update(tile_p.comments)
 
     def _check_unchanged(self) -> None:
         """Raises Stopped where the run would go on with another model or other settings: one run, one model."""
@@ -217,18 +219,15 @@ class WebuiHost(Host):
         )  # fmt: skip
         with environment.own_generators():
             processing.process_images(tile_p)
-        self._watch.called()
-        self._check_unchanged()
-        forget_pictures(tile_p)
-        self.comments.update(tile_p.comments)
+        self._after_call(tile_p)
         if self.stop_requested() and not call.images:  # once it decodes, the picture is done
             raise Stopped("interrupted in a step")
-        if getattr(shared.state, "skipped", False):
-            shared.state.skipped = False
+        if progress_bar.take_skip(shared.state):
             self._skipped += len(fusion.tiles)
             self.comments["Ultimate SD Upscale: skipped, the picture is as upscaled."] = 1
             return [batch.images for batch in fusion.batches]
-        self._last, windows = tile_p, iter(call.images)
+        self._last = tile_p
+        windows = iter(call.images)
         return [np.stack(list(islice(windows, len(batch.tiles)))) for batch in fusion.batches]
 
     def identity(self) -> dict[str, Any]:
@@ -295,5 +294,5 @@ class WebuiHost(Host):
         return infotext_processing(self.p, self._last, self.picture, self.prompts.resolved, parameters, shared.sd_model)
 
     def _upscale_progress(self, done: int, total: int) -> None:
-        left = Progress("upscale", done, total)
-        say(shared.state, f"Upscaling: window {done} of {total}", partial(self._left.after, left))
+        left = partial(self._left.after, Progress("upscale", done, total))
+        say(shared.state, f"Upscaling: window {done} of {total}", left)

@@ -19,6 +19,7 @@ import torch
 
 from ..host import Batch
 from ..speed.autoencoder import quicker
+from ..speed.in_place import in_place_of
 from ..speed.schedule import EXACT
 from .protocols import Processing, ProcessingModule, SdModel
 
@@ -61,16 +62,10 @@ def in_phases(
         return latents
 
     tile_p.sample = sample_to_the_end
-    before = {name: vars(processing)[name] for name in _CODERS if name in vars(processing)}
-    try:
-        for name, wrap in _CODERS.items():
-            if name in before:
-                setattr(processing, name, wrap(before[name], seeds, together))
-        with coder_at(batch.speed, tile_p.sd_model):
-            yield phases
-    finally:
-        for name, function in before.items():
-            setattr(processing, name, function)
+    own = vars(processing)
+    coders = {name: wrap(own[name], seeds, together) for name, wrap in _CODERS.items() if name in own}
+    with in_place_of(processing, **coders), coder_at(batch.speed, tile_p.sd_model):
+        yield phases
 
 
 def coder_at(speed: str, sd_model: SdModel) -> AbstractContextManager[None]:

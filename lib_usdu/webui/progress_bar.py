@@ -117,6 +117,14 @@ def interrupted_or_skipped(state: State) -> bool:
     return bool(state.interrupted or getattr(state, "skipped", False))
 
 
+def take_skip(state: State) -> bool:
+    """Whether the person pressed Skip; the request is then done with."""
+    skipped = bool(getattr(state, "skipped", False))
+    if skipped:
+        state.skipped = False
+    return skipped
+
+
 @contextmanager
 def state_kept(state: State) -> Iterator[None]:
     """The interrogator begins and ends a job of its own (interrogate.py:187, 220): ours continues afterwards."""

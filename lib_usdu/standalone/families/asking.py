@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
+
+import numpy as np
 
 
 class Order(Enum):
@@ -42,3 +45,11 @@ IN_TURN = Asks(Order.IN_TURN, _as_it_is)
 """Flux, Chroma, Qwen-Image: told times are a thousandth of the scheduler's."""
 BACKWARDS = Asks(Order.WITH_FIRST, _from_the_other_end)
 """Z-Image: its time is 0 where there is only noise."""
+
+
+def noise_over_signal(scheduler: Any) -> Callable[[float], float]:
+    """Of a diffusion model's scheduler, by time. The steps of some samplers lie between the times of training: it is
+    interpolated, as diffusers does it."""
+    alphas = scheduler.alphas_cumprod.double().cpu().numpy()
+    ratios = np.sqrt((1 - alphas) / np.maximum(alphas, 1e-8))
+    return lambda time: float(np.interp(time, np.arange(len(ratios)), ratios))

@@ -12,6 +12,8 @@ import torch
 
 from ...noise_share import share_of
 from ...run.resemblance import Hold
+from ...speed.in_place import in_place_of
+from .asking import noise_over_signal
 
 
 class Held:
@@ -48,11 +50,8 @@ class Held:
             moved = self._hold.moved(self._unpack(x0), share)
             return step(output + (gain * self._pack(moved)).to(output.dtype), timestep, sample, *args, **kwargs)
 
-        self._scheduler.step = held_step
-        try:
+        with in_place_of(self._scheduler, step=held_step):
             yield
-        finally:
-            del self._scheduler.step
 
 
 def _prediction(
@@ -62,16 +61,13 @@ def _prediction(
     in the sample.
 
     For a sample that is alpha x0 + sigma noise: epsilon (Ho et al. 2020), v = alpha noise - sigma x0 (Salimans and Ho
-    2022), a flow's noise - x0 (Lipman et al. 2023), or x0 itself. The steps of some samplers lie between the times of
-    training: sigma is interpolated, as diffusers does it.
+    2022), a flow's noise - x0 (Lipman et al. 2023), or x0 itself.
     """
     time, kind = float(timestep), getattr(scheduler.config, "prediction_type", None)
     if kind in (None, "flow_prediction"):
         sigma = max(time / scheduler.config.num_train_timesteps, 1e-3)
         return sample - sigma * output, -1 / sigma, sigma
-    alphas = scheduler.alphas_cumprod.double().cpu().numpy()
-    sigmas = np.sqrt((1 - alphas) / np.maximum(alphas, 1e-8))
-    ratio = float(np.interp(time, np.arange(len(sigmas)), sigmas))  # sigma / alpha
+    ratio = noise_over_signal(scheduler)(time)
     share = share_of(ratio)
     alpha, sigma = 1 / (1 + ratio**2) ** 0.5, ratio / (1 + ratio**2) ** 0.5
     if float(scheduler.init_noise_sigma) > 1.5:  # samples are x0 + ratio noise: Euler, Heun, LMS, DPM2, DPM++ SDE

@@ -6,13 +6,12 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
-import numpy as np
 import torch
 
 from ...speed.in_place import in_place_of
 from ...speed.resting import deep_parts
 from ...speed.schedule import PACES, Levels, Step
-from .asking import BOTH_AT_ONCE, Asks, Order
+from .asking import BOTH_AT_ONCE, Asks, Order, noise_over_signal
 
 NOTHING_TO_SPARE = "nothing can be left out of this model: it is not guided here, and its inner blocks are not known"
 
@@ -134,9 +133,7 @@ def _half(value: Any, count: int, half: slice) -> Any:
 
 
 def noise_at(scheduler: Any, flow: bool, asks: Asks = BOTH_AT_ONCE) -> Callable[[float], float]:
-    """Noise over signal by the time that a network is told, which may lie between those of training."""
+    """Noise over signal by the time that a network is told."""
     if flow:
         return lambda time: (share := asks.noise(time)) / max(1 - share, 1e-6)
-    alphas = scheduler.alphas_cumprod.double().cpu().numpy()
-    ratios = np.sqrt((1 - alphas) / np.maximum(alphas, 1e-8))
-    return lambda time: float(np.interp(time, np.arange(len(ratios)), ratios))
+    return noise_over_signal(scheduler)
