@@ -44,7 +44,7 @@ def settled(*flags):
 
 def test_what_is_not_given_is_as_the_model_wants_it(tmp_path):
     args, found = settled("--checkpoint", tmp_path / "sdxl_lightning_4step.safetensors")
-    assert (args.steps, args.cfg, args.sampler) == (4, 1.0, "Euler") and found.startswith("a Lightning model")
+    assert (args.steps, args.cfg, args.sampler) == (4, 1.0, "Euler") and found.startswith("a Lightning checkpoint")
     args, found = settled("--lora", tmp_path / "lcm-lora-sdv1-5.safetensors:0.8", "--steps", 20, "--sampler", "Heun")
     assert (args.steps, args.cfg, args.sampler) == (20, 1.5, "Heun")
     args, found = settled("--prompt", "a cat <lora:Hyper-SD15-8steps-lora:1>", "--cfg", 3)
@@ -60,6 +60,22 @@ def test_the_files_own_words_count_where_its_name_says_nothing(tmp_path):
     args, _ = settled("--checkpoint", file)
     assert (args.steps, args.cfg) == (8, 1.0)
     assert str(FewSteps("x", 8, 1.5, "LCM")) == "8 steps, CFG 1.5, LCM"
+
+
+def test_a_lora_in_the_prompt_by_its_file(tmp_path):
+    """Its own words count where the prompt's name for it says nothing; one of strength 0 does nothing; a LoRA goes
+    before the checkpoint."""
+    header = json.dumps({"__metadata__": {"ss_output_name": "LCM LoRA"}}).encode()
+    (tmp_path / "fast.safetensors").write_bytes(struct.pack("<Q", len(header)) + header)
+    turbo, how = tmp_path / "sd_xl_turbo.safetensors", ("--lora-folder", tmp_path)
+    for prompt in ("<lora:fast:1>", "a cat <lora:boats:1> <lora:FAST>"):
+        args, said = settled("--checkpoint", turbo, *how, "--prompt", prompt)
+        assert (args.steps, args.cfg, args.sampler) == (8, 1.5, "LCM") and said.startswith("a LCM LoRA draws in")
+    for prompt in ("<lora:fast:0>", "<lora:boats:1>"):
+        args, said = settled("--checkpoint", turbo, *how, "--prompt", prompt)
+        assert args.sampler == "Euler a" and said.startswith("a Turbo checkpoint draws in")
+    args, said = settled("--checkpoint", tmp_path / "plain.safetensors", "--lora", f"{tmp_path}/fast.safetensors:0")
+    assert not said
 
 
 def test_a_flow_model_keeps_its_own_sampler_and_guidance(tmp_path):

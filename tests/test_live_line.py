@@ -10,7 +10,7 @@ from lib_usdu.options import LEGACY_ARGUMENTS, OWN_ARGUMENTS, Options
 from lib_usdu.panel.live_line import live_line
 from lib_usdu.panel.text import DISTORTED, DRIFT, FOLDER, NO_PICTURE, SMALLER, TAB_DEFAULT
 from lib_usdu.spacing import plain_webui
-from lib_usdu.speed.few_steps import KINDS
+from lib_usdu.speed.few_steps import KINDS, of_loras
 
 
 class Source:
@@ -26,8 +26,8 @@ class Source:
     def seconds(self, plan, steps, sampler, cfg_scale):
         return {"Euler a": plan.tiles * steps * cfg_scale / 10}.get(sampler)
 
-    def few_steps(self):
-        return self.few
+    def few_steps(self, prompt):
+        return of_loras(prompt, lambda name: ()) or self.few
 
     def has_controlnet(self):
         return self.controlnet
@@ -117,3 +117,16 @@ def test_a_model_of_few_steps_asked_like_others(steps, cfg, warned):
     assert ("A Lightning checkpoint: 8 steps, CFG 1, Euler." in text) == warned
     assert """data-few-steps='{"steps": 8, "cfg_scale": 1.0, "sampling": "Euler"}'""" in text  # for the presets
     assert "data-few-steps" not in live_line(Source(), 1000.0, page, *legacy, *values)
+
+
+@pytest.mark.parametrize("loras, said", [
+    ("<lora:lcm-lora-sdv1-5:1>", "A LCM LoRA: 8 steps, CFG 1.5, LCM."), ("<lora:boats:1>", ""), ("", ""),
+    (["<lora:lcm:1>"], ""), (None, ""), ("<lora:lcm:0>", ""),
+    ("<lora:boats:1><lora:sdxl_lightning_4step_lora>", "A Lightning LoRA: 4 steps, CFG 1, Euler."),
+])  # fmt: skip
+def test_a_lora_of_few_steps_in_the_prompt(loras, said):
+    values = [getattr(Options, name) for name in OWN_ARGUMENTS]
+    legacy = [getattr(Options, "upscaler" if name == "upscaler_index" else name) for name in LEGACY_ARGUMENTS]
+    page = [512, 512, 0, 0, 0.3, False, 0, 20, "Euler", 7, "Karras", loras, False, {}]
+    text = live_line(Source(), 1000.0, json.dumps(page), *legacy, *values)
+    assert ("data-few-steps" in text) == bool(said) and said in text

@@ -11,9 +11,10 @@ declare_missing_operators()  # before diffusers imports torchvision
 
 from tiny_models import sd1, sdxl, tokenizer  # noqa: E402
 
+from lib_usdu.options.lora_tags import lora_tags, without_loras  # noqa: E402
 from lib_usdu.standalone import prompts  # noqa: E402
 from lib_usdu.standalone.conditioning import Conditions  # noqa: E402
-from lib_usdu.standalone.prompts import chunks, encode, lora_tags, weighted, without_loras  # noqa: E402
+from lib_usdu.standalone.prompts import chunks, encode, weighted  # noqa: E402
 
 CASES = {
     "a cat": [("a cat", 1.0)],

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 from ..errors import OptionError
-from ..speed.few_steps import FewSteps, among, of_folder, of_metadata
+from ..speed.few_steps import FewSteps, among, named, names_in, of_folder, of_loras, of_metadata
+from ..standalone.called_files import lora_file, lora_folders
 from ..standalone.loading.headers import metadata
-from ..standalone.prompts import lora_tags
 from ..standalone.sources import kind_of, split_strength
 from .flags import Given
 
@@ -25,23 +26,30 @@ def settle(args: argparse.Namespace) -> str:
     if kind is None or not kind.flow:
         args.cfg = found.cfg if args.cfg is None else args.cfg
         args.sampler = args.sampler or found.sampler
-    return f"a {found.name} model draws in {found}: what --steps, --cfg and --sampler do not say is so here"
+    return f"a {found.name} {found.file} draws in {found}: what --steps, --cfg and --sampler do not say is so here"
 
 
 def _found(args: argparse.Namespace) -> FewSteps | None:
-    """Of the checkpoint, or of a LoRA: that is put over it."""
-    files = [_file(entry) for entry in args.lora]
-    called = among([*(file.stem for file in files), *(name for name, _ in lora_tags(args.prompt))])
+    """Of a LoRA, which is put over the checkpoint; else of the checkpoint."""
+    folders = lora_folders(args.lora_folder, args.checkpoint)
+
+    def others(name: str) -> list[str]:
+        file = lora_file(name, folders)
+        return [] if file is None else [file.stem, *names_in(metadata(file))]
+
+    for file, strength in map(_parted, args.lora):
+        found = among([file.stem, *names_in(metadata(file))]) if strength else None
+        if found is not None:
+            return replace(found, file="LoRA")
     checkpoint = Path(args.checkpoint).expanduser()
-    found = called or among([checkpoint.stem if checkpoint.suffix else checkpoint.name])
-    for file in [*files, checkpoint]:
-        found = found or (of_metadata(metadata(file)) if file.suffix == ".safetensors" else of_folder(file))
-    return found
+    called = named(checkpoint.stem if checkpoint.suffix else checkpoint.name)
+    of_file = of_metadata(metadata(checkpoint)) if checkpoint.suffix == ".safetensors" else of_folder(checkpoint)
+    return of_loras(args.prompt, others) or called or of_file
 
 
-def _file(entry: str) -> Path:
-    """The file of PATH or PATH:STRENGTH; that there is none is said later."""
+def _parted(entry: str) -> tuple[Path, float]:
+    """File and strength of PATH or PATH:STRENGTH; that there is none is said later."""
     try:
-        return split_strength(entry)[0]
+        return split_strength(entry)
     except OptionError:
-        return Path(entry.partition(".safetensors")[0] + ".safetensors")
+        return Path(entry.partition(".safetensors")[0] + ".safetensors"), 1.0

@@ -14,13 +14,14 @@ from ..enlarge.windows import RESAMPLERS, known_name
 from ..errors import OptionError
 from ..host import Abilities
 from ..options import OPTION_NAMES, Options, names_of_group
+from ..options.lora_tags import lora_tags, without_loras
 from ..pictures import imagefile
 from ..standalone import versions
 from ..standalone.called_files import called_embeddings, embedding_folders, lora_folders, tagged_loras
 from ..standalone.control.asked import THE_TILE, asked_controls
 from ..standalone.families.flow import check_flow_sampler
 from ..standalone.families.table import STABLE_DIFFUSION, Family
-from ..standalone.prompts import lora_tags, not_here, without_loras
+from ..standalone.prompts import not_here
 from ..standalone.samplers import split_name
 from ..standalone.sampling import Sampling
 from ..standalone.sources import EMBEDDED, check_checkpoint, kind_of, split_strength

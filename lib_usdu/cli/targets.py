@@ -14,6 +14,7 @@ from pathlib import Path
 from ..errors import OptionError, OutputError, UsduError
 from ..geometry import Canvas
 from ..options import INFOTEXT_PREFIX, OF_PICTURE, Options
+from ..options.lora_tags import lora_tags, without_loras
 from ..options.tile_numbers import ALL, NONE
 from ..pictures import imagefile
 from ..pictures.compare import check_comparison
@@ -22,7 +23,6 @@ from ..pictures.infotext import MASK_KEY, REDONE_KEY, mask_name, pairs_of
 from ..pictures.saving import remove_left_over
 from ..select.mask import over_canvas
 from ..standalone.control.asked import asked_controls, in_infotext
-from ..standalone.prompts import lora_tags, without_loras
 from ..standalone.sources import EMBEDDED, kind_of, split_strength
 from .flags import STREAM
 from .jobs import Job, read_mask

@@ -1,6 +1,6 @@
 """What a person can choose. table.py declares each option once (declaration.py says what that is), rules.py reads and
 checks values, options.py is the frozen value, forms.py has the forms options come in and go out. Beside them: presets,
-automatic padding, tile numbers and tile prompts.
+automatic padding, tile numbers, tile prompts and LoRA tags.
 
 `Options` is one frozen value. Other packages import the names below from here.
 """

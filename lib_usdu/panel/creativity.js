@@ -58,7 +58,7 @@ window.usduCreativity = (root, prefix) => {
             input.blur();
         }, 150);
     };
-    const asked = () => {  // a checkpoint of few steps burns out when it is asked like others
+    const asked = () => {  // a checkpoint or LoRA of few steps burns out when it is asked like others
         const wanted = root.querySelector(`#${prefix}plan [data-few-steps]`)?.dataset.fewSteps;
         if (!wanted) return;
         const {steps, cfg_scale, sampling} = JSON.parse(wanted);

@@ -53,8 +53,9 @@ class LineSource(Protocol):
         """Whether there is ControlNet at all."""
         ...
 
-    def few_steps(self) -> FewSteps | None:
-        """How the chosen checkpoint wants to be asked, where it draws in few steps."""
+    def few_steps(self, prompt: str) -> FewSteps | None:
+        """How the chosen checkpoint wants to be asked, or a LoRA that this prompt asks for, where one draws in few
+        steps. Loads no model."""
         ...
 
     def noise_share(self, steps: int, sampler: str, scheduler: str) -> NoiseShare | None:
@@ -100,13 +101,21 @@ def read_scheduler(text: str) -> str:
     return ""
 
 
+def read_loras(text: str) -> str:
+    """What the page's script saw of the prompt: what in it asks for LoRAs; "" where the tab has none."""
+    with suppress(ValueError, TypeError, IndexError):
+        found = json.loads(text)[11]
+        return found if isinstance(found, str) else ""
+    return ""
+
+
 def live_line(host: LineSource, max_megapixels: float, page: str, *values: Any) -> str:
     """The live line, HTML: what a run would do with these values of LEGACY_ARGUMENTS and OWN_ARGUMENTS, or why it would
     refuse them, and warnings. page: as `read_page` takes it."""
     picture, tab, _ = read_page(page)
     steps, sampler, cfg_scale = read_sampling(page)
     noise = host.noise_share(steps, sampler, read_scheduler(page)) if steps else None
-    wanted = host.few_steps()
+    wanted = host.few_steps(read_loras(page))
     few = _few_steps(wanted, steps, cfg_scale) if steps else ()
     tell = partial(line, known=noise, wanted=wanted)
     try:
@@ -146,8 +155,8 @@ def line(
 ) -> str:
     """Texts are HTML, empty ones are left out; a warning brings its own amber, which reads well on light and dark.
 
-    The page's script reads the rest (creativity.js). known: what denoising strengths mean. wanted: how a checkpoint of
-    few steps wants to be asked.
+    The page's script reads the rest (creativity.js). known: what denoising strengths mean. wanted: how a model of few
+    steps wants to be asked.
     """
     amber = f"class='{PREFIX}warning' style='background:#fde68a;color:#713f12;border-radius:6px;padding:.1em .5em'"
     spans = [f"<span>{text}</span>" for text in texts if text]
@@ -219,7 +228,7 @@ def _few_steps(wanted: FewSteps | None, steps: int, cfg_scale: float) -> tuple[s
     """What to say of settings that burn such a model's pictures out."""
     if wanted is None or (steps <= 2 * wanted.steps and cfg_scale <= 3):
         return ()
-    return (f"A {wanted.name} checkpoint: {wanted}.",)
+    return (f"A {wanted.name} {wanted.file}: {wanted}.",)
 
 
 def _warnings(options: Options, host: LineSource, tiles: int = 2) -> list[str]:

@@ -30,7 +30,9 @@ _PAGE = """
         const mode = modes.findIndex((choice) => choice.checked);
         const sampler = root.querySelector('#img2img_sampling input')?.value || '';
         const scheduler = root.querySelector('#img2img_scheduler input')?.value || '';
-        const drawn = [number('steps'), sampler, number('cfg_scale'), scheduler];
+        const prompt = root.querySelector('#img2img_prompt textarea')?.value || '';
+        const loras = (prompt.match(/<lora:[^<>]*>/g) || []).join('');
+        const drawn = [number('steps'), sampler, number('cfg_scale'), scheduler, loras];
         const tiles = !!window.ultimateupscaleTiles?.on() && !batch;
         return JSON.stringify([w, h, ...size, number('denoising_strength'), batch, mode, ...drawn, tiles]);
     };"""
@@ -119,5 +121,6 @@ def bootstrap(titles: Mapping[str, str]) -> str:
 
 def set_creativity(creativity: float, strength: float) -> str:
     """Moves Creativity, and with it the tab's denoising strength, as a person would; where the page does not know what
-    strengths mean, the tab's to this one. Steps, CFG scale and sampler go to what a checkpoint of few steps wants."""
+    strengths mean, the tab's to this one. Steps, CFG scale and sampler go to what a checkpoint or LoRA of few
+    steps wants."""
     return f"() => {{ window.ultimateupscaleCreativity?.set({creativity}, {strength}); return []; }}"

@@ -8,21 +8,24 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..errors import plural
+from ..options.lora_tags import lora_tags
 
 
 @dataclass(frozen=True)
 class FewSteps:
-    """name: of the kind, as people call it. steps: of a full denoise. cfg, sampler: what its makers recommend."""
+    """name: of the kind, as people call it. steps: of a full denoise. cfg, sampler: what its makers recommend. file:
+    which kind of file it was known by, "checkpoint" or "LoRA"."""
 
     name: str
     steps: int
     cfg: float
     sampler: str
+    file: str = "checkpoint"
 
     def __str__(self) -> str:
         return f"{plural(self.steps, 'step')}, CFG {self.cfg:g}, {self.sampler}"
@@ -59,7 +62,29 @@ def among(names: Iterable[str]) -> FewSteps | None:
 
 def of_metadata(metadata: Mapping[str, str]) -> FewSteps | None:
     """By what a .safetensors file says of itself."""
-    return among(metadata[key] for key in _SAYS if key in metadata)
+    return among(names_in(metadata))
+
+
+def names_in(metadata: Mapping[str, str]) -> Iterable[str]:
+    """The names that a trainer wrote into a .safetensors file."""
+    return [str(metadata[key]) for key in _SAYS if key in metadata]
+
+
+def of_loras(prompt: str, others: Callable[[str], Iterable[str]]) -> FewSteps | None:
+    """The kind of the first LoRA of few steps that the prompt asks for; one of strength 0 does nothing. others: what
+    else the LoRA of this name is called: its file's name, what a trainer wrote into it."""
+    for name, strength in lora_tags(prompt):
+        found = among([name, *others(name)]) if _acts(strength) else None
+        if found is not None:
+            return replace(found, file="LoRA")
+    return None
+
+
+def _acts(strength: str) -> bool:
+    try:
+        return float(strength) != 0
+    except ValueError:
+        return True
 
 
 def of_folder(folder: Path) -> FewSteps | None:

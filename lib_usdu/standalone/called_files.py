@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import OptionError
-from .prompts import lora_tags, name_in
+from ..options.lora_tags import lora_tags
+from .prompts import name_in
 
 
 def tagged_loras(prompt: str, folders: Sequence[Path]) -> list[str]:
@@ -20,12 +21,17 @@ def tagged_loras(prompt: str, folders: Sequence[Path]) -> list[str]:
             float(strength)
         except ValueError:
             raise OptionError("prompt", f"<lora:{name}:{strength}>", "<lora:name:strength>, such as 0.8") from None
-        path = next((path for folder in folders if (path := _named(folder, name)) is not None), None)
+        path = lora_file(name, folders)
         if path is None:
             places = ", ".join(map(str, dict.fromkeys(folders)))
             raise OptionError("prompt", f"<lora:{name}>", f"the name of a file in {places} (--lora-folder)")
         files.append(f"{path}:{strength}")
     return files
+
+
+def lora_file(name: str, folders: Sequence[Path]) -> Path | None:
+    """The file of a LoRA that a prompt calls by this name; None where no folder has it."""
+    return next((path for folder in folders if (path := _named(folder, name)) is not None), None)
 
 
 def lora_folders(given: Path | None, checkpoint: str) -> list[Path]:

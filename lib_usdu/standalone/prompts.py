@@ -14,11 +14,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..options.lora_tags import without_loras
+
 CHUNK = 75
 """Tokens that a text encoder sees at once, without its first and last one."""
 _LOOK_BACK = 20
 """Tokens at the end of a chunk in which a comma is looked for: a phrase is not cut in two."""
-_LORA = re.compile(r"<lora:([^:<>]+)(?::([^<>]*))?>")
 _PIECES = re.compile(r"\\[()\[\]\\]|[()\[\]]|:\s*[+-]?(?:\d+\.?\d*|\.\d+)\s*\)|[^\\()\[\]:]+|\\|:")
 _STEP = 1.1
 _WHEN = re.compile(r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\s*")
@@ -66,16 +67,6 @@ def name_in(name: str, text: str) -> bool:
 def _calls(names: Sequence[str]) -> re.Pattern[str]:
     longest_first = sorted(names, key=len, reverse=True)
     return re.compile(rf"(?<!\w)({'|'.join(map(re.escape, longest_first))})(?!\w)", re.IGNORECASE)
-
-
-def lora_tags(prompt: str) -> list[tuple[str, str]]:
-    """The LoRAs that a prompt asks for: (name, strength as written, "1" where none is)."""
-    return [(name.strip(), (strength or "1").split(":")[0].strip()) for name, strength in _LORA.findall(prompt)]
-
-
-def without_loras(prompt: str) -> str:
-    """The prompt without what asks for LoRAs."""
-    return _LORA.sub("", prompt)
 
 
 def weighted(prompt: str) -> list[tuple[str, float]]:

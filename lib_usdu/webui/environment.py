@@ -54,13 +54,18 @@ def journal_folder() -> Path | None:
     return None
 
 
+def chosen_checkpoint() -> Any:
+    """What the host knows of it. Raises whatever a fork's own kind of loading raises."""
+    from modules import sd_models
+
+    return getattr(sd_models, "select_checkpoint", lambda: shared.sd_model.sd_checkpoint_info)()
+
+
 def model_files() -> dict[str, Any]:
     """The checkpoint's and the VAE's file."""
     files = {}
     with suppress(Exception):  # a fork's own kind of loading
-        from modules import sd_models
-
-        chosen = getattr(sd_models, "select_checkpoint", lambda: shared.sd_model.sd_checkpoint_info)()
+        chosen = chosen_checkpoint()
         files["checkpoint"] = getattr(chosen, "filename", None) or chosen.name
     with suppress(Exception):
         from modules import sd_vae

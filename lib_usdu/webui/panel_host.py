@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -11,9 +12,10 @@ from typing import Any
 from ..host import Abilities
 from ..noise_share import NoiseShare
 from ..plan import Plan
-from ..speed.few_steps import FewSteps, named
+from ..speed.few_steps import FewSteps, named, names_in, of_loras, of_metadata
 from .controlnet import is_controlnet
 from .environment import (
+    chosen_checkpoint,
     img2img_scripts,
     interrogators,
     page_modules,
@@ -82,14 +84,31 @@ class PanelHost:
         """What each tile took in the last run of this webui; empty where that run had other tiles."""
         return SESSION.tile_seconds(plan.numbered)
 
-    def few_steps(self) -> FewSteps | None:
-        """How the chosen checkpoint wants to be asked, by its name, where it draws in few steps."""
-        found = named(Path(str(getattr(shared.opts, "sd_model_checkpoint", None) or "")).stem)
+    def few_steps(self, prompt: str = "") -> FewSteps | None:
+        """How the chosen checkpoint wants to be asked, or a LoRA that this prompt asks for, where one draws in few
+        steps: by its name, or by what its file says of itself."""
+        found = of_loras(prompt, _other_names) or named(
+            Path(str(getattr(shared.opts, "sd_model_checkpoint", None) or "")).stem
+        )
+        with suppress(Exception):  # a fork's own kind of loading
+            found = found or of_metadata(chosen_checkpoint().metadata)
         return replace(found, sampler="Euler") if found and flow_by_name() else found
 
     def has_controlnet(self) -> bool:
         """Whether there is ControlNet at all."""
         return any(map(is_controlnet, _alwayson()))
+
+
+def _other_names(name: str) -> list[str]:
+    """Of a LoRA that a prompt calls by this name: of its file, and what a trainer wrote into it. The webui's own
+    extension knows the files (networks.py:166 of A1111); it may be off."""
+    known = sys.modules.get("networks")
+    for names in ("available_networks", "available_network_aliases"):
+        found = (getattr(known, names, None) or {}).get(name)
+        if found is not None:
+            said = getattr(found, "metadata", None) or {}
+            return [Path(str(getattr(found, "filename", ""))).stem, *names_in(said)]
+    return []
 
 
 def add_send_buttons(title: str) -> None:

@@ -26,7 +26,7 @@ from lib_usdu.panel.build import build  # noqa: E402
 from lib_usdu.panel.send_button import after_component  # noqa: E402
 from lib_usdu.plan import Plan  # noqa: E402
 from lib_usdu.spacing import plain_webui  # noqa: E402
-from lib_usdu.speed.few_steps import KINDS, FewSteps  # noqa: E402
+from lib_usdu.speed.few_steps import KINDS, FewSteps, of_loras  # noqa: E402
 
 
 class StandInHost:
@@ -58,8 +58,8 @@ class StandInHost:
     def is_xl(self) -> bool:
         return self.xl
 
-    def few_steps(self) -> FewSteps | None:
-        return KINDS["lcm"] if self.few else None
+    def few_steps(self, prompt: str) -> FewSteps | None:
+        return of_loras(prompt, lambda name: ()) or (KINDS["lcm"] if self.few else None)
 
     def has_controlnet(self) -> bool:
         return self.controlnet
@@ -88,6 +88,7 @@ def tab() -> None:
         gr.Slider(64, 4096, 512, step=8, label="Height", elem_id="img2img_height", **live)
         strength = "Denoising strength"
         gr.Slider(0, 1, 0.3, step=0.01, label=strength, elem_id="img2img_denoising_strength", **live)
+    gr.Textbox("", label="Prompt", lines=2, elem_id="img2img_prompt")
     with gr.Row():
         gr.Slider(1, 150, 20, step=1, label="Sampling steps", elem_id="img2img_steps", **live)
         samplers = ["Euler", "Euler a", "DDIM", "LCM"]

@@ -429,6 +429,12 @@ def test_with_a_checkpoint_of_few_steps_a_preset_sets_the_tab(page: Browser):
     page.until(lambda: (numbers(page, "steps"), numbers(page, "cfg_scale")) == (8, 1.5), "steps and CFG scale")
     page.until(lambda: page.find(sampler).get_property("value") == "LCM", "the sampler")
     page.until(lambda: "LCM checkpoint" not in page.find(control("plan")).text, "a line without the warning")
+    page.type("#img2img_prompt textarea", "a cat <lora:sdxl_lightning_4step_lora:1>")  # a LoRA goes before it
+    page.slide("#img2img_cfg_scale", 7)
+    page.until(lambda: "Lightning LoRA" in page.find(control("plan")).text, "the line's warning about the LoRA")
+    page.click(control("preset_0"))
+    page.until(lambda: (numbers(page, "steps"), numbers(page, "cfg_scale")) == (4, 1), "the LoRA's steps")
+    page.until(lambda: page.find(sampler).get_property("value") == "Euler", "the sampler of the LoRA")
 
 
 def pasted(page: Browser, parameters: dict) -> None:

@@ -33,7 +33,7 @@ class Panel:
     def seconds(self, plan, steps, sampler, cfg_scale):
         return None
 
-    def few_steps(self):
+    def few_steps(self, prompt):
         return None
 
     def has_controlnet(self):

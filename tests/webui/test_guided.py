@@ -2,6 +2,8 @@
 guidance that is left out, noise of churn, SDXL's conditionings."""
 
 import html
+import sys
+import types
 from contextlib import contextmanager
 
 import numpy as np
@@ -24,7 +26,7 @@ from test_extension import ask, extension, person, photo  # noqa: F401
 from lib_usdu.noise import TileNoise
 from lib_usdu.options import SCRIPT_OPTIONS, Options
 from lib_usdu.panel.live_line import live_line
-from lib_usdu.webui import model_kind, phases
+from lib_usdu.webui import model_kind, panel_host, phases
 from lib_usdu.webui import script as webui
 from lib_usdu.webui.panel_host import PanelHost
 
@@ -504,3 +506,34 @@ def test_a_checkpoint_of_few_steps_by_its_name(checkpoint, sampler):
     with options(sd_model_checkpoint=checkpoint):
         found = PanelHost().few_steps()
     assert (found and found.sampler) == sampler
+
+
+@pytest.mark.parametrize("prompt, kind", [
+    ("a cat <lora:lcm-lora-sdv1-5:1>", "LCM"), ("<lora:renamed:0.7>", "Hyper"), ("<lora:quick:1>", "Lightning"),
+    ("<lora:renamed:0>", None), ("<lora:boats:1>", None), ("<lora:not there:1>", None), ("", None),
+])  # fmt: skip
+def test_a_lora_of_few_steps_by_its_name_and_by_its_file(monkeypatch, prompt, kind):
+    """The webui may call a file by what its trainer wrote into it, and a file may be renamed."""
+    lora = lambda file, **said: types.SimpleNamespace(filename=f"/models/{file}", metadata=said)  # noqa: E731
+    files = {"renamed": lora("renamed.safetensors", ss_output_name="Hyper-SD15-8steps"), "boats": lora("boats.pt")}
+    aliases = {**files, "quick": lora("sdxl_lightning_8step_lora.safetensors", ss_output_name="quick")}
+    known = types.SimpleNamespace(available_networks=files, available_network_aliases=aliases)
+    monkeypatch.setitem(sys.modules, "networks", known)
+    with options(sd_model_checkpoint="v1-5-pruned.safetensors"):
+        found = PanelHost().few_steps(prompt)
+    assert (found and (found.name, found.file)) == (kind and (kind, "LoRA"))
+    with options(sd_model_checkpoint="turbo.safetensors"):  # the LoRA is put over the checkpoint
+        assert PanelHost().few_steps(prompt).name == (kind or "Turbo")
+    monkeypatch.delitem(sys.modules, "networks")
+    with options(sd_model_checkpoint="v1-5-pruned.safetensors"):
+        assert (PanelHost().few_steps(prompt) is not None) == (kind == "LCM")
+
+
+def test_a_checkpoint_of_few_steps_by_what_its_file_says(monkeypatch):
+    told = types.SimpleNamespace(metadata={"modelspec.title": "SDXL Turbo"}, filename="x.safetensors", name="x")
+    monkeypatch.setattr(panel_host, "chosen_checkpoint", lambda: told)
+    with options(sd_model_checkpoint="x.safetensors"):
+        assert PanelHost().few_steps().name == "Turbo"
+    told.metadata = None
+    with options(sd_model_checkpoint="x.safetensors"):
+        assert PanelHost().few_steps() is None

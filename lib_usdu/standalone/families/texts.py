@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from ...options.lora_tags import without_loras
 from .. import prompts
 
 Encoded = Mapping[str, Any]
@@ -20,7 +21,7 @@ MASKS = ("prompt_embeds_mask", "prompt_attention_mask")
 
 def plain(prompt: str) -> str:
     """The words alone: only Stable Diffusion 1, 2 and XL read emphasis, `BREAK` and LoRA tags."""
-    pieces = prompts.weighted(prompts.without_loras(prompt))
+    pieces = prompts.weighted(without_loras(prompt))
     return "".join(" " if weight == -1.0 else text for text, weight in pieces).strip()
 
 
