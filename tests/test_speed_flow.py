@@ -17,7 +17,7 @@ from torch import nn  # noqa: E402
 
 from lib_usdu.engine import upscale  # noqa: E402
 from lib_usdu.options import Options  # noqa: E402
-from lib_usdu.speed.denoiser import PacedDenoiser  # noqa: E402
+from lib_usdu.speed.denoiser import PacedDenoiser, is_flow  # noqa: E402
 from lib_usdu.speed.in_place import in_place_of  # noqa: E402
 from lib_usdu.speed.residuals import DeepResiduals, rows_of_blocks  # noqa: E402
 from lib_usdu.speed.schedule import PACES  # noqa: E402
@@ -239,3 +239,62 @@ def test_the_forge_family_says_whose_rows_are_whose():
     assert [block.calls for block in network.double_blocks] == [5, 5, 3, 3, 3]  # the outer two ran at each step
     assert [block.calls for block in network.single_blocks] == [3, 5, 5]
     assert "forward" not in vars(network) and paced.note == ""
+
+
+class Joint(nn.Module):
+    """As SD 3's original code has it, in AUTOMATIC1111 and Forge: words and picture, by their places."""
+
+    def __init__(self):
+        super().__init__()
+        self.context_block, self.x_block, self.calls = nn.Linear(4, 4), nn.Linear(4, 4), 0
+
+    def forward(self, context, x, c):
+        self.calls += 1
+        return context + self.context_block(context) * c, x + self.x_block(x) * c
+
+
+class Sd3(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.joint_blocks = nn.ModuleList(Joint() for _ in range(6))
+
+    def forward(self, x, transformer_options=None):
+        words = torch.ones(len(x), 3, 4)
+        for number, block in enumerate(self.joint_blocks):
+            if number not in (transformer_options or {}).get("skip_layers", ()):
+                words, x = block(words, x, c=0.5)
+        return torch.cat([words, x], 1)
+
+
+@pytest.mark.parametrize("forge", [False, True])
+@torch.no_grad()
+def test_sd3_of_the_webuis(forge):
+    """Its noise is a share. Where an extension leaves out blocks, all others run."""
+    torch.manual_seed(0)
+    network, denoiser = Sd3(), SimpleNamespace(combine_denoised=lambda *_: None, p=None)
+    if forge:
+        model = SimpleNamespace(diffusion_model=network, predictor=SimpleNamespace(prediction_type="const"))
+        sd_model = SimpleNamespace(forge_objects=SimpleNamespace(unet=SimpleNamespace(model=model)))
+    else:
+        sd_model = SimpleNamespace(model=SimpleNamespace(diffusion_model=network), add_noise_to_latent=len)
+    assert is_flow(sd_model) and not is_flow(SimpleNamespace(model=None))
+    denoiser.forward = lambda x, sigma, skipped=(): network(
+        x, **({"transformer_options": {"cond_or_uncond": [1, 0], "skip_layers": skipped}} if forge else {})
+    )
+    sampler = SimpleNamespace(
+        model_wrap_cfg=denoiser, func=lambda model, x: x, sample_img2img=None, redraws_noise=lambda: False
+    )
+    paced = PacedDenoiser(sampler, sd_model, PACES["fast"], {}, deep=True, guidance=False)
+    assert paced.note == ""
+    x = torch.randn(2, 6, 4)
+    without = network(x, {"skip_layers": [2, 4]})
+    calls = [block.calls for block in network.joint_blocks]
+    with paced.put_in():
+        first = denoiser.forward(x, torch.tensor([0.4]))
+        again = denoiser.forward(x, torch.tensor([0.38]))
+        if forge:
+            assert torch.equal(denoiser.forward(x, torch.tensor([0.38]), [2, 4]), without)
+    assert torch.equal(first, network(x)) and torch.allclose(again, first, atol=1e-5)
+    ran = [block.calls - before for block, before in zip(network.joint_blocks, calls)]
+    assert ran == ([4, 4, 2, 3, 3, 4] if forge else [3, 3, 2, 2, 3, 3])
+    assert not any("forward" in vars(module) for module in network.modules())

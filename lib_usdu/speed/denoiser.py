@@ -74,6 +74,8 @@ class PacedDenoiser:
 
         def told_first(*args: Any, **told: Any) -> Any:
             self._options, self._names = told.get("transformer_options") or {}, None
+            if self._options.get("skip_layers") and self._features is not None:
+                self._features.whole = True  # an extension leaves out blocks, maybe the one that ours begin with
             return forward(*args, **told)
 
         return told_first
@@ -200,7 +202,10 @@ class PacedDenoiser:
 
 
 def is_flow(sd_model: Any) -> bool:
-    """Whether a webui's model has sigma noise + (1 - sigma) picture at sigma, as the Forge family's flow models do."""
+    """Whether a webui's model has sigma noise + (1 - sigma) picture at sigma, as the Forge family's flow models do, and
+    SD 3 of AUTOMATIC1111 (sd3_model.py:80)."""
+    if hasattr(sd_model, "add_noise_to_latent"):
+        return True
     unet = getattr(getattr(sd_model, "forge_objects", None), "unet", None)
     return getattr(getattr(getattr(unet, "model", None), "predictor", None), "prediction_type", None) == "const"
 

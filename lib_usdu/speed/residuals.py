@@ -22,7 +22,7 @@ from .line import Line, Tensors
 
 _ROWS = (
     ("transformer_blocks", "single_transformer_blocks"), ("layers",),  # diffusers; Neo's Qwen-Image and Z-Image
-    ("double_blocks", "single_blocks"),  # Flux and Chroma of the Forge family
+    ("double_blocks", "single_blocks"), ("joint_blocks",),  # Flux and Chroma of the Forge family; SD 3 of the webuis
 )  # fmt: skip
 """Names of the rows of a transformer's blocks, in the order in which they run."""
 _STREAMS = (("encoder_hidden_states", "hidden_states"), ("img", "txt"))
@@ -61,7 +61,7 @@ class DeepResiduals:
             for blocks in self._rows:
                 added = _Added(self)
                 for block in blocks:
-                    forward = added.forward(block.forward, first=block is blocks[0], last=block is blocks[-1])
+                    forward = added.forward(block, first=block is blocks[0], last=block is blocks[-1])
                     stack.enter_context(in_place_of(block, forward=forward))
             yield
 
@@ -80,16 +80,18 @@ class _Added:
         self._entering: Tensors = ()
         self._left_out = False
 
-    def forward(self, run: Callable[..., Any], *, first: bool, last: bool) -> Callable[..., Any]:
+    def forward(self, block: Any, *, first: bool, last: bool) -> Callable[..., Any]:
         """A block's `forward`."""
+        joint = hasattr(block, "context_block") and hasattr(block, "x_block")
+        run = block.forward
 
         def forward(*args: Any, **kwargs: Any) -> Any:
-            tokens = _tokens(args, kwargs)
+            tokens = _tokens(args, kwargs, joint)
             if first:
                 self._begin(tokens)
                 if self._left_out:
                     return _answer(self._with_what_was_added(tokens))
-            if self._left_out:
+            if self._left_out and not self._of.whole:  # the first may have been passed over by an extension
                 return _answer(tokens)
             answer = run(*args, **kwargs)
             if last:
@@ -120,10 +122,10 @@ class _Added:
                 self._kept[name].add(one, self._of.noise)
 
 
-def _tokens(args: Sequence[Any], kwargs: dict[str, Any]) -> Tensors:
-    """What enters a block, in the order of its answer."""
+def _tokens(args: Sequence[Any], kwargs: dict[str, Any], joint: bool) -> Tensors:
+    """What enters a block, in the order of its answer. joint: a block of SD 3's original code: words and picture."""
     if args:
-        return (args[0],)
+        return tuple(args[:2]) if joint else (args[0],)
     return tuple(kwargs[name] for names in _STREAMS for name in names if kwargs.get(name) is not None)
 
 
