@@ -37,7 +37,8 @@ class Pace:
 @dataclass(frozen=True)
 class Paces:
     """Of one speed. steady: for samplers whose steps draw no noise. redrawn: for those that do (ancestral, SDE, LCM):
-    noise is new in each step, so that the outer blocks have more to do and nothing goes on as it went."""
+    noise is new in each step, so that the outer blocks have more to do, guidance changes more, and over more than two
+    steps nothing goes on as it went."""
 
     steady: Pace
     redrawn: Pace
@@ -49,7 +50,7 @@ class Paces:
 
 EXACT = "exact"
 PACES: Mapping[str, Paces] = {
-    "fast": Paces(Pace(3, 2, 0.2, 2, True), Pace(2, 2, 0.2, 1, False)),
+    "fast": Paces(Pace(3, 2, 0.2, 2, True), Pace(2, 2, 0.1, 3, True)),
     "fastest": Paces(Pace(4, 1, 0.3, 1, True), Pace(4, 2, 0.3, 1, False)),
 }
 """By value of the option `speed`; docs/speed.md has what each costs."""
