@@ -55,17 +55,18 @@ def journal_folder() -> Path | None:
 
 
 def chosen_checkpoint() -> Any:
-    """What the host knows of it. Raises whatever a fork's own kind of loading raises."""
+    """What the host knows of it; nothing is loaded. Raises whatever a fork's own kind of loading raises."""
     from modules import sd_models
-
-    return getattr(sd_models, "select_checkpoint", lambda: shared.sd_model.sd_checkpoint_info)()
+    return sd_models.select_checkpoint()
 
 
 def model_files() -> dict[str, Any]:
     """The checkpoint's and the VAE's file."""
     files = {}
     with suppress(Exception):  # a fork's own kind of loading
-        chosen = chosen_checkpoint()
+        from modules import sd_models
+
+        chosen = getattr(sd_models, "select_checkpoint", lambda: shared.sd_model.sd_checkpoint_info)()
         files["checkpoint"] = getattr(chosen, "filename", None) or chosen.name
     with suppress(Exception):
         from modules import sd_vae
