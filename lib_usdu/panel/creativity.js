@@ -50,12 +50,14 @@ window.usduCreativity = (root, prefix) => {
     const choose = (box, text) => {  // as a person would, of a list that opens when it is clicked
         const input = box?.querySelector('input');
         if (!input || input.value === text) return;
+        const before = document.activeElement;
         input.focus();
         setTimeout(() => {
             const listed = [...box.querySelectorAll('ul li')];
             const option = listed.find((one) => (one.getAttribute('aria-label') || one.textContent).trim() === text);
             option?.dispatchEvent(new MouseEvent('mousedown', {bubbles: true, cancelable: true}));
             input.blur();
+            before?.focus({preventScroll: true});
         }, 150);
     };
     const asked = () => {  // a checkpoint or LoRA of few steps burns out when it is asked like others

@@ -6,7 +6,7 @@ window.usduGallery = (root, words) => {
     'use strict';
     const MOST_KEPT = 24, LARGEST = 4096;  // inputs remembered; px a side of one
     const inputs = new Map();  // address of a result -> {url, fit}, url a promise
-    let running = null, old = new Set(), on = false, shown = null, place = null, button = null;
+    let running = null, old = new Set(), on = false, shown = null, place = null, button = null, view = null;
 
     const find = (css) => root.querySelector(css);
     const results = () => [...root.querySelectorAll('#img2img_gallery img')]
@@ -32,15 +32,16 @@ window.usduGallery = (root, words) => {
     root.addEventListener('click', (event) => { if (event.target.closest?.('#img2img_generate')) started(); }, true);
 
     const remember = () => {
-        const first = results().find((result) => !old.has(result.src));
-        for (const {src} of first && running ? results() : [])
-            if (!old.has(src) && !inputs.has(src)) inputs.set(src, running);
+        // All that stands beside a new result is of its run, also a sheet that is the same file as in the run before.
+        const isNew = running && results().some((result) => !old.has(result.src));
+        for (const {src} of isNew ? results() : []) inputs.set(src, running);
         for (const [src, input] of [...inputs].slice(0, Math.max(0, inputs.size - MOST_KEPT))) {
             inputs.delete(src);
             if (![...inputs.values()].includes(input)) input.url.then((url) => window.URL.revokeObjectURL(url));
         }
     };
     const close = () => {
+        view = shown?.slider?.view || view;
         shown?.slider?.close();
         shown = null;
         place?.remove();
@@ -55,8 +56,9 @@ window.usduGallery = (root, words) => {
         place.className = 'usdu-compare';
         place.style.bottom = `${strip}px`;
         gallery.append(place);
-        now.slider = window.usduSlider(place, {before, after: src, fit: input.fit, words});
-        now.slider.root.focus({preventScroll: true});
+        now.slider = window.usduSlider(place, {before, after: src, fit: input.fit, words, view});
+        // A result that comes while a person writes takes no focus from them.
+        if ([document.body, button].includes(document.activeElement)) now.slider.root.focus({preventScroll: true});
     };
     const look = () => {
         remember();
@@ -73,7 +75,12 @@ window.usduGallery = (root, words) => {
         if (!button) {
             button = document.createElement('button');
             Object.assign(button, {className: 'usdu-compare-button', type: 'button', textContent: words.button});
-            button.addEventListener('click', () => { on = !on; on ? look() : close(); press(); });
+            button.addEventListener('click', () => {
+                on = !on;
+                if (on) look(); else close();
+                view = null;
+                press();
+            });
         }
         press();
         if (!button.isConnected) gallery.append(button);

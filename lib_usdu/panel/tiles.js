@@ -9,16 +9,19 @@
 window.usduTiles = (root, words) => {
     'use strict';
     const SVG = 'http://www.w3.org/2000/svg', MOST_SENT = 1536;  // px a side of the picture that is sent
+    const ABOVE_CANVASES = 16;  // theirs, in gradio 3, are 11 to 15, its buttons' 20
     const PLACES = ['#img2img_image', '#img2img_sketch', '#img2maskimg', '#inpaint_sketch', '#img_inpaint_base'];
     const find = (css) => root.querySelector(css);
     const on = () => window.opts?.usdu_tiles !== false && find('#usdu_show_tiles input')?.checked
         && !!find('#usdu_panel')?.offsetParent;
 
+    const sizeOf = (picture) => [picture.naturalWidth ?? picture.width, picture.naturalHeight ?? picture.height];
     const pictureShown = () => {
         for (const block of PLACES.map(find)) {
             if (!block?.offsetParent) continue;
-            for (const picture of block.querySelectorAll('img'))
-                if (picture.naturalWidth > 1 && picture.getBoundingClientRect().width > 1) return {block, picture};
+            // Where gradio 3 lets people draw, the picture is on a canvas, and an `img` of another size is hidden.
+            for (const picture of [...block.querySelectorAll('canvas[key="drawing"]'), ...block.querySelectorAll('img')])
+                if (sizeOf(picture)[0] > 1 && picture.getBoundingClientRect().width > 1) return {block, picture};
         }
         return {};
     };
@@ -62,8 +65,10 @@ window.usduTiles = (root, words) => {
         }, 100);
     };
 
-    let drawn = null;  // {block, picture, layer, text, data, by, watch}
-    let picked = 0;
+    // {block, picture, layer, svg, outline, told, text, data, by, at, byKeys, watch}. at: the tile that is looked at, 0
+    // for none; byKeys: whether the keyboard chose it.
+    let drawn = null;
+    let picked = 0, left = null;  // left: the tile that the keyboard was at when the tiles were closed
     const made = (parent, kind, name, values = {}) => {
         const node = document.createElementNS(SVG, kind);
         if (name) node.setAttribute('class', name);
@@ -72,8 +77,10 @@ window.usduTiles = (root, words) => {
         return node;
     };
     const close = () => {
-        drawn?.watch.forEach((watch) => watch.disconnect());
-        drawn?.layer.remove();
+        if (!drawn) return;
+        if (document.activeElement === drawn.svg) left = drawn.at;
+        drawn.watch.forEach((watch) => watch.disconnect());
+        drawn.layer.remove();
         drawn = null;
     };
     // Over the picture itself, not over the bars beside it, wherever the host has moved or zoomed it to.
@@ -81,16 +88,17 @@ window.usduTiles = (root, words) => {
         if (!drawn?.layer.isConnected) return;
         const {block, picture, layer, data} = drawn;
         const box = picture.getBoundingClientRect(), around = block.getBoundingClientRect();
-        const fit = getComputedStyle(picture).objectFit;
-        const scales = [box.width / picture.naturalWidth, box.height / picture.naturalHeight];
+        const zoom = around.width / block.offsetWidth || 1;  // the host's, of all that is in the block
+        const [across, down] = sizeOf(picture), fit = getComputedStyle(picture).objectFit;
+        const scales = [box.width / across, box.height / down];
         const scale = fit === 'contain' || fit === 'scale-down' ? Math.min(...scales) : 0;
-        const width = scale ? picture.naturalWidth * scale : box.width;
-        const height = scale ? picture.naturalHeight * scale : box.height;
+        const width = scale ? across * scale : box.width;
+        const height = scale ? down * scale : box.height;
         const [x, y, w, h] = data.at;
         const where = {
-            left: box.left - around.left - block.clientLeft + (box.width - width) / 2 + x * width,
-            top: box.top - around.top - block.clientTop + (box.height - height) / 2 + y * height,
-            width: w * width, height: h * height,
+            left: (box.left - around.left + (box.width - width) / 2 + x * width) / zoom - block.clientLeft,
+            top: (box.top - around.top + (box.height - height) / 2 + y * height) / zoom - block.clientTop,
+            width: w * width / zoom, height: h * height / zoom,
         };
         for (const [side, length] of Object.entries(where)) layer.style[side] = `${length}px`;
         // Numbers are as large as the smallest tile has room for, whatever the picture's scale.
@@ -99,55 +107,40 @@ window.usduTiles = (root, words) => {
         layer.style.setProperty('--usdu-letter', `${Math.min(16 * unit, room)}px`);
         layer.classList.toggle('usdu-tiles-small', room / unit < 7);
     };
-    const build = (block, picture, text) => {
-        close();
-        const data = JSON.parse(text), layer = document.createElement('div'), told = document.createElement('p');
-        const [width, height] = data.size;
-        layer.className = 'usdu-tiles';
-        const svg = made(layer, 'svg', '', {viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: 'none'});
-        const help = `${data.redo ? words.redo : words.choose} ${words.prompt}`;
-        for (const [name, value] of Object.entries({tabindex: 0, role: 'application', 'aria-label': help}))
-            svg.setAttribute(name, value);
-        const by = new Map();
-        for (const [number, x, y, w, h, isDrawn, ...more] of data.tiles) {
-            const tile = made(svg, 'g', isDrawn ? '' : 'usdu-left-out', {'data-tile': number});
-            made(tile, 'rect', '', {x, y, width: w, height: h});
-            made(tile, 'text', '', {x: x + w / 2, y: y + h / 2}).textContent = number;
-            const seconds = more[4];
-            if (seconds >= 0.05) {
-                const label = made(tile, 'text', 'usdu-seconds', {x: x + w / 2, y: y + h / 2, dy: '1.3em'});
-                label.textContent = `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s`;
-            }
-            by.set(number, {tile, window: more.slice(0, 4), seconds, size: [w, h], isDrawn});
-        }
-        const outline = made(svg, 'rect', 'usdu-window');
-        let at = 0;
-        const show = (number) => {
-            by.get(at)?.tile.classList.remove('usdu-at');
-            at = number;
-            const found = by.get(at);
-            outline.classList.toggle('usdu-seen', !!found);
-            told.textContent = data.tiles.length ? help : words.many;
-            if (!found) return;
-            found.tile.classList.add('usdu-at');
-            const [x, y, w, h] = found.window;
-            for (const [name, value] of Object.entries({x, y, width: w, height: h})) outline.setAttribute(name, value);
-            const parts = [`${at}: ${found.size.join('×')}, ${words.window} ${w}×${h} px`];
-            if (found.seconds >= 0.05) parts.push(`${found.seconds.toFixed(1)} s`);
-            if (!found.isDrawn) parts.push(words.left);
-            told.textContent = parts.join(' · ');
-        };
-        const act = (number, toPrompt) => {
-            if (!by.has(number)) return;
-            if (toPrompt) return prompt(number);
-            picked = picked === number && !data.redo ? 0 : number;
-            if (data.redo) choose(number);
-            if (data.redo && !chosen().has(number)) picked = 0;
-            look();
-        };
+    const help = () => `${drawn.data.redo ? words.redo : words.choose} ${words.prompt}`;
+    const show = (number) => {
+        const {by, outline, told, data} = drawn;
+        by.get(drawn.at)?.tile.classList.remove('usdu-at');
+        const found = by.get(number);
+        drawn.at = found ? number : 0;
+        outline.classList.toggle('usdu-seen', !!found);
+        told.textContent = data.tiles.length ? help() : words.many;
+        if (!found) return;
+        found.tile.classList.add('usdu-at');
+        const [x, y, w, h] = found.window;
+        for (const [name, value] of Object.entries({x, y, width: w, height: h})) outline.setAttribute(name, value);
+        const parts = [`${number}: ${found.size.join('×')}, ${words.window} ${w}×${h} px`];
+        if (found.seconds >= 0.05) parts.push(`${found.seconds.toFixed(1)} s`);
+        if (!found.isDrawn) parts.push(words.left);
+        told.textContent = parts.join(' · ');
+    };
+    const act = (number, toPrompt) => {
+        const {by, data} = drawn;
+        if (!by.has(number)) return;
+        if (toPrompt) return prompt(number);
+        picked = picked === number && !data.redo ? 0 : number;
+        if (data.redo) choose(number);
+        if (data.redo && !chosen().has(number)) picked = 0;
+        look();
+    };
+    const listen = (svg) => {
         const numberAt = (event) => Number(event.target.closest?.('[data-tile]')?.dataset.tile) || 0;
-        svg.addEventListener('pointermove', (event) => show(numberAt(event)));
-        svg.addEventListener('pointerleave', () => show(0));
+        svg.addEventListener('pointermove', (event) => {
+            drawn.byKeys = false;
+            show(numberAt(event));
+        });
+        // A page that moves under the pointer takes nothing from the keyboard.
+        svg.addEventListener('pointerleave', () => { if (drawn && !drawn.byKeys) show(0); });
         svg.addEventListener('click', (event) => {
             event.stopPropagation();
             event.preventDefault();
@@ -156,32 +149,88 @@ window.usduTiles = (root, words) => {
         // The host's own drawing and moving tools hear nothing while the tiles are there.
         for (const name of ['pointerdown', 'mousedown', 'touchstart'])
             svg.addEventListener(name, (event) => event.stopPropagation(), {passive: true});
-        svg.addEventListener('blur', () => show(0));
+        svg.addEventListener('blur', () => {
+            if (!drawn) return;
+            drawn.byKeys = false;
+            show(0);
+        });
         svg.addEventListener('keydown', (event) => {
+            const {at, data} = drawn;
             const columns = data.tiles.filter((tile) => tile[2] === data.tiles[0]?.[2]).length || 1;
             const step = {ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns, ArrowDown: columns}[event.key];
-            if (step) show(at ? Math.min(data.tiles.length, Math.max(1, at + step)) : 1);
-            else if (event.key === 'Enter' || event.key === ' ') act(at, event.shiftKey);
+            if (step) {
+                drawn.byKeys = true;
+                show(at ? Math.min(data.tiles.length, Math.max(1, at + step)) : 1);
+            } else if (event.key === 'Enter' || event.key === ' ') act(at, event.shiftKey);
             else return;
             event.preventDefault();
             event.stopPropagation();
         });
+    };
+    // The layer without tiles. It stays as long as the picture's place does.
+    const begin = (block) => {
+        close();
+        const layer = document.createElement('div'), told = document.createElement('p');
+        layer.className = 'usdu-tiles';
         told.className = 'usdu-tiles-told';
+        const svg = made(layer, 'svg', '', {preserveAspectRatio: 'none', tabindex: 0, role: 'application'});
+        const outline = made(svg, 'rect', 'usdu-window');
         layer.append(told);
         block.append(layer);
-        const watch = [new ResizeObserver(place), new MutationObserver(place)];
-        watch[0].observe(picture);
-        watch[0].observe(block);
-        watch[1].observe(picture, {attributes: true, attributeFilter: ['style', 'class', 'src']});
-        drawn = {block, picture, layer, text, data, by, watch};
-        show(0);
+        drawn = {block, layer, svg, outline, told, by: new Map(), at: 0, byKeys: false, watch: []};
+        listen(svg);
+    };
+    // What a new plan changes. Tiles of the same number stay the same elements: neither the keyboard's place nor a click
+    // that has begun is lost.
+    const fill = (picture, text) => {
+        const {block, layer, svg, outline, by, watch} = drawn, data = JSON.parse(text), numbers = new Set();
+        svg.setAttribute('viewBox', `0 0 ${data.size.join(' ')}`);
+        for (const [number, x, y, w, h, isDrawn, ...more] of data.tiles) {
+            const tile = by.get(number)?.tile || made(svg, 'g', '', {'data-tile': number});
+            const [rect, label, known] = tile.children.length ? tile.children : [made(tile, 'rect'), made(tile, 'text')];
+            tile.classList.toggle('usdu-left-out', !isDrawn);
+            for (const [name, value] of Object.entries({x, y, width: w, height: h})) rect.setAttribute(name, value);
+            const middle = {x: x + w / 2, y: y + h / 2};
+            for (const [name, value] of Object.entries(middle)) label.setAttribute(name, value);
+            label.textContent = number;
+            known?.remove();
+            const seconds = more[4];
+            if (seconds >= 0.05) {
+                const said = made(tile, 'text', 'usdu-seconds', {...middle, dy: '1.3em'});
+                said.textContent = `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s`;
+            }
+            by.set(number, {tile, window: more.slice(0, 4), seconds, size: [w, h], isDrawn});
+            numbers.add(number);
+        }
+        for (const [number, {tile}] of by) {
+            if (numbers.has(number)) continue;
+            tile.remove();
+            by.delete(number);
+        }
+        svg.append(outline);
+        if (drawn.picture !== picture) {
+            watch.splice(0).forEach((one) => one.disconnect());
+            watch.push(new ResizeObserver(place), new MutationObserver(place));
+            watch[0].observe(picture);
+            watch[0].observe(block);
+            watch[1].observe(picture, {attributes: true, attributeFilter: ['style', 'class', 'src']});
+        }
+        Object.assign(drawn, {picture, text, data});
+        layer.style.zIndex = picture.matches('canvas') ? ABOVE_CANVASES : '';
+        svg.setAttribute('aria-label', help());
+        if (left !== null && document.activeElement === document.body) {
+            svg.focus({preventScroll: true});
+            Object.assign(drawn, {at: left, byKeys: true});
+        }
+        left = null;
+        show(drawn.at);
         place();
     };
 
     const mask = () => {
         const block = find('#img2maskimg');
         if (!block?.offsetParent) return null;
-        return block.querySelector('canvas[key="drawing"], canvas.forge-drawing-canvas');
+        return block.querySelector('canvas[key="mask"], canvas.forge-drawing-canvas');
     };
     const address = (source, width, height, kind) => {
         const scale = Math.min(1, MOST_SENT / Math.max(width, height)), canvas = document.createElement('canvas');
@@ -193,7 +242,7 @@ window.usduTiles = (root, words) => {
         const {picture} = pictureShown(), painted = mask(), found = {};
         if (!on() || !picture) return found;
         if (Number(find('#usdu_skip_flat input[type=number]')?.value) > 0)
-            found.picture = address(picture, picture.naturalWidth, picture.naturalHeight, 'image/jpeg');
+            found.picture = address(picture, ...sizeOf(picture), 'image/jpeg');
         if (painted) {
             const modes = [...root.querySelectorAll('#img2img_mask_mode input[type=radio]')];
             found.mask = address(painted, painted.width, painted.height, 'image/png');
@@ -212,7 +261,16 @@ window.usduTiles = (root, words) => {
         setTimeout(() => generate.click(), 200);
         setTimeout(() => { write(field, 'none'); trying = false; }, 700);
     };
-    root.addEventListener('click', (event) => { if (event.target.closest?.('#usdu_try')) tryOne(); }, true);
+    // Neither a mask nor what it means is among what the page notices by itself.
+    const touched = ({target}) => {
+        if (!on() || !target.closest?.('#img2maskimg, #img2img_mask_mode') || target.closest('.usdu-tiles')) return;
+        window.ultimateupscaleTouched = Date.now();
+    };
+    root.addEventListener('click', (event) => {
+        if (event.target.closest?.('#usdu_try')) tryOne();
+        touched(event);
+    }, true);
+    root.addEventListener('change', touched, true);
 
     let result = null;
     const look = () => {
@@ -230,8 +288,8 @@ window.usduTiles = (root, words) => {
         const first = seen?.src || '';
         if (result !== first && result !== null) window.ultimateupscaleTouched = Date.now();  // it has new seconds
         result = first;
-        const same = drawn && drawn.text === text && drawn.picture === picture && drawn.layer.isConnected;
-        if (same) place(); else build(block, picture, text);
+        if (drawn?.block !== block || !drawn.layer.isConnected) begin(block);
+        if (drawn.text === text && drawn.picture === picture) place(); else fill(picture, text);
         if (picked > drawn.data.count) picked = 0;
         const numbers = drawn.data.redo ? chosen() : new Set([picked]);
         for (const [number, {tile}] of drawn.by) tile.classList.toggle('usdu-chosen', numbers.has(number));

@@ -1,7 +1,8 @@
 /* Two pictures, one over the other, with a line between them that is dragged: before on the left, after on the right.
-   window.usduSlider(place, pictures) -> {root, close}: fills the element `place`, which has a size of its own.
+   window.usduSlider(place, pictures) -> {root, view, close}: fills the element `place`, which has a size of its own.
    pictures: {before, after}: addresses; fit: how `before` fills the shape of `after` (CSS object-fit);
-   words: {before, after, help}: what is written over the pictures. Both move and grow together. */
+   words: {before, after, help}: what is written over the pictures; view: another slider's, to go on from where it was.
+   Both pictures move and grow together. */
 (() => {
     'use strict';
     const NEAR = 28, STEP = 1.25, MOST = 16;  // px beside the line that catch it; zoom a key; device px a picture's px
@@ -14,7 +15,7 @@
         return node;
     };
 
-    window.usduSlider = (place, {before, after, fit = 'fill', words = {}}) => {
+    window.usduSlider = (place, {before, after, fit = 'fill', words = {}, view: seen}) => {
         const root = made(place, 'div', 'root');
         Object.assign(root, {tabIndex: 0, title: words.help || ''});
         const label = [words.before || 'before', words.after || 'after'];
@@ -28,7 +29,7 @@
         under.style.objectFit = fit;
 
         const size = () => [over.naturalWidth || 1, over.naturalHeight || 1];
-        const view = {scale: 1, x: 0, y: 0, at: 0.5, whole: true};  // scale: CSS px a picture's px; at: 0 left to 1 right
+        const view = {scale: 1, x: 0, y: 0, at: 0.5, whole: true, ...seen};  // scale: CSS px a picture's px; at: 0 left to 1 right
         let box = {width: 0, height: 0}, frame = 0;
         const smallest = () => Math.min(box.width / size()[0], box.height / size()[1], 1 / devicePixelRatio);
         const within = (offset, room, length) =>
@@ -36,6 +37,7 @@
 
         const draw = () => {
             frame = 0;
+            if (!over.naturalWidth || !box.width) return;
             const [width, height] = size();
             if (view.whole) view.scale = smallest();
             view.x = within(view.x, box.width, width * view.scale);
@@ -129,6 +131,6 @@
         over.onload = under.onload = soon;
         under.src = before;
         over.src = after;
-        return {root, close() { grown.disconnect(); cancelAnimationFrame(frame); root.remove(); }};
+        return {root, view, close() { grown.disconnect(); cancelAnimationFrame(frame); root.remove(); }};
     };
 })();

@@ -7,10 +7,12 @@ model is: SDXL, helped by ControlNet.
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import sys
 import time
+import urllib.parse
 from functools import partial
 from pathlib import Path
 
@@ -98,6 +100,23 @@ def tab() -> None:
         gr.Dropdown(ways, value=ways[0], label="Schedule type", elem_id="img2img_scheduler", **live)
 
 
+def inpaint_tab() -> None:
+    """Where a mask is drawn, hidden until a test shows it: gradio 3's own, as AUTOMATIC1111 has it; else a picture
+    under a canvas, as Forge has it."""
+    with gr.Column(elem_id="inpaint_tab"):
+        if "tool" in inspect.signature(gr.Image).parameters:
+            gr.Image(elem_id="img2maskimg", tool="sketch", source="upload", height=400, show_label=False)
+        else:
+            lying = "position: absolute; inset: 0; width: 100%; height: 100%"
+            canvas = f"<canvas class='forge-drawing-canvas' width='1280' height='720' style='{lying}'></canvas>"
+            empty = "<svg xmlns='http://www.w3.org/2000/svg' width='1280' height='720'/>"
+            picture = f'<img style="width: 100%" src="data:image/svg+xml,{urllib.parse.quote(empty)}">'
+            around = f"<div style='position: relative; width: 500px'>{picture}{canvas}</div>"
+            gr.HTML(around, elem_id="img2maskimg")
+        modes = ["Inpaint masked", "Inpaint not masked"]
+        gr.Radio(modes, value=modes[0], label="Mask mode", elem_id="img2img_mask_mode", interactive=True)
+
+
 class Galleries:
     """What the webui tells of its page, and what it does with a button that sends a picture."""
 
@@ -141,7 +160,8 @@ def page(host: StandInHost) -> gr.Blocks:
     galleries = Galleries()
     tabs = galleries.txt2img(), galleries.scripts_of_img2img()
     # As wide as the webui's left column.
-    with gr.Blocks(css=".gradio-container {max-width: 680px !important} footer {display: none !important}") as app:
+    hidden = "footer, #inpaint_tab {display: none !important} #inpaint_tab.shown {display: block !important}"
+    with gr.Blocks(css=".gradio-container {max-width: 680px !important} " + hidden) as app:
         tab()
         panel = build(host, max_megapixels=250)
         app.load(host.reset, None, None, queue=False)
@@ -173,6 +193,7 @@ def page(host: StandInHost) -> gr.Blocks:
             return found, dump(*values)
 
         generate.click(generated, panel.inputs, [gallery, dumped], queue=False)
+        inpaint_tab()
         galleries.whole(*tabs)
         run.click(dump, panel.inputs, dumped, queue=False)
         paste.click(pasted, parameters, [component for component, _ in panel.infotext_fields], queue=False)

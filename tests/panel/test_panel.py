@@ -425,9 +425,12 @@ def test_with_a_checkpoint_of_few_steps_a_preset_sets_the_tab(page: Browser):
     page.tick("#host_few input")
     page.slide("#img2img_steps", 21)  # the line is written anew
     page.until(lambda: "LCM checkpoint" in page.find(control("plan")).text, "the line's warning")
-    page.click(control("preset_1"))
+    button = page.find(control("preset_1"))
+    page.js("arguments[0].focus()", button)
+    page.press(Keys.ENTER)
     page.until(lambda: (numbers(page, "steps"), numbers(page, "cfg_scale")) == (8, 1.5), "steps and CFG scale")
     page.until(lambda: page.find(sampler).get_property("value") == "LCM", "the sampler")
+    page.until(lambda: page.driver.switch_to.active_element == button, "the keyboard where it was", 5)
     page.until(lambda: "LCM checkpoint" not in page.find(control("plan")).text, "a line without the warning")
     page.type("#img2img_prompt textarea", "a cat <lora:sdxl_lightning_4step_lora:1>")  # a LoRA goes before it
     page.slide("#img2img_cfg_scale", 7)
@@ -557,6 +560,14 @@ def test_the_slider_in_the_gallery(page: Browser, photo: Path):
     page.press(Keys.PAGE_DOWN)
     page.until(lambda: page.find(".usdu-slider-line").location["x"] > before + 20, "the line moves by a key")
     assert page.js("return document.activeElement") == root
+    # The next result comes while somebody writes: the slider is there again, and takes nothing from them.
+    place, address = page.find(".usdu-slider-line").location["x"], "return document.querySelector('{}').src"
+    address = address.format(".usdu-slider-after")
+    old, field = page.js(address), page.find("#parameters textarea")
+    page.js("arguments[0].focus(); document.querySelector('#img2img_generate').click()", field)
+    page.until(lambda: page.js(address) != old and page.js(sizes) == [1280, 2560], "the next result's slider")
+    page.until(lambda: page.find(".usdu-slider-line").location["x"] == place, "the line where it was", 5)
+    assert page.js("return document.activeElement") == field
     page.js("document.querySelectorAll('#img2img_gallery .thumbnail-item')[1].click()")
     page.until(lambda: not page.shown(button) and not page.shown(slider), "the sheet has no slider")
     page.js("document.querySelectorAll('#img2img_gallery .thumbnail-item')[0].click()")
@@ -642,9 +653,72 @@ def test_a_tile_is_redone_described_and_timed_by_a_click(page: Browser, photo: P
     page.until(lambda: not page.shown(LAYER) and not page.shown("#usdu_show_tiles"), "switched off in the settings")
 
 
+def test_a_new_plan_keeps_the_keyboards_place_on_the_tiles(page: Browser, photo: Path):
+    at = "return [document.activeElement === document.querySelector('.usdu-tiles svg'),"
+    at += " document.querySelector('.usdu-at')?.dataset.tile]"
+    count = "return document.querySelectorAll('[data-tile]').length"
+    page.drop(photo)
+    page.until_line("15 tiles")
+    show_tiles(page)
+    page.js("window.kept = document.querySelector('.usdu-tiles svg'); window.kept.focus()")
+    page.press(Keys.ARROW_RIGHT, Keys.ARROW_RIGHT)
+    assert page.js(at) == [True, "2"]
+    # As a person elsewhere, or the page itself, would change it: nothing else is focused.
+    scale = "for (const x of document.querySelectorAll('#usdu_custom_scale input'))"
+    scale += " { x.value = arguments[0]; x.dispatchEvent(new Event('input', {bubbles: true})); }"
+    for value, tiles in ((3, 40), (1, 6)):
+        page.js(scale, value)
+        page.until(lambda tiles=tiles: page.js(count) == tiles, f"{tiles} tiles")
+        assert page.js(at) == [True, "2"] and page.js("return window.kept.isConnected")
+    page.press(Keys.ARROW_RIGHT, Keys.ENTER)
+    page.until(lambda: page.js("return document.querySelectorAll('.usdu-left-out').length") == 5, "the others dimmed")
+    assert page.js(at) == [True, "3"]
+    look = "window.opts = {usdu_tiles: arguments[0]}; document.body.dispatchEvent(new Event('change', {bubbles: true}))"
+    page.js(look, False)
+    page.until(lambda: not page.shown(LAYER), "no tiles")
+    page.js(look, True)
+    page.until(lambda: page.shown(f"{LAYER} svg"), "the tiles again")
+    assert page.js(at) == [True, "3"]
+
+
+def test_the_tiles_lie_on_the_inpaint_tabs_picture(page: Browser, photo: Path):
+    """Tiles that the mask leaves alone are dimmed, whatever the host draws it on and however it zooms."""
+    page.js("document.querySelector('#inpaint_tab').classList.add('shown')")
+    page.js("window.currentImg2imgSourceResolution = () => [1280, 720]")
+    fields = page.driver.find_elements("css selector", "#img2maskimg input[type=file]")
+    picture = "#img2maskimg canvas[key=interface]" if fields else "#img2maskimg canvas"
+    if fields:  # gradio 3
+        fields[0].send_keys(str(photo))
+        page.until(lambda: page.find(picture).size["width"] > 100, "the picture")
+        page.js("arguments[0].scrollIntoView({block: 'center'})", page.find("#img2maskimg"))
+        stroke = ActionChains(page.driver).move_to_element_with_offset(page.find(picture), 5, 5).click_and_hold()
+        for _ in range(4):
+            stroke = stroke.move_by_offset(2, 1)
+        stroke.release().perform()
+    else:
+        page.js("document.querySelector('#img2maskimg canvas').getContext('2d').fillRect(640, 360, 20, 20)")
+    page.until_line("15 tiles")
+    page.tick("#usdu_show_tiles input")
+    dimmed = "return [...document.querySelectorAll('.usdu-left-out')].map((x) => x.dataset.tile)"
+    page.until(lambda: 5 < len(page.js(dimmed)) < 15, "tiles without a mask are dimmed")
+    page.js("arguments[0].scrollIntoView({block: 'center'})", page.find("#img2maskimg"))
+    on_top = """const at = document.querySelector(arguments[0]).getBoundingClientRect();
+        const found = document.elementFromPoint(at.x + at.width / 2, at.y + at.height / 2);
+        return found.closest('[data-tile]')?.dataset.tile;"""
+    page.until(lambda: page.js(on_top, picture) == "8", "the tile under the pointer")
+    assert "8" not in page.js(dimmed)
+    box = "return document.querySelector(arguments[0]).getBoundingClientRect().toJSON()"
+    look = "document.body.dispatchEvent(new Event('change', {bubbles: true}))"
+    page.js("document.querySelector('#img2maskimg').style.transform = 'scale(0.6)';" + look)
+    sides = ("left", "top", "right", "bottom")
+    apart = lambda: max(abs(page.js(box, picture)[x] - page.js(box, LAYER)[x]) for x in sides)  # noqa: E731
+    page.until(lambda: apart() < 2, "the tiles on the zoomed picture")
+    page.js("document.querySelectorAll('#img2img_mask_mode input')[1].click()")
+    page.until(lambda: page.js(dimmed) == [], "the other way round every tile has something to draw")
+
+
 def test_one_tile_is_tried(page: Browser, photo: Path):
     """Generate is pressed for it once, with its number or with auto, and the next Generate makes all."""
-
 
     def tried() -> str:
         made_with = json.loads(page.find("#dumped textarea").get_property("value") or "{}")
