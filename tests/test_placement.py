@@ -57,6 +57,19 @@ class Card:
     type, index = "cuda", None
 
 
+def test_nobody_looks_for_the_device_in_a_tile(pipeline, monkeypatch, photo):
+    """diffusers looks for it in every module of every network, five times a tile."""
+    made, own = DiffusersRefiner(pipeline, SAMPLING, "tiny"), type(pipeline)
+
+    def searched(pipeline):
+        raise AssertionError("the device is looked for")
+
+    assert isinstance(own._execution_device, property)
+    monkeypatch.setattr(own, "_execution_device", property(searched))
+    assert upscale(photo[:128, :128], OPTIONS, LocalHost(made)).stats.tiles_done == 4
+    assert type(pipeline) is own, "the pipeline's class is its own again"
+
+
 def test_the_way_is_the_fastest_that_fits(pipeline, monkeypatch):
     sizes = {name: weight_bytes(part) for name, part in pipeline.components.items() if hasattr(part, "parameters")}
     window, everything = 1000, sum(sizes.values())

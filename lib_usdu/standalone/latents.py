@@ -148,7 +148,7 @@ class Autoencoder:
         """Fills the picture, in time; whether all of it is finite, as a tensor on the device."""
         with torch.no_grad():
             decoded = self._sparing(self._decode, latents)[0, :, : image.shape[0], : image.shape[1]]
-            levels = (decoded.float() * 127.5).add_(127.5)
+            levels = decoded.float().mul_(127.5).add_(127.5)  # in place: nobody else holds what was decoded
             ends = torch.stack(torch.aminmax(levels))  # one pass, no mask in fresh memory; NaN goes through
             levels = levels.clamp_(0, 255).permute(1, 2, 0)
             on_card = self.device.type == "cuda"

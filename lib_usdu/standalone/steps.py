@@ -87,7 +87,10 @@ class Steps:
 
         ways = self._flow(seen, noise, size, canvas) if self.family.flow else self._diffusion(seen, noise, told)
         pace = nullcontext() if speed == EXACT else self._at_pace(speed, noise.count, guided, deep)
-        with ways as arguments, step_noise(scheduler, noise.draw), held.steps(), self._conditions.aside(), pace:
+        with (
+            ways as arguments, step_noise(scheduler, noise.draw), held.steps(), self._conditions.aside(),
+            self._placement.told(), pace,
+        ):  # fmt: skip
             drawn = self.pipeline(
                 strength=denoise,
                 num_inference_steps=steps,
