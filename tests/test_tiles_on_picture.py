@@ -79,6 +79,21 @@ def test_tiles_that_the_mask_leaves_out_are_dimmed():
     assert drawn(sent={"mask": address(Image.new("RGBA", (192, 128)))}) == []
 
 
+def test_the_blur_of_the_mask_counts():
+    """A run redraws what the soft edge reaches."""
+    mask = Image.new("RGBA", (192, 128))
+    mask.paste((0, 0, 0, 255), (40, 5, 54, 50))
+    sent = {"mask": address(mask), "invert": False}
+    assert drawn(sent=sent) == drawn(sent={**sent, "blur": "x"}) == [1] and drawn(sent={**sent, "blur": 4}) == [1, 2]
+
+
+def test_an_uploaded_mask_is_read_as_the_webui_reads_it():
+    bright = Image.new("RGB", (192, 128))
+    bright.paste((255, 255, 255), (150, 90, 180, 110))
+    sent = {"mask": address(bright), "uploaded": True}
+    assert drawn(sent=sent) == [6] and drawn(sent={**sent, "invert": True}) == [1, 2, 3, 4, 5, 6]
+
+
 def test_flat_tiles_are_dimmed_where_the_option_leaves_them_out():
     picture = Image.new("RGB", (768, 512), (200, 200, 200))
     picture.paste(Image.effect_noise((100, 100), 90).convert("RGB"), (20, 20))

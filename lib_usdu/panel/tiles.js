@@ -8,7 +8,8 @@
    pressed for one tile. */
 window.usduTiles = (root, words) => {
     'use strict';
-    const SVG = 'http://www.w3.org/2000/svg', MOST_SENT = 1536;  // px a side of the picture that is sent
+    const SVG = 'http://www.w3.org/2000/svg';
+    const MOST_SENT = 1536, MOST_OF_MASK = 768;  // px a side of the picture and of the mask that are sent
     const ABOVE_CANVASES = 16;  // theirs, in gradio 3, are 11 to 15, its buttons' 20
     const PLACES = ['#img2img_image', '#img2img_sketch', '#img2maskimg', '#inpaint_sketch', '#img_inpaint_base'];
     const find = (css) => root.querySelector(css);
@@ -227,26 +228,30 @@ window.usduTiles = (root, words) => {
         place();
     };
 
+    // The mask that is drawn, or the one that is uploaded: [where it is, whether it is uploaded].
     const mask = () => {
-        const block = find('#img2maskimg');
-        if (!block?.offsetParent) return null;
-        return block.querySelector('canvas[key="mask"], canvas.forge-drawing-canvas');
+        const [drawnOn, sentTo] = ['#img2maskimg', '#img_inpaint_mask'].map(find);
+        const strokes = drawnOn?.offsetParent && drawnOn.querySelector('canvas[key="mask"], canvas.forge-drawing-canvas');
+        const file = sentTo?.offsetParent && [...sentTo.querySelectorAll('img')].find((one) => one.naturalWidth > 1);
+        return strokes ? [strokes, false] : file ? [file, true] : [];
     };
-    const address = (source, width, height, kind) => {
-        const scale = Math.min(1, MOST_SENT / Math.max(width, height)), canvas = document.createElement('canvas');
+    const address = (source, kind, most) => {
+        const [width, height] = sizeOf(source), canvas = document.createElement('canvas');
+        const scale = Math.min(1, most / Math.max(width, height));
         Object.assign(canvas, {width: Math.round(width * scale) || 1, height: Math.round(height * scale) || 1});
         canvas.getContext('2d').drawImage(source, 0, 0, canvas.width, canvas.height);
-        return canvas.toDataURL(kind, 0.98);
+        return [canvas.toDataURL(kind, 0.98), scale];
     };
     const sent = () => {
-        const {picture} = pictureShown(), painted = mask(), found = {};
+        const {picture} = pictureShown(), [painted, uploaded] = mask(), found = {};
         if (!on() || !picture) return found;
         if (Number(find('#usdu_skip_flat input[type=number]')?.value) > 0)
-            found.picture = address(picture, ...sizeOf(picture), 'image/jpeg');
+            [found.picture] = address(picture, 'image/jpeg', MOST_SENT);
         if (painted) {
             const modes = [...root.querySelectorAll('#img2img_mask_mode input[type=radio]')];
-            found.mask = address(painted, painted.width, painted.height, 'image/png');
-            found.invert = modes.findIndex((mode) => mode.checked) === 1;
+            const [png, scale] = address(painted, 'image/png', MOST_OF_MASK);
+            const blur = scale * Number(find('#img2img_mask_blur input[type=number]')?.value || 0);
+            Object.assign(found, {mask: png, uploaded, blur, invert: modes.findIndex((mode) => mode.checked) === 1});
         }
         return found;
     };
@@ -261,16 +266,13 @@ window.usduTiles = (root, words) => {
         setTimeout(() => generate.click(), 200);
         setTimeout(() => { write(field, 'none'); trying = false; }, 700);
     };
+    root.addEventListener('click', (event) => { if (event.target.closest?.('#usdu_try')) tryOne(); }, true);
     // Neither a mask nor what it means is among what the page notices by itself.
+    const OF_MASK = '#img2maskimg, #img_inpaint_mask, #img2img_mask_mode, #img2img_mask_blur';
     const touched = ({target}) => {
-        if (!on() || !target.closest?.('#img2maskimg, #img2img_mask_mode') || target.closest('.usdu-tiles')) return;
-        window.ultimateupscaleTouched = Date.now();
+        if (on() && target.closest?.(OF_MASK) && !target.closest('.usdu-tiles')) window.ultimateupscaleTouched = Date.now();
     };
-    root.addEventListener('click', (event) => {
-        if (event.target.closest?.('#usdu_try')) tryOne();
-        touched(event);
-    }, true);
-    root.addEventListener('change', touched, true);
+    for (const name of ['click', 'change', 'input', 'load']) root.addEventListener(name, touched, true);
 
     let result = null;
     const look = () => {

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 from PIL import Image
 
+from ..compose.mask import painted, soften
 from ..enlarge.resize_mode import CROP, FILL
 from ..enlarge.windows import resize
 from ..errors import OptionError
@@ -30,6 +31,8 @@ MOST_LOOKED_AT = 40_000_000
 """Pixels of a result that is looked through for flat tiles here: more would keep the person waiting."""
 _MOST_SENT = 2**24
 """Pixels of a picture that the page sends."""
+_MOST_BLUR = 64.0
+"""px; the webui's slider has no more."""
 _LEFT_OUT, _DRAWN = 0, 1
 
 
@@ -82,17 +85,23 @@ def tiles_of_plan(host: TileSource, max_megapixels: float, page: str, *values: A
 
 def read_shown(page: str) -> tuple[bool, np.ndarray | None, np.ndarray | None]:
     """What stands last in the page's list: whether it wants to see the tiles; the picture, uint8 (h, w, 3), and the
-    Inpaint tab's mask, uint8 (h, w), where it sent them."""
+    Inpaint tabs' mask with its blur, uint8 (h, w), where it sent them."""
     with suppress(ValueError, TypeError, IndexError, KeyError):
         *_, asked, last = json.loads(page)
         sent = last if isinstance(last, dict) else {}
         picture, mask = _decoded(sent.get("picture")), _decoded(sent.get("mask"))
-        painted = None if mask is None else np.asarray(mask.getchannel("A")) > 0
-        if painted is not None and sent.get("invert") is True:
-            painted = ~painted
         rgb = None if picture is None else np.asarray(picture.convert("RGB"))
-        return asked is True, rgb, None if painted is None else painted.astype(np.uint8) * 255
+        return asked is True, rgb, None if mask is None else _mask(mask, sent)
     return False, None, None
+
+
+def _mask(picture: Image.Image, sent: Mapping[str, Any]) -> np.ndarray:
+    """What a run reads of a mask. Strokes count wherever something is drawn, a file as the webui reads one."""
+    drawn = (np.asarray(picture.getchannel("A")) > 0).astype(np.uint8) * 255
+    mask = painted(picture) if sent.get("uploaded") is True else drawn
+    blur = sent.get("blur")
+    blur = min(float(blur), _MOST_BLUR) if isinstance(blur, (int, float)) and blur > 0 else 0.0
+    return soften(255 - mask if sent.get("invert") is True else mask, blur, blur)
 
 
 def _decoded(address: Any) -> Image.Image | None:
