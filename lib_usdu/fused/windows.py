@@ -17,7 +17,9 @@ import torch
 from ..compose.weights import axis_weight
 from ..geometry import Canvas, Tile
 from ..latents import Latents
+from .attention import CanvasAttention
 from .norms import CanvasNorms
+from .of_canvas import OfCanvas, Together
 
 CutConditions = Callable[[Any], Any]
 """Makes what one window is conditioned by out of what the whole canvas is."""
@@ -86,13 +88,18 @@ def assemble(parts: Iterable[torch.Tensor], places: Sequence[Patch], like: torch
     return total.to(like.dtype)
 
 
+def canvas_of(network: torch.nn.Module, places: Sequence[Patch]) -> OfCanvas:
+    """What a UNet that sees these windows is told of the rest of their canvas."""
+    return Together(CanvasNorms(network, places), CanvasAttention(network, places))
+
+
 def over_windows(
     sample: torch.Tensor,
     places: Sequence[Patch],
     limit: int,
     stop: Callable[[], None],
     predict: Callable[[torch.Tensor, CutConditions], torch.Tensor],
-    norms: CanvasNorms | None = None,
+    beside: OfCanvas | None = None,
     level: float = 0.0,
     *,
     rows_first: bool = False,
@@ -101,15 +108,15 @@ def over_windows(
 
     It is given the windows, each with all n entries of the canvas (under CFG one without and one with the prompt), and
     a function that makes conditions of the canvas those of the windows. stop: called before each group; may raise.
-    norms: normalise by the canvas; level, rows_first: as `CanvasNorms.asked` has them.
+    beside: what the network is told of the rest of the canvas; level, rows_first: as `OfCanvas.asked` has them.
     """
 
     def windows() -> Iterator[torch.Tensor]:
         for start in range(0, len(places), limit):
             stop()
             group = places[start : start + limit]
-            if norms is not None:
-                norms.sees(start, len(group))
+            if beside is not None:
+                beside.sees(start, len(group))
             cut = torch.cat([place.cut(sample) for place in group])
 
             def conditions(value: Any, group: Sequence[Patch] = group) -> Any:
@@ -118,24 +125,24 @@ def over_windows(
             yield from predict(cut, conditions).split(len(sample))
 
     asked: AbstractContextManager[None] = nullcontext()
-    if norms is not None:
-        asked = norms.asked(level, len(sample), rows_first=rows_first)
+    if beside is not None:
+        asked = beside.asked(level, len(sample), rows_first=rows_first)
     with asked:
         return assemble(windows(), places, sample)
 
 
 def unet_in_windows(
     model: Callable[..., Any], places: Sequence[Patch], limit: int, stop: Callable[[], None],
-    norms: CanvasNorms | None = None,
+    beside: OfCanvas | None = None,
 ) -> Callable[..., tuple[torch.Tensor]]:  # fmt: skip
-    """`forward` of diffusers' UNet for the whole canvas; `model` is its own, norms are those of its network."""
+    """`forward` of diffusers' UNet for the whole canvas; `model` is its own, beside: as above."""
 
     def forward(sample: torch.Tensor, timestep: Any, encoder_hidden_states: Any, **others: Any) -> tuple[torch.Tensor]:
         def predict(cut: torch.Tensor, conditions: CutConditions) -> torch.Tensor:
             arguments = {**conditions(others), "return_dict": False}
             return model(cut, timestep, encoder_hidden_states=conditions(encoder_hidden_states), **arguments)[0]
 
-        return (over_windows(sample, places, limit, stop, predict, norms, float(timestep)),)
+        return (over_windows(sample, places, limit, stop, predict, beside, float(timestep)),)
 
     return forward
 

@@ -14,8 +14,7 @@ import torch
 from ..batch_size import BatchLimits
 from ..enlarge.precision import multiplies_bfloat16
 from ..errors import Stopped
-from ..fused.norms import CanvasNorms
-from ..fused.windows import assemble, on_device, patches
+from ..fused.windows import assemble, canvas_of, on_device, patches
 from ..geometry import Canvas
 from ..host import Batch, Fusion
 from ..latents import Latents
@@ -169,11 +168,11 @@ class DiffusersRefiner(Refiner):
             windows = (one[None] for batch in fusion.batches for one in self.controls.hints(batch).to(self.device))
             return assemble(windows, places, torch.empty(1, self.controls.channels, height, width, device=self.device))
 
-        norms = CanvasNorms(self.network, places)
+        beside = canvas_of(self.network, places)
         seen = Windows(places, (height, width), self.latents.patch, fusion.limit, check, not fusion.canvas.wraps)
         # A transformer is told the size of the whole picture, a UNet that of its windows.
         drawn = (height * vae.scale, width * vae.scale) if self.family.network else size
-        with norms.put_in(), self._steered(hints, for_canvas(self.family.network, self.network, seen, norms)):
+        with beside.put_in(), self._steered(hints, for_canvas(self.family.network, self.network, seen, beside)):
             canvas = self.steps.run(
                 encoded, self._noise(first), first.denoise, *self.conditions.of((), 1), stop,
                 size=drawn, canvas=(height, width), step_done=step_done, told=size, resemblance=first.resemblance,

@@ -16,8 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..fused.norms import CanvasNorms
-from ..fused.windows import CutConditions, assemble, on_device, over_windows, patches, through_the_patcher
+from ..fused.windows import CutConditions, assemble, canvas_of, on_device, over_windows, patches, through_the_patcher
 from ..host import Fusion
 from ..latents import Latents
 from ..speed.denoiser import network_of
@@ -78,14 +77,14 @@ class FusedCall:
         sampler = self.tile_p.sampler
         forge = hasattr(self.tile_p.sd_model, "forge_objects")
         network = network_of(self.tile_p.sd_model)
-        self._norms = CanvasNorms(network, self._places) if isinstance(network, torch.nn.Module) else None
+        self._beside = canvas_of(network, self._places) if isinstance(network, torch.nn.Module) else None
         self._rows_first = forge
         if forge:
             sampler.sample_img2img = self._patched(sampler.sample_img2img)
         else:
             denoiser = sampler.model_wrap_cfg.inner_model
             denoiser.forward = self._in_windows(denoiser.forward)
-        with nullcontext() if self._norms is None else self._norms.put_in():
+        with nullcontext() if self._beside is None else self._beside.put_in():
             latents = self._sample(*args, **kwargs)
         if not self.interrupted():
             with asked_once(), self._coder():
@@ -98,7 +97,7 @@ class FusedCall:
         self, x: torch.Tensor, predict: Callable[[torch.Tensor, CutConditions], torch.Tensor], level: float
     ) -> torch.Tensor:
         predicted = over_windows(
-            x, self._places, self.fusion.limit, self.stop, predict, self._norms, level, rows_first=self._rows_first
+            x, self._places, self.fusion.limit, self.stop, predict, self._beside, level, rows_first=self._rows_first
         )
         self.step_done()
         return predicted

@@ -167,7 +167,8 @@ class WebuiHost(Host):
             if self.stop_requested():  # said before the call had begun
                 raise Stopped("stopped before a tile")
             raise ModelError(f"the webui returned {len(windows)} of {plural(len(batch.tiles), 'picture')}")
-        return np.stack([np.asarray(one.convert("RGB")) if hasattr(one, "convert") else one for one in windows])
+        levels = [np.asarray(one.convert("RGB")) if hasattr(one, "convert") else one for one in windows]
+        return phases.in_full(np.stack(levels), batch.canvas)
 
     def _after_call(self, tile_p: Processing) -> None:
         """Raises Stopped where what came back may be of two models."""

@@ -12,11 +12,13 @@ import importlib
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 
+from ..geometry import Canvas
 from ..host import Batch
 from ..speed.autoencoder import quicker
 from ..speed.in_place import in_place_of
@@ -30,6 +32,28 @@ class Phases:
 
     sampled: bool = False
     """Every window has had all of its steps: what is decoded after that is finished, whoever stops the run then."""
+    decoded: list[torch.Tensor] = field(default_factory=list[torch.Tensor])
+    """What the host's autoencoder made of them, (3, height, width) each, levels -1 to 1."""
+
+    def in_full(self, windows: np.ndarray, canvas: Canvas) -> np.ndarray:
+        """The call's pictures, uint8 (n, height, width, 3), with the fractions of levels that the host cuts off when it
+        makes them (processing.py:1035): float16, half a level brighter in the mean, and rounded once where all tiles
+        have come together. As they are where anything has changed them after they were decoded, and where one window
+        is the canvas: that is plain img2img, to the bit."""
+        alone = windows.shape[1] >= canvas.height and windows.shape[2] >= canvas.width
+        if alone or len(self.decoded) != len(windows):
+            return windows
+        found = np.empty(windows.shape, np.float16)
+        for window, decoded, levels in zip(windows, self.decoded, found):
+            if window.shape != (*decoded.shape[1:], 3):
+                return windows
+            # The host's own arithmetic: anything else could fall to another level.
+            shares = torch.clamp((decoded.float() + 1.0) / 2.0, min=0.0, max=1.0)
+            pixels = shares.movedim(0, 2).numpy() * np.float32(255)
+            if not np.array_equal(pixels.astype(np.uint8), window):
+                return windows
+            levels[:] = pixels
+        return found
 
 
 @contextmanager
@@ -64,6 +88,8 @@ def in_phases(
     tile_p.sample = sample_to_the_end
     own = vars(processing)
     coders = {name: wrap(own[name], seeds, together) for name, wrap in _CODERS.items() if name in own}
+    if _DECODER in coders:
+        coders[_DECODER] = _kept(coders[_DECODER], phases)
     with in_place_of(processing, **coders), coder_at(batch.speed, tile_p.sd_model):
         yield phases
 
@@ -109,7 +135,19 @@ def _decoding_in_parts(decode: Callable[..., Any], _seeds: Sequence[int], togeth
     return in_parts
 
 
-_CODERS = {"images_tensor_to_samples": _encoding_alone, "decode_latent_batch": _decoding_in_parts}
+def _kept(decode: Callable[..., Any], phases: Phases) -> Callable[..., Any]:
+    """`decode_latent_batch`, whose pictures are looked at again when the call is over."""
+
+    def decoded(*args: Any, **kwargs: Any) -> Any:
+        pictures = decode(*args, **kwargs)
+        phases.decoded = [one.reshape(-1, *one.shape[-2:]).cpu() for one in pictures]  # of video models, one frame
+        return pictures
+
+    return decoded
+
+
+_DECODER = "decode_latent_batch"
+_CODERS = {"images_tensor_to_samples": _encoding_alone, _DECODER: _decoding_in_parts}
 
 
 def _step_in_parts(sampler: Any, count: int, together: int, begin: Callable[[], Any]) -> None:

@@ -5,6 +5,7 @@ from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from modules import processing, script_callbacks, sd_samplers, shared, standin
 from probes.harness import options
 from test_extension import ask, extension, person, photo  # noqa: F401
@@ -246,3 +247,37 @@ def test_a_long_call_says_the_time_left_before_each_step(extension, phases, monk
     webui.run(person(steps=8), extension, [NINE])
     steps = [left for left in told if left in range(10, 901, 10)]
     assert len(standin.log.calls) == 1 and len(steps) >= 1 + 4  # half of the eight, and once before
+
+
+def striped(low, high):
+    """A decoder that makes every picture of rows of these two levels, 0-255."""
+
+    def decode(model, latents, **kwargs):
+        decoded = processing.DecodedSamples()
+        for latent in latents:
+            height, width = latent.shape[-2:]
+            rows = torch.tensor([low, high]).repeat(4 * height)[None, :, None]
+            decoded.append(rows.expand(3, -1, 8 * width) / 127.5 - 1)
+        return decoded
+
+    return decode
+
+
+def test_levels_are_not_cut_off_tile_by_tile(extension, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(processing, "decode_latent_batch", striped(60.7, 100.2))
+    done = pixels(ask([NINE], steps=1))
+    assert (done[::2] == 61).all() and (done[1::2] == 100).all()  # the host's own pictures say 60
+
+
+def test_what_changes_a_tile_after_it_was_decoded_counts(extension, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(processing, "decode_latent_batch", striped(60.7, 100.2))
+    process = processing.process_images
+
+    def darker(p):
+        processed = process(p)
+        processed.images = [one.point(lambda level: level - 20) for one in processed.images]
+        return processed
+
+    monkeypatch.setattr(processing, "process_images", darker)
+    done = pixels(ask([NINE], steps=1))
+    assert (done[::2] == 40).all() and (done[1::2] == 80).all()

@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from ...fused.norms import CanvasNorms
+from ...fused.of_canvas import OfCanvas
 from ...fused.windows import CutConditions, Patch, over_windows, unet_in_windows
 from ...speed.in_place import in_place_of
 from .packing import pack, places, unpack
@@ -184,9 +184,10 @@ SPREADS: Mapping[str, Spread] = {
 """By diffusers' class of the transformer, as `Family.network` has it."""
 
 
-def for_canvas(kind: str, network: Any, windows: Windows, norms: CanvasNorms) -> Callable[[Forward], Forward]:
+def for_canvas(kind: str, network: Any, windows: Windows, beside: OfCanvas) -> Callable[[Forward], Forward]:
     """Makes a `forward` for the canvas of the network's own. kind: `Family.network`; "": a UNet, which is not told
-    where its windows lie. norms: the network's; a transformer has none."""
+    where its windows lie. beside: what the network is told of the rest of the
+    canvas; nothing, for a transformer."""
     if not kind:
-        return lambda forward: unet_in_windows(forward, windows.places, windows.limit, windows.stop, norms)
+        return lambda forward: unet_in_windows(forward, windows.places, windows.limit, windows.stop, beside)
     return lambda forward: SPREADS[kind](windows, network, forward)
