@@ -108,7 +108,8 @@ def test_in_ci_a_python_for_a_webuis_versions_must_be_there(ci, code):
 
 WITH_TORCH = {
     "lib_usdu": {
-        "embedded/autoencoder.py", "embedded/denoiser.py", "fused/norms.py", "fused/windows.py", "run/resemblance.py",
+        "embedded/autoencoder.py", "embedded/denoiser.py", "fused/attention.py", "fused/norms.py",
+        "fused/of_canvas.py", "fused/windows.py", "run/resemblance.py",
         "speed/autoencoder.py", "speed/denoiser.py", "speed/features.py", "speed/line.py", "speed/residuals.py",
         "speed/resting.py", "standalone/families/resemblance.py", "standalone/families/speed.py",
         "standalone/checkpoints.py", "standalone/families/windows.py",

@@ -136,7 +136,7 @@ def undocumented(modules: Iterable[Path]) -> list[str]:
     by_name = {node.name: node for node in classes}
 
     def inherits(owner: ast.ClassDef, method: str) -> bool:
-        for base in map(ast.unparse, owner.bases):
+        for base in (ast.unparse(one).partition("[")[0] for one in owner.bases):
             if hasattr(getattr(builtins, base, None), method):
                 return True
             kin = by_name.get(base)
