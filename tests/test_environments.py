@@ -119,7 +119,8 @@ WITH_TORCH = {
         "standalone/steps.py",
     },
     "tests": {
-        "test_autoencoder_speed.py", "test_card.py", "test_control.py", "test_degrade.py", "test_diffusers_host.py",
+        "test_autoencoder_speed.py", "test_canvas_attention.py", "test_card.py", "test_control.py", "test_degrade.py",
+        "test_diffusers_host.py",
         "test_embedded.py", "test_flow.py", "test_fused.py", "test_known_share.py", "test_latent_shapes.py",
         "test_latents.py", "test_old_checkpoints.py", "test_fused_flow.py",
         "test_parts.py", "test_placement.py", "test_prepared.py", "test_prompts.py", "test_resemblance.py",
