@@ -40,7 +40,8 @@ class CanvasAttention(OfCanvas[torch.Tensor]):
         layers = [part for name, part in network.named_modules() if name.rpartition(".")[2] == "attn1"]
         found = [getattr(layer, name, None) for layer in layers for name in ("to_k", "to_v")]
         self._asked = [] if self.whole else [one for one in found if isinstance(one, torch.nn.Module)]
-        self._window: Size = tuple(places[0].share.shape)
+        height, width = places[0].share.shape
+        self._window: Size = height, width
         self._lies = cache(self._where)
 
     @contextmanager
