@@ -67,7 +67,8 @@ def how_it_works() -> Image.Image:
 
 def main() -> None:
     FIGURES.mkdir(parents=True, exist_ok=True)
-    how_it_works().save(FIGURES / "how-it-works.png", optimize=True)
+    # 256 colours: a third of the bytes, and a clone stays under 25 MB.
+    how_it_works().quantize(256, dither=Image.Dither.FLOYDSTEINBERG).save(FIGURES / "how-it-works.png", optimize=True)
     print(FIGURES / "how-it-works.png")
 
 
