@@ -149,7 +149,7 @@ def test_no_picture_is_older_than_what_it_shows():
     """The drawing is drawn again; its captions differ a little from one version of Pillow to the next."""
     again = "run: make docs"
     assert json.loads(made_from.RECORD.read_text(encoding="utf-8")) == made_from.record(), again
-    drawn = np.asarray(figures.how_it_works(), int)
+    drawn = np.asarray(figures.how_it_works().convert("RGB"), int)
     with Image.open(figures.FIGURES / "how-it-works.png") as kept:
         assert np.abs(drawn - np.asarray(kept.convert("RGB"), int)).mean() < 1, again
     shown = {target for text in TEXTS.values() for target in re.findall(r"figures/([\w.-]+(?:png|jpg))", text)}
