@@ -17,7 +17,9 @@ PIP := .venv/bin/pip --disable-pip-version-check
 demo: .venv/ready
 	@mkdir -p out
 	$(PY) -m lib_usdu tests/photos/demo.png -o out/demo.png --scale 4 --compare out/demo-before-after.png --overwrite
-	@echo "The picture: out/demo.png    before and after: out/demo-before-after.png"
+	$(PY) -m lib_usdu tests/photos/demo.jpg -o out/demo.jpg --scale 4 --compare out/demo-jpeg-before-after.png --overwrite
+	@echo "A clean picture: out/demo.png    before and after: out/demo-before-after.png"
+	@echo "A JPEG:          out/demo.jpg    before and after: out/demo-jpeg-before-after.png"
 
 # Everything in .venv with the panel on both gradios, then what a webui runs under AUTOMATIC1111's own versions. Each
 # shape of the stand-in webui runs once: A1111's there, Forge's and Neo's in .venv. WORKERS
@@ -79,7 +81,8 @@ docs: .venv/ready .venv-webui/ready browser
 	$(PY) -m tools.paces_chart
 	$(PY) -m tools.panel_pictures
 	$(MAKE) --no-print-directory demo
-	$(PY) -c "from PIL import Image; Image.open('out/demo-before-after.png').convert('RGB').save('docs/figures/demo-before-after.jpg', quality=92)"
+	for name in demo demo-jpeg; do $(PY) -c "from PIL import Image; \
+		Image.open('out/$$name-before-after.png').convert('RGB').save('docs/figures/$$name-before-after.jpg', quality=90)"; done
 	$(PY) -m tools.made_from
 
 # On a machine with an accelerator; under six minutes. Writes gpu.json and gpu.md.

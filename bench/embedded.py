@@ -1,94 +1,178 @@
-"""How good the embedded default is: photos made small, enlarged again, and compared with what they were.
+"""How good the bundled upscalers are at what people bring: photos made small and damaged, enlarged again, and held
+against what they were.
 
-    python -m bench.embedded PHOTO ... [--markdown FILE]
+    python -m bench.embedded PHOTO ... [--markdown FILE] [--sheet FILE]
 
-For each photo and factor the photo (cut to at most --side px) is downscaled with Lanczos, then enlarged by plain
-Lanczos, by the embedded upscaler alone, and by the whole default run. PSNR in dB over RGB, higher is better; GMSD
-(Xue, Zhang, Mou and Bovik, "Gradient Magnitude Similarity Deviation", IEEE TIP 2014) follows what people see of lost
-structure, lower is better.
+Of each photo two squares: out of its middle at full resolution, and out of the photo at half the resolution, which is
+sharper. Each is made small (bicubic), damaged as a case says, and enlarged by plain Lanczos, by the plain SPAN, and by
+the bundled upscaler that the extension chooses by a look at the picture. Drawings made here stand for line art, text
+and flat sky. PSNR in dB over RGB and MS-SSIM (Wang, Simoncelli and Bovik, 2003): higher is better. GMSD, and where
+the programs are installed (Debian's libjxl-devtools) Butteraugli and SSIMULACRA, whose weights are
+fitted to people's answers: lower is better.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
+import shutil
 import statistics
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
-import torch
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
-from lib_usdu.embedded import DEFAULT_UPSCALER
-from lib_usdu.engine import upscale
-from lib_usdu.enlarge.upscalers import EMBEDDED_UPSCALER
-from lib_usdu.enlarge.windows import resize
-from lib_usdu.options import Options
-from lib_usdu.standalone.checkpoints import EMBEDDED, load_checkpoint
-from lib_usdu.standalone.host import LocalHost
-from lib_usdu.standalone.refiner import DiffusersRefiner, Sampling
+from lib_usdu.enlarge.bundled import BUNDLED, CLEAN, suited
+from lib_usdu.standalone.host import IdentityRefiner, LocalHost
 
-from .measures import gmsd, psnr
+from .measures import gmsd, ms_ssim, psnr
+
+SIDE = 512
+FACTORS = (2, 4)
+PROGRAMS = {"Butteraugli": "butteraugli_main", "SSIMULACRA": "ssimulacra_main"}
+MEASURES = {"PSNR": psnr, "MS-SSIM": ms_ssim, "GMSD": gmsd}
+WAYS = ("Lanczos", CLEAN, "chosen")
+Damage = Callable[[Image.Image], Image.Image]
 
 
-def load(path: Path, side: int) -> np.ndarray:
-    """The middle of a photo, at most side x side and a multiple of 8."""
-    image = Image.open(path).convert("RGB")
-    width, height = min(side, image.width) // 8 * 8, min(side, image.height) // 8 * 8
-    x, y = (image.width - width) // 2, (image.height - height) // 2
-    return np.asarray(image.crop((x, y, x + width, y + height)))
+def saved(kind: str, quality: int) -> Damage:
+    """As a file of this kind gives it back."""
+
+    def damage(small: Image.Image) -> Image.Image:
+        file = io.BytesIO()
+        small.save(file, kind, quality=quality)
+        return Image.open(file).convert("RGB")
+
+    return damage
+
+
+def noisy(level: float) -> Damage:
+    """With Gaussian noise of so many levels on each colour."""
+
+    def damage(small: Image.Image) -> Image.Image:
+        pixels = np.asarray(small, np.float64)
+        drawn = np.random.default_rng(1).normal(0, level, pixels.shape)
+        return Image.fromarray((pixels + drawn).round().clip(0, 255).astype(np.uint8))
+
+    return damage
+
+
+CASES: dict[str, Damage] = {
+    "clean": lambda small: small,
+    "JPEG 95": saved("JPEG", 95), "JPEG 80": saved("JPEG", 80), "JPEG 60": saved("JPEG", 60),
+    "JPEG 30": saved("JPEG", 30), "WebP 80": saved("WEBP", 80), "noise 8": noisy(8), "noise 15": noisy(15),
+    "noise 25": noisy(25),
+}  # fmt: skip
+
+
+def squares(photo: Path) -> Iterator[np.ndarray]:
+    """uint8 (h, w, 3): the middle of a photo as it is, and of the photo at half its size."""
+    whole = Image.open(photo).convert("RGB")
+    for picture in (whole, whole.reduce(2)) if min(whole.size) >= 2 * SIDE else (whole,):
+        width, height = (min(SIDE, length) // 8 * 8 for length in picture.size)
+        x, y = (picture.width - width) // 2, (picture.height - height) // 2
+        yield np.asarray(picture.crop((x, y, x + width, y + height)))
+
+
+def drawings() -> dict[str, np.ndarray]:
+    """Line art, text on white paper, and a flat dusk sky: uint8 (SIDE, SIDE, 3)."""
+    art, text = (Image.new("RGB", (2 * SIDE, 2 * SIDE), "white") for _ in range(2))
+    pen = ImageDraw.Draw(art)
+    for i in range(14):
+        pen.ellipse((40 + 30 * i, 60 + 22 * i, 980 - 36 * i, 940 - 30 * i), outline="black", width=2 + i % 5)
+        pen.line((0, 70 * i, 1024, 1024 - 60 * i), fill=(20 * i % 256, 40, 120), width=1 + i % 4)
+    pen = ImageDraw.Draw(text)
+    font = ImageFont.load_default()
+    words = "Pack my box with five dozen liquor jugs. 0123456789 "
+    for row in range(40):
+        pen.text((20, 12 + 25 * row), (words * 4)[row : row + 160], fill="black", font=font)
+    sky = np.linspace((236, 160, 120), (70, 90, 150), SIDE)[:, None].repeat(SIDE, 1)
+    return {
+        "line art": np.asarray(art.reduce(2)), "text": np.asarray(text.reduce(2)),
+        "sky": sky.round().astype(np.uint8), "white paper": np.full((SIDE, SIDE, 3), 255, np.uint8),
+    }  # fmt: skip
+
+
+def programs_say(made: np.ndarray, original: np.ndarray) -> dict[str, float]:
+    """What the programs that are installed say of a picture."""
+    found = {name: path for name, program in PROGRAMS.items() if (path := shutil.which(program))}
+    with tempfile.TemporaryDirectory() as folder:
+        files = [str(Path(folder) / name) for name in ("original.png", "made.png")]
+        for picture, file in zip((original, made), files):
+            Image.fromarray(picture).save(file)
+        said = {name: subprocess.check_output([path, *files], text=True) for name, path in found.items()}
+    return {name: float(text.split()[0]) for name, text in said.items()}
+
+
+def measured(original: np.ndarray, factor: int, damage: Damage, host: LocalHost) -> tuple[str, dict, list[np.ndarray]]:
+    """The name of the upscaler that was chosen; for each measure the three ways' values; the pictures."""
+    height, width = original.shape[:2]
+    small = Image.fromarray(original).resize((width // factor, height // factor), Image.Resampling.BICUBIC)
+    small = np.asarray(damage(small))
+    chosen, _ = suited(small)
+    made = {name: host.enlarge(small, name, width, height) for name in {"Lanczos", CLEAN, chosen}}
+    pictures = [made["Lanczos"], made[CLEAN], made[chosen]]
+    table: dict[str, list[float]] = {}
+    for picture in pictures:
+        found = {name: measure(picture, original) for name, measure in MEASURES.items()}
+        for name, value in {**found, **programs_say(picture, original)}.items():
+            table.setdefault(name, []).append(value)
+    return chosen, table, pictures
+
+
+def row(case: str, factor: int, runs: list[tuple[str, dict, list]]) -> str:
+    """A line of the table: medians of the three ways, and the worst and best gain on the plain SPAN."""
+    kinds = [chosen.rsplit(" ", 1)[1] for chosen, _, _ in runs]
+    counts = ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds))
+    cells = []
+    for name in runs[0][1]:
+        digits = 4 if name in ("MS-SSIM", "GMSD") else 2
+        middle = [statistics.median(table[name][way] for _, table, _ in runs) for way in range(3)]
+        cells.append(" / ".join(f"{value:.{digits}f}" for value in middle))
+    levels = [table["PSNR"] for _, table, _ in runs]
+    gains = [[one[2] - one[way] if one[2] != one[way] else 0.0 for one in levels] for way in (0, 1)]
+    cells += [f"{statistics.median(gain):+.2f} ({min(gain):+.2f})" for gain in gains]
+    return f"| {case} | {factor} | {counts} | " + " | ".join(cells) + " |"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("photos", nargs="+", type=Path)
-    parser.add_argument("--side", type=int, default=512)
-    parser.add_argument("--denoise", type=float, default=Options().denoise)
-    parser.add_argument("--tile", type=int, default=256, help="small enough that there are several")
-    parser.add_argument("--sampler", default="DPM++ 2M")
-    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
+    parser.add_argument("--factors", nargs="+", type=int, default=FACTORS)
     parser.add_argument("--markdown", type=Path)
-    parser.add_argument("--pictures", type=Path, help="folder for what each way makes")
+    parser.add_argument("--sheet", type=Path, help="a picture: each photo's case JPEG 80, three ways and the original")
     args = parser.parse_args()
-    pipeline, name = load_checkpoint(EMBEDDED, torch.device("cpu"))
-    refiner = DiffusersRefiner(pipeline, Sampling(sampler=args.sampler, steps=args.steps), name)
-    host = LocalHost(refiner, {EMBEDDED_UPSCALER: DEFAULT_UPSCALER})
+    host = LocalHost(IdentityRefiner(), BUNDLED)
+    originals = [square for photo in args.photos for square in squares(photo)]
+    measures = [*MEASURES, *(name for name, program in PROGRAMS.items() if shutil.which(program))]
     lines = [
-        "| photo | factor | PSNR: Lanczos | upscaler alone | default | gain on Lanczos "
-        "| GMSD: Lanczos | upscaler alone | default |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
+        f"{len(originals)} squares of {len(args.photos)} photos. Values: {' / '.join(WAYS)}, medians. Gains in dB: the "
+        "median (the worst picture).", "",
+        f"| case | factor | chosen | {' | '.join(measures)} | gain on Lanczos | gain on {CLEAN} |",
+        "|---|---|---|" + "---|" * (len(measures) + 2),
+    ]  # fmt: skip
     print("\n".join(lines), flush=True)
-    gains = {2: [], 4: []}
-    for path in args.photos:
-        original = load(path, args.side)
-        height, width = original.shape[:2]
-        for factor in (2, 4):
-            small = resize(original, width // factor, height // factor)
-            options = Options(
-                custom_scale=factor, upscaler=EMBEDDED_UPSCALER, denoise=args.denoise, tile_width=args.tile
-            )
-            run = upscale(small, options, host)
-            made = {"lanczos": resize(small, width, height), "upscaler": run.upscaled, "default": run.image}
-            levels = [psnr(picture, original) for picture in made.values()]
-            losses = [gmsd(picture, original) for picture in made.values()]
-            gains[factor].append(levels[2] - levels[0])
-            lines.append(
-                f"| {path.stem} | {factor} | {levels[0]:.2f} | {levels[1]:.2f} | {levels[2]:.2f} | "
-                f"{levels[2] - levels[0]:+.2f} | {losses[0]:.4f} | {losses[1]:.4f} | {losses[2]:.4f} |"
-            )
+    sheets = []
+    for factor in args.factors:
+        for case in args.cases:
+            runs = [measured(original, factor, CASES[case], host) for original in originals]
+            lines.append(row(case, factor, runs))
             print(lines[-1], flush=True)
-            if args.pictures:
-                args.pictures.mkdir(parents=True, exist_ok=True)
-                sheet = np.concatenate([*made.values(), original], axis=1)
-                Image.fromarray(sheet).save(args.pictures / f"{path.stem}-{factor}.png")
-    lines.append("")
-    for factor, values in gains.items():
-        lines.append(
-            f"Factor {factor}: median gain on Lanczos {statistics.median(values):+.2f} dB, least {min(values):+.2f}."
-        )
-    print("\n".join(lines[-3:]))
+            if case == "JPEG 80" and factor == 2:
+                sheets = [np.concatenate([*run[2], original], 1) for run, original in zip(runs, originals)]
+        for name, drawing in drawings().items():
+            lines.append(row(name, factor, [measured(drawing, factor, CASES["clean"], host)]))
+            print(lines[-1], flush=True)
     if args.markdown:
         args.markdown.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    if args.sheet and sheets:
+        widest = max(sheet.shape[1] for sheet in sheets)
+        same = [np.pad(sheet, ((0, 0), (0, widest - sheet.shape[1]), (0, 0))) for sheet in sheets]
+        Image.fromarray(np.concatenate(same)).save(args.sheet)
 
 
 if __name__ == "__main__":

@@ -86,3 +86,35 @@ def _over_median(profile: np.ndarray) -> np.ndarray:
     median = ndimage.median_filter(profile, NEIGHBOURHOOD, mode="reflect")
     # Where nothing changes there is nothing to see: a twentieth of a level is the floor.
     return profile / np.maximum(median, 0.05)
+
+
+_SCALES = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+"""Weights of MS-SSIM's five scales, the finest first."""
+
+
+def ms_ssim(one: np.ndarray, other: np.ndarray) -> float:
+    """Multi-scale structural similarity of luminance (Wang, Simoncelli and Bovik, Asilomar 2003): 1 for equal pictures.
+    Pictures of at least 176 px a side; smaller ones have fewer scales."""
+    a, b, result = _luminance(one), _luminance(other), 1.0
+    for number, weight in enumerate(_SCALES):
+        last = number == len(_SCALES) - 1 or min(a.shape) < 22
+        mean_a, mean_b = _mean(a), _mean(b)
+        spread_a, spread_b = _mean(a * a) - mean_a**2, _mean(b * b) - mean_b**2
+        structure = (2 * (_mean(a * b) - mean_a * mean_b) + 58.5225) / (spread_a + spread_b + 58.5225)
+        if last:
+            structure = structure * (2 * mean_a * mean_b + 6.5025) / (mean_a**2 + mean_b**2 + 6.5025)
+        result *= max(float(structure.mean()), 0.0) ** weight
+        if last:
+            break
+        a, b = _half(a), _half(b)
+    return result
+
+
+def _mean(plane: np.ndarray) -> np.ndarray:
+    """Under the Gaussian of 1.5 px, where all of its 11 px are inside."""
+    return ndimage.gaussian_filter(plane, 1.5, truncate=3.4)[5:-5, 5:-5]
+
+
+def _half(plane: np.ndarray) -> np.ndarray:
+    height, width = (length // 2 * 2 for length in plane.shape)
+    return plane[:height, :width].reshape(height // 2, 2, width // 2, 2).mean((1, 3))

@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 
 from .compose.mask import through
+from .enlarge.bundled import EMBEDDED_UPSCALER, suited
 from .enlarge.seamless import enlarge_wrapped, resizer
 from .errors import Stopped, plural
 from .host import Host
 from .options import INFOTEXT_PREFIX, Options
 from .options.tile_numbers import ALL, NONE
 from .passes import Pass
-from .pictures.infotext import TRIED_KEY, of_run
+from .pictures.infotext import TRIED_KEY, UPSCALER_KEY, of_run
 from .pictures.number_sheet import numbered
 from .plan import Plan, check_mask, make_plan, settled
 from .run import trial
@@ -89,7 +90,9 @@ def upscale(
     host.announce(parameters, plan)
 
     with stats.stage("upscale"):
-        upscaled, finished = _enlarged(rgb, plan, guard)
+        upscaler, why = _upscaler(rgb, options)
+        upscaled, finished = _enlarged(rgb, plan, guard, upscaler)
+    parameters.update({UPSCALER_KEY: upscaler} if why else {})
     canvas, redrawn, tries = upscaled, None, plan.options.try_tile != NONE
     if tries:
         plan = trial.with_one_tile(plan, upscaled, host, stats)
@@ -110,7 +113,7 @@ def upscale(
     sheet = numbered(canvas, plan.numbered) if plan.options.number_tiles and plan.numbered else None
     result = Result(
         canvas, plan, host.infotext(parameters), parameters, stats, upscaled, redrawn, finished, sheet,
-        (*guard.notes, *_saved(stats)),
+        (*([why] if why else []), *guard.notes, *_saved(stats)),
     )  # fmt: skip
     if not tries:
         return replace(result, forget=guard.forget, keep_awhile=guard.keep_awhile)
@@ -118,15 +121,22 @@ def upscale(
     return replace(result, notes=notes, tried=trial.number_of(plan), pair=trial.pair(plan, upscaled, canvas))
 
 
-def _enlarged(rgb: np.ndarray, plan: Plan, guard: Guard) -> tuple[np.ndarray, bool]:
+def _upscaler(rgb: np.ndarray, options: Options) -> tuple[str, str]:
+    """The upscaler for this picture, and what there is to say of the choice; "" where the person has made it."""
+    if options.redo_tiles == ALL and options.upscaler.casefold() == EMBEDDED_UPSCALER.casefold():
+        return suited(rgb)
+    return options.upscaler, ""
+
+
+def _enlarged(rgb: np.ndarray, plan: Plan, guard: Guard, upscaler: str) -> tuple[np.ndarray, bool]:
     """The canvas before any tile is refined, and whether the upscaler was let finish."""
     options, (width, height) = plan.options, plan.canvas.size
     if options.redo_tiles != ALL:  # over a finished picture
         return rgb, True
     try:
         if options.seamless:
-            return enlarge_wrapped(guard.enlarge, rgb, options.upscaler, width, height), True
-        return guard.enlarge(rgb, options.upscaler, width, height), True
+            return enlarge_wrapped(guard.enlarge, rgb, upscaler, width, height), True
+        return guard.enlarge(rgb, upscaler, width, height), True
     except Stopped:
         return resizer(options.seamless)(rgb, width, height), False
 

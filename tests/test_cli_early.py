@@ -272,7 +272,9 @@ def test_a_dry_run_says_everything_and_makes_nothing(small, tmp_path, untouched,
 def test_lists(capsys):
     assert main(["--list", "samplers"]) == 0 and "Euler a\n" in capsys.readouterr().out
     assert main(["--list", "upscalers"]) == 0
-    assert capsys.readouterr().out.startswith("SPAN x4\nNone\nLanczos\nNearest\n")
+    assert capsys.readouterr().out.startswith(
+        "SPAN x4\nSPAN x4 clean\nSPAN x4 JPEG\nSPAN x4 noise\nNone\nLanczos\nNearest\n"
+    )
 
 
 def test_quiet_and_verbose(small, tmp_path, capsys):

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from tools.train_embedded.degrade import degraded, jpeg
+from tools.train_embedded.degrade import DAMAGES, degraded, jpeg
 
 PHOTO = Path(__file__).parent / "photos" / "astronaut.jpg"
 
@@ -26,11 +26,12 @@ def test_jpeg_is_libjpegs(quality, subsampled):
     assert np.mean((ours - theirs) ** 2) < 0.03 * np.mean(damage**2) + 0.9, "little of the damage, and rounding"
 
 
-def test_patches_are_small_finite_and_different():
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_patches_are_small_finite_and_different(damage):
     sharp = torch.rand(3, 3, 128, 128, generator=torch.Generator().manual_seed(0))
     random, generator = torch.Generator().manual_seed(1), torch.Generator().manual_seed(2)
     for _ in range(20):
-        small = degraded(sharp, generator, random)
+        small = degraded(sharp, damage, generator, random)
         assert small.shape == (3, 3, 32, 32)
         assert torch.isfinite(small).all()
         assert 0 <= small.min() <= small.max() <= 1

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from lib_usdu import embedded
+from lib_usdu.enlarge.bundled import BUNDLED
 
 pytestmark = pytest.mark.needs("diffusers")
 
@@ -60,8 +61,8 @@ def test_importing_the_package_is_light():
 
 def test_files_are_there_and_small():
     weights = list(embedded.HERE.rglob("*.safetensors"))
-    assert embedded.DEFAULT_UPSCALER in weights and len(weights) == 2
-    assert sum(path.stat().st_size for path in weights) <= 24e6
+    assert {*BUNDLED.values()} < {*weights} and len(weights) == 4
+    assert sum(path.stat().st_size for path in weights) <= 30e6
 
 
 @pytest.mark.parametrize("shape", [(1, 3, 64, 64), (2, 3, 8, 136), (1, 3, 200, 8)])

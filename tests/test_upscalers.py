@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from lib_usdu.embedded import DEFAULT_UPSCALER
-from lib_usdu.enlarge.upscalers import EMBEDDED_UPSCALER, Source, Upscalers, for_photographs
+from lib_usdu.enlarge.bundled import EMBEDDED_UPSCALER
+from lib_usdu.enlarge.upscalers import Source, Upscalers, for_photographs
 from lib_usdu.session import Session
 
 PLAIN = ["None", "Lanczos", "Nearest"]

@@ -32,9 +32,10 @@ def of_view(*names: str) -> str:
 
 
 def of_demo() -> str:
-    """The embedded models and the picture they enlarge."""
-    embedded = sorted((ROOT / "lib_usdu" / "embedded").rglob("*.safetensors"))
-    return _digest(*(path.read_bytes() for path in [*embedded, ROOT / "tests" / "photos" / "demo.png"]))
+    """The embedded upscalers and the pictures they enlarge."""
+    upscalers = sorted((ROOT / "lib_usdu" / "embedded").glob("*.safetensors"))
+    photos = sorted((ROOT / "tests" / "photos").glob("demo.*"))
+    return _digest(*(path.read_bytes() for path in [*upscalers, *photos]))
 
 
 def _digest(*parts: bytes) -> str:
@@ -47,7 +48,7 @@ def record() -> dict[str, str]:
     slider = of_view("pictures/slider.js", "pictures/slider.css")
     return {
         "panel.png": panel, "panel-dark.png": panel, "tiles.jpg": tiles, "tiles-dark.jpg": tiles, "slider.jpg": slider,
-        "slider-dark.jpg": slider, "demo-before-after.jpg": of_demo(),
+        "slider-dark.jpg": slider, "demo-before-after.jpg": of_demo(), "demo-jpeg-before-after.jpg": of_demo(),
         curves.FIGURE.name: _digest(curves.MEASURED.read_bytes()),
         **dict.fromkeys(paces_chart.CHARTS, _digest(paces_chart.MEASURED.read_bytes())),
     }  # fmt: skip

@@ -8,9 +8,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from lib_usdu.cli.report import peak_rss_mb
-from lib_usdu.embedded import DEFAULT_UPSCALER
 from lib_usdu.engine import upscale
-from lib_usdu.enlarge.upscalers import EMBEDDED_UPSCALER
+from lib_usdu.enlarge.bundled import BUNDLED, CLEAN
 from lib_usdu.options import Options
 from lib_usdu.standalone.host import LocalHost
 
@@ -22,9 +21,9 @@ MOST_OUTSIDE = 3.0
 def huge(setting: Setting, refiner: Any) -> None:
     side, tile = (64, 64) if setting.tiny else (2048, 512)
     picture = setting.picture(side, side)
-    options = Options(tile_width=tile, padding=32, custom_scale=4, denoise=0.25, upscaler=EMBEDDED_UPSCALER)
+    options = Options(tile_width=tile, padding=32, custom_scale=4, denoise=0.25, upscaler=CLEAN)
     with TemporaryDirectory() as folder:
-        host = LocalHost(refiner, {EMBEDDED_UPSCALER: DEFAULT_UPSCALER}, setting.card.device)
+        host = LocalHost(refiner, BUNDLED, setting.card.device)
         host.journal_folder = Path(folder) / "journal"
         started = time.perf_counter()
         with setting.card.peak() as peak:

@@ -8,8 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ..enlarge.bundled import BUNDLED
 from ..enlarge.spandrel_model import MODEL_FILES
-from ..enlarge.upscalers import EMBEDDED_UPSCALER
 from ..enlarge.windows import RESAMPLERS, known_name
 from ..errors import OptionError
 from ..host import Abilities
@@ -43,7 +43,7 @@ STEPWISE = "one prompt for all steps: [from:to:when], [a|b] and AND work in the 
 
 def upscaler_names() -> list[str]:
     """The upscalers that need no file."""
-    return [EMBEDDED_UPSCALER, *RESAMPLERS]
+    return [*BUNDLED, *RESAMPLERS]
 
 
 _OF_OTHER_THINGS = {*names_of_group("size"), *names_of_group("results"), "resume", "seamless"}
@@ -88,7 +88,7 @@ def abilities(args: argparse.Namespace) -> Abilities:
     kind = STABLE_DIFFUSION if args.engine == "identity" else kind_of(args.checkpoint) or STABLE_DIFFUSION
     return Abilities(
         alignment=kind.latents.aligned(Abilities.alignment), grain=kind.latents.grain, default_tile=kind.tile,
-        upscalers=(*RESAMPLERS, EMBEDDED_UPSCALER), upscaler_suffixes=MODEL_FILES,
+        upscalers=(*RESAMPLERS, *BUNDLED), upscaler_suffixes=MODEL_FILES,
         why_not_fused=lambda: "with --ray there is no fused" if args.ray else "",
     )  # fmt: skip
 
@@ -129,7 +129,6 @@ def _check_steered(args: argparse.Namespace, kind: Family | None) -> None:
 
 def host_of(args: argparse.Namespace, options: Options) -> Any:
     """The host, its models loaded: the upscaler first, which takes a second, then the diffusion model."""
-    from ..embedded import DEFAULT_UPSCALER
     from ..standalone.host import IdentityRefiner, LocalHost
 
     plain = known_name(options.upscaler, RESAMPLERS) in RESAMPLERS
@@ -137,8 +136,7 @@ def host_of(args: argparse.Namespace, options: Options) -> Any:
     if drawn:
         versions.check()
     device = "cpu" if plain and not drawn and args.device == "auto" else device_of(args.device)
-    files = {EMBEDDED_UPSCALER: DEFAULT_UPSCALER}
-    LocalHost(IdentityRefiner(), files, device).check_upscaler(options.upscaler)
+    LocalHost(IdentityRefiner(), BUNDLED, device).check_upscaler(options.upscaler)
     load = partial(_refiner, _of_a_worker(args) if args.ray else args, options) if drawn else IdentityRefiner
     if args.ray:
         from ..standalone.ray import RayRefiner
@@ -146,7 +144,7 @@ def host_of(args: argparse.Namespace, options: Options) -> Any:
         refiner = RayRefiner(load, args.ray, args.ray_workers)
     else:
         refiner = load()
-    return LocalHost(refiner, files, device, journal_folder=journal_folder(args))
+    return LocalHost(refiner, BUNDLED, device, journal_folder=journal_folder(args))
 
 
 def _of_a_worker(args: argparse.Namespace) -> argparse.Namespace:

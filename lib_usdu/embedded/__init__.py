@@ -1,4 +1,4 @@
-"""The embedded default: a SPAN x4 upscaler and a small diffusion model for photos, usable without any download.
+"""The embedded default: SPAN x4 upscalers and a small diffusion model for photos, usable without any download.
 
 The model has no text input: callers pass zero `prompt_embeds` (any width) and guidance 1.
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,10 @@ from ..errors import ModelError, OptionError
 from ..run.memory import give_back
 from ..run.memory_needs import short, upscaler_windows
 from ..session import Session
+from .bundled import BUNDLED, EMBEDDED_UPSCALER, THEN
 from .resize_mode import STRETCH, Enlarge, fit
 from .spandrel_model import MODEL_FILES, SpandrelModel, loads
 from .windows import OVERLAP, RESAMPLERS, WINDOW, known_name, resize, run_network
-
-EMBEDDED_UPSCALER = "SPAN x4"
-"""The name of the upscaler that comes with the extension."""
 
 ByHost = Callable[[np.ndarray, int, int, str], np.ndarray]
 """(rgb, width, height, reason) to the picture at this size, by the host's own code.
@@ -133,9 +132,18 @@ class Upscalers:
                 reason = str(error)
             else:
                 windows = upscaler_windows(model.device, WINDOW + 2 * OVERLAP)
-                return lambda rgb, width, height: run_network(
-                    rgb, model, width, height, batch=windows, progress=progress, stop=stop
-                )
+                run = partial(run_network, batch=windows, progress=progress, stop=stop)
+                if file not in THEN:
+                    return lambda rgb, width, height: run(rgb, model, width, height)
+
+                def in_turn(rgb: np.ndarray, width: int, height: int) -> np.ndarray:
+                    most_high, most_wide = (length * model.scale for length in rgb.shape[:2])
+                    if width <= most_wide and height <= most_high:
+                        return run(rgb, model, width, height)
+                    first = run(rgb, model, most_wide, most_high)
+                    return run(first, self._load(THEN[file], device, half), width, height)
+
+                return in_turn
         if by_host is None:
             raise ModelError(f"upscaler {name}: has no model file")
         return lambda rgb, width, height: by_host(rgb, width, height, reason)
@@ -162,6 +170,7 @@ def for_photographs(names: Sequence[str], loads: Callable[[str], bool]) -> str:
 
     loads: asked as seldom as can be, since it reads the network's file.
     """
+    names = [name for name in names if name == EMBEDDED_UPSCALER or name not in BUNDLED]
     photos = [name for name in names if not any(word in name.casefold() for word in _FOR_DRAWINGS)]
     wished = [name for word in _FOR_PHOTOGRAPHS for name in photos if word in name.casefold()]
     rest = [name for name in names if name not in RESAMPLERS]

@@ -75,7 +75,7 @@ class Table:
         "None", Text(), "model that enlarges the picture before it is redrawn", "size",
         more="A name, as the webui lists it. In the API `upscaler_index` takes its position in that list instead.",
         flag=CommandFlag(
-            "--upscaler", "NAME|FILE", "SPAN x4 (embedded), Lanczos, Nearest, None, or a model file",
+            "--upscaler", "NAME|FILE", "SPAN x4 (embedded, fits the picture), Lanczos, Nearest, None, or a model file",
             default="SPAN x4", short="-u",
         ),
         control=Control((3, 1), "Upscaler"),

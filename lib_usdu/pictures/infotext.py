@@ -24,6 +24,8 @@ MASK_KEY = INFOTEXT_PREFIX + "mask"
 """Which mask: `mask_name`."""
 REDONE_KEY = INFOTEXT_PREFIX + "tiles redone"
 """Numbers of the only tiles that this run has drawn, over a finished picture."""
+UPSCALER_KEY = INFOTEXT_PREFIX + "upscaler taken"
+"""Which of the bundled upscalers, where the picture decided."""
 TRIED_KEY = INFOTEXT_PREFIX + "tried tile"
 """Number of the only tile in a picture of a tile that was tried."""
 

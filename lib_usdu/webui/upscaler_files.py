@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ..embedded import DEFAULT_UPSCALER
-from ..enlarge.upscalers import EMBEDDED_UPSCALER, Source, Upscalers, for_photographs
+from ..enlarge.bundled import BUNDLED, EMBEDDED_UPSCALER
+from ..enlarge.upscalers import Source, Upscalers, for_photographs
 from ..enlarge.windows import RESAMPLERS, resize
 from ..errors import ModelError, Stopped
 from ..session import Session
@@ -26,22 +26,22 @@ from .protocols import HostUpscaler
 
 
 def upscaler_names() -> list[str]:
-    """As the host lists them (`upscaler_index` counts in this list), then the one that comes with the extension, and
-    plain resampling where the host does not list it."""
-    names = [*(known.name for known in shared.sd_upscalers), EMBEDDED_UPSCALER]
-    return [*names, *(name for name in RESAMPLERS if name not in names)]
+    """As the host lists them (`upscaler_index` counts in this list), then the one that comes with the extension, plain
+    resampling where the host does not list it, and the bundled ones by themselves."""
+    names = [known.name for known in shared.sd_upscalers]
+    return list(dict.fromkeys([*names, EMBEDDED_UPSCALER, *RESAMPLERS, *BUNDLED]))
 
 
 def ready_names() -> list[str]:
     """Those whose file is there: others would be downloaded first."""
-    return [known.name for known in shared.sd_upscalers if _file(known).is_file()] + [EMBEDDED_UPSCALER]
+    return [known.name for known in shared.sd_upscalers if _file(known).is_file()] + [*BUNDLED]
 
 
 def _source(name: str) -> Source | None:
     upscaler = next((known for known in shared.sd_upscalers if known.name == name), None)
     if upscaler is not None:
         return Source(_file(upscaler), partial(_by_host, upscaler))
-    return Source(DEFAULT_UPSCALER) if name == EMBEDDED_UPSCALER else None
+    return Source(BUNDLED[name]) if name in BUNDLED else None
 
 
 def _file(upscaler: HostUpscaler) -> Path:

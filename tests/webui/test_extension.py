@@ -23,7 +23,7 @@ from lib_usdu.options import OWN_ARGUMENTS, VERSION_MARKER, Options
 from lib_usdu.webui import model_kind
 from lib_usdu.webui import script as webui
 from lib_usdu.webui.panel_host import PanelHost
-from lib_usdu.webui.upscaler_files import SESSION, ready_names
+from lib_usdu.webui.upscaler_files import SESSION, preselected, ready_names
 
 ROOT = Path(__file__).parents[2]
 LEGACY = [None, 64, 0, 8, 16, 64, 0.35, 16, 0, True, 0, False, 8, 0, 2, 2048, 2048, 2]
@@ -542,8 +542,9 @@ def test_the_upscaler_that_comes_with_the_extension(extension):
     done = ask([{"upscaler": "span x4", "redraw_mode": "none"}])
     same = ask([{"upscaler": "SPAN", "redraw_mode": "none"}])
     assert np.array_equal(np.asarray(done.images[0]), np.asarray(same.images[0])) and Model4x.runs == 0
-    assert PanelHost().upscalers()[-1] == "SPAN x4"
-    assert ready_names() == ["SPAN", "SPAN x4"]
+    bundled = ["SPAN x4", "SPAN x4 clean", "SPAN x4 JPEG", "SPAN x4 noise"]
+    assert [name for name in PanelHost().upscalers() if name in bundled] == bundled
+    assert ready_names() == ["SPAN", *bundled] and preselected() == "SPAN x4"
 
 
 def test_an_upscaler_is_loaded_once_for_a_folder(extension, monkeypatch):

@@ -1,12 +1,14 @@
 """What happens to photos before somebody enlarges them, on tensors: blur, shrinking, noise, JPEG once or twice.
 
-JPEG is computed as libjpeg does it (Annex K quantisation tables scaled by quality, 4:2:0 or 4:4:4, 8x8 DCT), so that
-thousands of patches a second come out on a GPU; `test_degrade.py` compares it with Pillow's files.
+A `Damage` says how often and how much; `DAMAGES` has one for each network that is trained. JPEG is computed as libjpeg
+does it (Annex K quantisation tables scaled by quality, 4:2:0 or 4:4:4, 8x8 DCT), so that thousands of patches a second
+come out on a GPU; `test_degrade.py` compares it with Pillow's files.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -92,7 +94,34 @@ def noisy(rgb: torch.Tensor, strength: torch.Tensor, generator: torch.Generator)
     return rgb + sigma * (fine * brightness + coarse * draw(n, 1, 1, 1).abs().clamp(max=1.5))
 
 
-def degraded(sharp: torch.Tensor, generator: torch.Generator, random: torch.Generator) -> torch.Tensor:
+@dataclass(frozen=True)
+class Damage:
+    """How often (a share of the patches, 0-1) and how much."""
+
+    blurred: float
+    blur: float
+    "the widest Gaussian, px of the sharp patch"
+    noisy: float
+    noise: float
+    "the strongest, levels of 255; most are far weaker"
+    written: float
+    "saved as a JPEG"
+    twice: float
+    "saved once more, of those that are saved"
+    quality: tuple[int, int]
+    "of the JPEG, libjpeg's 1-100"
+
+
+DAMAGES = {
+    "jpeg": Damage(blurred=0.15, blur=1.2, noisy=0.3, noise=8, written=1, twice=0.2, quality=(30, 96)),
+    "noise": Damage(blurred=0.1, blur=1.2, noisy=1, noise=32, written=0.5, twice=0.1, quality=(60, 98)),
+    "all": Damage(blurred=0.4, blur=2.4, noisy=0.5, noise=28, written=0.88, twice=0.25, quality=(30, 96)),
+}
+
+
+def degraded(
+    sharp: torch.Tensor, damage: Damage, generator: torch.Generator, random: torch.Generator
+) -> torch.Tensor:
     """Small, damaged copies of sharp patches: float (n, 3, 4h, 4w), 0-1, to (n, 3, h, w), h and w multiples of 16.
 
     One kernel for the whole batch, noise and quality of each patch by itself. random: a generator on the CPU.
@@ -105,16 +134,16 @@ def degraded(sharp: torch.Tensor, generator: torch.Generator, random: torch.Gene
         return low + (high - low) * torch.rand(len(sharp), device=sharp.device, generator=generator)
 
     size = sharp.shape[2] // 4, sharp.shape[3] // 4
-    sigma = uniform(0, 2.4) if uniform(0, 1) < 0.4 else 0.0
+    sigma = uniform(0, damage.blur) if uniform(0, 1) < damage.blurred else 0.0
     kernel = ("bicubic", "bicubic", "bilinear", "area")[int(uniform(0, 3.999))]
     sharp = blurred(sharp, sigma)
     small = F.interpolate(sharp, size, mode=kernel, **({} if kernel == "area" else {"antialias": True}))
-    strength = each(0, 1) ** 2 * 28
-    strength = torch.where(each(0, 1) < 0.5, torch.zeros_like(strength), strength)
+    strength = each(0, 1) ** 2 * damage.noise
+    strength = torch.where(each(0, 1) < damage.noisy, strength, torch.zeros_like(strength))
     small = noisy(small, strength, generator).clamp(0, 1)
-    times = 0 if uniform(0, 1) < 0.12 else 2 if uniform(0, 1) < 0.25 else 1
+    times = 0 if uniform(0, 1) >= damage.written else 2 if uniform(0, 1) < damage.twice else 1
     for _ in range(times):
         shift = int(uniform(0, 7.999)), int(uniform(0, 7.999))  # blocks do not start at the patch's corner
-        moved = jpeg(torch.roll(small, shift, (2, 3)), each(30, 96).round(), subsampled=uniform(0, 1) < 0.7)
+        moved = jpeg(torch.roll(small, shift, (2, 3)), each(*damage.quality).round(), subsampled=uniform(0, 1) < 0.7)
         small = torch.roll(moved, (-shift[0], -shift[1]), (2, 3))
     return (small * 255).round() / 255

@@ -1,0 +1,39 @@
+"""The upscalers that come with the extension, and which of them suits a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from ..embedded import HERE
+from .damage import jpeg_blocks, noise_level, squares
+
+EMBEDDED_UPSCALER = "SPAN x4"
+"""The name that stands for whichever of them suits the picture."""
+CLEAN, JPEG, NOISE = (f"{EMBEDDED_UPSCALER} {kind}" for kind in ("clean", "JPEG", "noise"))
+BUNDLED: dict[str, Path] = {
+    EMBEDDED_UPSCALER: HERE / "span_x4.safetensors",
+    CLEAN: HERE / "span_x4.safetensors",
+    JPEG: HERE / "span_x4_jpeg.safetensors",
+    NOISE: HERE / "span_x4_noise.safetensors",
+}
+"""Files by name."""
+THEN = dict.fromkeys((BUNDLED[JPEG], BUNDLED[NOISE]), BUNDLED[CLEAN])
+"""What runs on the picture that one of these files has made, where that is not large enough: it is clean by then."""
+
+BLOCKS = 0.4
+"""`jpeg_blocks` from which the upscaler for JPEGs does better: at quality 90 and below."""
+GRAIN = 4.5
+"""`noise_level` from which the one for noise does better."""
+
+
+def suited(rgb: np.ndarray) -> tuple[str, str]:
+    """The upscaler for a picture, uint8 (h, w, 3): its name, and a sentence that says why; "" where it is the plain
+    one."""
+    parts = squares(rgb)
+    if (level := noise_level(parts)) >= GRAIN:
+        return NOISE, f"The picture has noise of {level:.0f} levels: {NOISE} enlarges it ({CLEAN} would keep it)."
+    if jpeg_blocks(parts) >= BLOCKS:
+        return JPEG, f"The picture shows a JPEG's blocks: {JPEG} enlarges it ({CLEAN} would keep them)."
+    return CLEAN, ""

@@ -1,0 +1,116 @@
+"""Which of the bundled upscalers a picture gets, by a look at it, and that each is better at what it is for."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lib_usdu.engine import upscale
+from lib_usdu.enlarge.bundled import BLOCKS, BUNDLED, CLEAN, EMBEDDED_UPSCALER, GRAIN, JPEG, NOISE, suited
+from lib_usdu.enlarge.damage import jpeg_blocks, noise_level, squares
+from lib_usdu.options import Options
+from lib_usdu.standalone.host import IdentityRefiner, LocalHost
+
+PHOTOS = Path(__file__).parent / "photos"
+
+
+def photo(name: str, side: int = 384) -> Image.Image:
+    """A photo made smaller, so that what its own file did to it is gone."""
+    image = Image.open(PHOTOS / f"{name}.jpg").convert("RGB")
+    return image.resize((side, side * image.height // image.width), Image.Resampling.BICUBIC)
+
+
+def saved(image: Image.Image, quality: int, **how) -> Image.Image:
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=quality, **how)
+    return Image.open(file).convert("RGB")
+
+
+def noisy(image: Image.Image, level: float) -> np.ndarray:
+    pixels = np.asarray(image, np.float64)
+    return (pixels + np.random.default_rng(1).normal(0, level, pixels.shape)).round().clip(0, 255).astype(np.uint8)
+
+
+NAMES = ("astronaut", "brick", "chelsea", "grass")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_jpeg_is_known_by_its_blocks_wherever_they_begin(name):
+    clean = photo(name)
+    assert jpeg_blocks(squares(np.asarray(clean))) < BLOCKS / 2
+    found = {quality: jpeg_blocks(squares(np.asarray(saved(clean, quality)))) for quality in (90, 80, 60, 30)}
+    assert BLOCKS < found[80] < found[60] < found[30]
+    cropped = np.asarray(saved(clean, 80, subsampling=0))[3:, 5:]
+    assert jpeg_blocks(squares(cropped)) > BLOCKS and suited(cropped)[0] == JPEG
+    enlarged = saved(clean, 80).resize((500, 500), Image.Resampling.BICUBIC)
+    assert jpeg_blocks(squares(np.asarray(enlarged))) < BLOCKS, "no blocks of 8 px are left"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_noise_is_told_from_texture(name):
+    clean = photo(name)
+    assert noise_level(squares(np.asarray(clean))) < GRAIN and suited(np.asarray(clean)) == (CLEAN, "")
+    for level in (8, 15, 25):
+        found = noisy(clean, level)
+        assert noise_level(squares(found)) == pytest.approx(level, rel=0.2)
+        assert suited(found)[0] == NOISE
+
+
+def test_pictures_that_say_nothing():
+    grey = np.asarray(photo("grass").convert("L").convert("RGB"))
+    assert noise_level(squares(np.repeat(noisy(photo("grass"), 15)[..., :1], 3, 2))) == 0, "grey: not told from texture"
+    flat = np.full((300, 200, 3), 255, np.uint8)
+    sizes = [np.asarray(photo("astronaut"))[:h, :w] for h, w in ((1, 1), (8, 8), (7, 300), (24, 24), (129, 127))]
+    for picture in (grey, flat, *sizes):
+        assert suited(picture) == (CLEAN, "")
+
+
+@pytest.mark.parametrize(
+    "kind, damage, gain",
+    [(JPEG, lambda small: np.asarray(saved(small, 80)), 0.3), (NOISE, lambda small: noisy(small, 15), 5.0)],
+    ids=["jpeg", "noise"],
+)
+def test_each_is_better_at_what_it_is_for(kind, damage, gain):
+    whole = photo("chelsea", 256)
+    small = damage(whole.resize((128, whole.height // 2), Image.Resampling.BICUBIC))
+    host = LocalHost(IdentityRefiner(), BUNDLED)
+
+    def error(name: str) -> float:
+        made = host.enlarge(small, name, *whole.size).astype(float)
+        return float(((made - np.asarray(whole)) ** 2).mean())
+
+    assert 10 * np.log10(error(CLEAN) / error(kind)) > gain
+
+
+@pytest.mark.parametrize("name", [CLEAN, JPEG, NOISE])
+def test_white_paper_stays_white_up_to_its_rim_and_other_paper_as_it_was(name):
+    host = LocalHost(IdentityRefiner(), BUNDLED)
+    for level, off in (255, 0), (0, 1), (128, 1):
+        made = host.enlarge(np.full((48, 40, 3), level, np.uint8), name, 80, 96)
+        assert np.abs(made.astype(int) - level).max() <= off, f"{level}: {made.min()} to {made.max()}"
+
+
+def test_the_choice_is_said_and_only_made_where_it_was_left_open():
+    host = LocalHost(IdentityRefiner(), BUNDLED)
+    jpeg = np.asarray(saved(photo("astronaut", 128), 60))
+    plain = Options(redraw_mode="none", custom_scale=2)
+    chosen = upscale(jpeg, plain.with_(upscaler=EMBEDDED_UPSCALER.lower()), host)
+    asked, kept = (upscale(jpeg, plain.with_(upscaler=name), host) for name in (JPEG, CLEAN))
+    assert np.array_equal(chosen.image, asked.image) and not np.array_equal(chosen.image, kept.image)
+    assert chosen.notes == (f"The picture shows a JPEG's blocks: {JPEG} enlarges it ({CLEAN} would keep them).",)
+    assert "Ultimate SD upscale upscaler taken: SPAN x4 JPEG" in chosen.infotext
+    for result in (asked, kept):
+        assert result.notes == () and "upscaler taken" not in result.infotext
+    clean = upscale(np.asarray(photo("astronaut", 128)), plain.with_(upscaler=EMBEDDED_UPSCALER), host)
+    assert clean.notes == () and "upscaler taken" not in clean.infotext
+
+
+def test_beyond_its_factor_the_clean_one_goes_on():
+    host = LocalHost(IdentityRefiner(), BUNDLED)
+    jpeg = np.asarray(saved(photo("astronaut", 48), 60))
+    four = host.enlarge(jpeg, JPEG, 192, 192)
+    expected = host.enlarge(four, CLEAN, 400, 300)
+    assert np.array_equal(host.enlarge(jpeg, JPEG, 400, 300), expected)
+    assert not np.array_equal(host.enlarge(jpeg, CLEAN, 400, 300), expected)
