@@ -7,8 +7,8 @@ Of each photo two squares: out of its middle at full resolution, and out of the 
 sharper. Each is made small (bicubic), damaged as a case says, and enlarged by plain Lanczos, by the plain SPAN, and by
 the bundled upscaler that the extension chooses by a look at the picture. Drawings made here stand for line art, text
 and flat sky. PSNR in dB over RGB and MS-SSIM (Wang, Simoncelli and Bovik, 2003): higher is better. GMSD, and where
-the programs are installed (Debian's libjxl-devtools) Butteraugli and SSIMULACRA, whose weights are
-fitted to people's answers: lower is better.
+the programs are installed (Debian's libjxl-devtools) Butteraugli (its 3-norm) and SSIMULACRA, whose weights
+are fitted to people's answers: lower is better.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def programs_say(made: np.ndarray, original: np.ndarray) -> dict[str, float]:
         for picture, file in zip((original, made), files):
             Image.fromarray(picture).save(file)
         said = {name: subprocess.check_output([path, *files], text=True) for name, path in found.items()}
-    return {name: float(text.split()[0]) for name, text in said.items()}
+    return {name: float(text.split()[-1]) for name, text in said.items()}  # of Butteraugli the 3-norm, its last word
 
 
 def measured(original: np.ndarray, factor: int, damage: Damage, host: LocalHost) -> tuple[str, dict, list[np.ndarray]]:

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from lib_usdu.engine import upscale
-from lib_usdu.enlarge.bundled import BLOCKS, BUNDLED, CLEAN, EMBEDDED_UPSCALER, GRAIN, JPEG, NOISE, suited
-from lib_usdu.enlarge.damage import jpeg_blocks, noise_level, squares
+from lib_usdu.enlarge.bundled import BUNDLED, CLEAN, EMBEDDED_UPSCALER, GRAIN, JPEG, NOISE, suited
+from lib_usdu.enlarge.damage import jpeg_coarseness, noise_level, squares
 from lib_usdu.options import Options
 from lib_usdu.standalone.host import IdentityRefiner, LocalHost
 
@@ -37,15 +37,24 @@ NAMES = ("astronaut", "brick", "chelsea", "grass")
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_jpeg_is_known_by_its_blocks_wherever_they_begin(name):
+def test_a_jpeg_and_its_quality_are_known_wherever_its_blocks_begin(name):
     clean = photo(name)
-    assert jpeg_blocks(squares(np.asarray(clean))) < BLOCKS / 2
-    found = {quality: jpeg_blocks(squares(np.asarray(saved(clean, quality)))) for quality in (90, 80, 60, 30)}
-    assert BLOCKS < found[80] < found[60] < found[30]
+    assert jpeg_coarseness(squares(np.asarray(clean))) == 0
+    for quality, coarseness in (90, 0.2), (80, 0.4), (60, 0.8), (40, 1.25):
+        found = jpeg_coarseness(squares(np.asarray(saved(clean, quality))))
+        assert found == pytest.approx(coarseness, rel=0.15), quality
     cropped = np.asarray(saved(clean, 80, subsampling=0))[3:, 5:]
-    assert jpeg_blocks(squares(cropped)) > BLOCKS and suited(cropped)[0] == JPEG
-    enlarged = saved(clean, 80).resize((500, 500), Image.Resampling.BICUBIC)
-    assert jpeg_blocks(squares(np.asarray(enlarged))) < BLOCKS, "no blocks of 8 px are left"
+    assert jpeg_coarseness(squares(cropped)) == pytest.approx(0.4, rel=0.15) and suited(cropped)[0] == JPEG
+    for other in (clean.resize((500, 500)), saved(clean, 80).resize((500, 500)), saved(clean, 97)):
+        assert suited(np.asarray(other)) == (CLEAN, ""), "no blocks of 8 px, or none that harm"
+
+
+def test_gradients_are_no_jpegs():
+    """Their steps of one level lie at regular places."""
+    for size in (64, 128, 256, 300):
+        sky = np.linspace((236, 160, 120), (70, 90, 150), size)[:, None].repeat(size, 1).round().astype(np.uint8)
+        for turned in (sky, sky.transpose(1, 0, 2)):
+            assert suited(turned) == (CLEAN, "")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -99,7 +108,7 @@ def test_the_choice_is_said_and_only_made_where_it_was_left_open():
     chosen = upscale(jpeg, plain.with_(upscaler=EMBEDDED_UPSCALER.lower()), host)
     asked, kept = (upscale(jpeg, plain.with_(upscaler=name), host) for name in (JPEG, CLEAN))
     assert np.array_equal(chosen.image, asked.image) and not np.array_equal(chosen.image, kept.image)
-    assert chosen.notes == (f"The picture shows a JPEG's blocks: {JPEG} enlarges it ({CLEAN} would keep them).",)
+    assert chosen.notes == (f"A JPEG of quality about 60: {JPEG} enlarges it ({CLEAN} would keep its blocks).",)
     assert "Ultimate SD upscale upscaler taken: SPAN x4 JPEG" in chosen.infotext
     for result in (asked, kept):
         assert result.notes == () and "upscaler taken" not in result.infotext

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ..embedded import HERE
-from .damage import jpeg_blocks, noise_level, squares
+from .damage import jpeg_coarseness, noise_level, squares
 
 EMBEDDED_UPSCALER = "SPAN x4"
 """The name that stands for whichever of them suits the picture."""
@@ -21,9 +21,11 @@ BUNDLED: dict[str, Path] = {
 """Files by name."""
 THEN = dict.fromkeys((BUNDLED[JPEG], BUNDLED[NOISE]), BUNDLED[CLEAN])
 """What runs on the picture that one of these files has made, where that is not large enough: it is clean by then."""
+RIM = 8
+"""What the files in THEN need around a picture, px."""
 
-BLOCKS = 0.4
-"""`jpeg_blocks` from which the upscaler for JPEGs does better: at quality 90 and below."""
+COARSE = 0.15
+"""`jpeg_coarseness` from which the upscaler for JPEGs does better: at quality 92 and below."""
 GRAIN = 4.5
 """`noise_level` from which the one for noise does better."""
 
@@ -34,6 +36,8 @@ def suited(rgb: np.ndarray) -> tuple[str, str]:
     parts = squares(rgb)
     if (level := noise_level(parts)) >= GRAIN:
         return NOISE, f"The picture has noise of {level:.0f} levels: {NOISE} enlarges it ({CLEAN} would keep it)."
-    if jpeg_blocks(parts) >= BLOCKS:
-        return JPEG, f"The picture shows a JPEG's blocks: {JPEG} enlarges it ({CLEAN} would keep them)."
+    if (coarseness := jpeg_coarseness(parts)) >= COARSE:
+        quality = 100 - 50 * coarseness if coarseness < 1 else 50 / coarseness  # as libjpeg scales its tables
+        about = 5 * round(quality / 5)
+        return JPEG, f"A JPEG of quality about {about}: {JPEG} enlarges it ({CLEAN} would keep its blocks)."
     return CLEAN, ""

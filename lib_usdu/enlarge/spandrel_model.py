@@ -28,12 +28,13 @@ MODEL_FILES = (".safetensors", ".pth", ".pt", ".ckpt")
 class SpandrelModel:
     """A super-resolution network on a device, in the number format that is fastest there (`dtype`)."""
 
-    def __init__(self, name: str, descriptor: Any, device: Any, *, half: bool = True):
+    def __init__(self, name: str, descriptor: Any, device: Any, *, half: bool = True, rim: int = 0):
         """descriptor: spandrel's, in float32; it is moved and changed in place. half: whether a card may run it in 16
-        bits."""
+        bits. rim: px of the border's own colour that are put around each window and cut off again, for networks that
+        take what is outside a picture for black."""
         import torch
 
-        self.name, self.scale, self.descriptor = name, descriptor.scale, descriptor
+        self.name, self.scale, self.descriptor, self._rim = name, descriptor.scale, descriptor, rim
         self.device = torch.device(device)
         convolutional = purely_convolutional(descriptor.model)
         self.dtype = upscaler_dtype(descriptor, self.device, convolutional=convolutional, half=half)
@@ -46,10 +47,10 @@ class SpandrelModel:
             descriptor.to(dtype=self.dtype)
 
     @classmethod
-    def load(cls, path: str | Path, device: Any = "cpu", *, half: bool = True) -> SpandrelModel:
+    def load(cls, path: str | Path, device: Any = "cpu", *, half: bool = True, rim: int = 0) -> SpandrelModel:
         """Raises ModelError when the file is missing, no known model, or not one for RGB pictures."""
         path = Path(path)
-        return cls(path.stem, _upscaler(path), device, half=half)
+        return cls(path.stem, _upscaler(path), device, half=half, rim=rim)
 
     def __call__(self, windows: np.ndarray) -> np.ndarray:
         """uint8 (n, h, w, 3) to uint8 (n, h * scale, w * scale, 3)."""
@@ -105,6 +106,8 @@ class SpandrelModel:
         dtype = torch.float32 if self._autocast else self.dtype
         # A picture's own order of bytes is what torch calls channels-last.
         pixels = to_device(windows, self.device).permute(0, 3, 1, 2).to(dtype) / 255
+        if self._rim:
+            pixels = torch.nn.functional.pad(pixels, (self._rim,) * 4, mode="replicate")
         finite: list[Any] = []
 
         def look(network: Any, inputs: Any, output: Any) -> None:
@@ -122,6 +125,8 @@ class SpandrelModel:
         finally:
             watched.remove()
         output = output.expand(-1, 3, -1, -1) if output.shape[1] == 1 else output[:, :3]
+        if cut := self._rim * self.scale:
+            output = output[..., cut:-cut, cut:-cut]
         return output, torch.stack([*finite, torch.isfinite(output).all()]).all()
 
 

@@ -14,7 +14,7 @@ from ..errors import ModelError, OptionError
 from ..run.memory import give_back
 from ..run.memory_needs import short, upscaler_windows
 from ..session import Session
-from .bundled import BUNDLED, EMBEDDED_UPSCALER, THEN
+from .bundled import BUNDLED, EMBEDDED_UPSCALER, RIM, THEN
 from .resize_mode import STRETCH, Enlarge, fit
 from .spandrel_model import MODEL_FILES, SpandrelModel, loads
 from .windows import OVERLAP, RESAMPLERS, WINDOW, known_name, resize, run_network
@@ -150,7 +150,8 @@ class Upscalers:
 
     def _load(self, file: Path, device: Any, half: bool = True) -> SpandrelModel:
         key = str(file), file.stat().st_mtime_ns if file.is_file() else 0, str(device), half
-        return self._session.network(key, lambda: SpandrelModel.load(file, device, half=half))
+        rim = RIM if file in THEN else 0
+        return self._session.network(key, lambda: SpandrelModel.load(file, device, half=half, rim=rim))
 
 
 def model_path(name: str) -> Path | None:
