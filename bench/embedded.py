@@ -35,6 +35,9 @@ FACTORS = (2, 4)
 PROGRAMS = {"Butteraugli": "butteraugli_main", "SSIMULACRA": "ssimulacra_main"}
 MEASURES = {"PSNR": psnr, "MS-SSIM": ms_ssim, "GMSD": gmsd}
 WAYS = ("Lanczos", CLEAN, "chosen")
+SHOWN = (("JPEG 80", 2), ("noise 15", 2), ("JPEG 60", 4))
+"""Cases on the sheet, from left to right, and the side of a part in px."""
+PART = 160
 Damage = Callable[[Image.Image], Image.Image]
 
 
@@ -123,6 +126,13 @@ def measured(original: np.ndarray, factor: int, damage: Damage, host: LocalHost)
     return chosen, table, pictures
 
 
+def shown(pictures: list[np.ndarray]) -> np.ndarray:
+    """The middle of each, side by side, at 100 %."""
+    height, width = (length // 2 for length in pictures[0].shape[:2])
+    half = PART // 2
+    return np.concatenate([one[height - half : height + half, width - half : width + half] for one in pictures], axis=1)
+
+
 def row(case: str, factor: int, runs: list[tuple[str, dict, list]]) -> str:
     """A line of the table: medians of the three ways, and the worst and best gain on the plain SPAN."""
     kinds = [chosen.rsplit(" ", 1)[1] for chosen, _, _ in runs]
@@ -144,7 +154,7 @@ def main() -> None:
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
     parser.add_argument("--factors", nargs="+", type=int, default=FACTORS)
     parser.add_argument("--markdown", type=Path)
-    parser.add_argument("--sheet", type=Path, help="a picture: each photo's case JPEG 80, three ways and the original")
+    parser.add_argument("--sheet", type=Path, help="a picture: parts at 100 %, the three ways and the original")
     args = parser.parse_args()
     host = LocalHost(IdentityRefiner(), BUNDLED)
     originals = [square for photo in args.photos for square in squares(photo)]
@@ -156,23 +166,22 @@ def main() -> None:
         "|---|---|---|" + "---|" * (len(measures) + 2),
     ]  # fmt: skip
     print("\n".join(lines), flush=True)
-    sheets = []
+    rows: dict[tuple[str, int], list[np.ndarray]] = {}
     for factor in args.factors:
         for case in args.cases:
             runs = [measured(original, factor, CASES[case], host) for original in originals]
             lines.append(row(case, factor, runs))
             print(lines[-1], flush=True)
-            if case == "JPEG 80" and factor == 2:
-                sheets = [np.concatenate([*run[2], original], 1) for run, original in zip(runs, originals)]
+            if (case, factor) in SHOWN:
+                rows[case, factor] = [shown([*run[2], original]) for run, original in zip(runs, originals)]
         for name, drawing in drawings().items():
             lines.append(row(name, factor, [measured(drawing, factor, CASES["clean"], host)]))
             print(lines[-1], flush=True)
     if args.markdown:
         args.markdown.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    if args.sheet and sheets:
-        widest = max(sheet.shape[1] for sheet in sheets)
-        same = [np.pad(sheet, ((0, 0), (0, widest - sheet.shape[1]), (0, 0))) for sheet in sheets]
-        Image.fromarray(np.concatenate(same)).save(args.sheet)
+    if args.sheet and rows:
+        sheet = np.concatenate([np.concatenate(column) for column in rows.values()], axis=1)
+        Image.fromarray(sheet).save(args.sheet, quality=88)
 
 
 if __name__ == "__main__":

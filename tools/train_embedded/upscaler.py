@@ -114,9 +114,9 @@ class Photos:
         return torch.stack(patches).float() / 255
 
 
-def charbonnier(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
-    """About the mean absolute difference; below 2 levels of 255 it goes with the square."""
-    return torch.sqrt((first - second).square() + (2 / 255) ** 2).mean()
+def charbonnier(first: torch.Tensor, second: torch.Tensor, corner: float) -> torch.Tensor:
+    """About the mean absolute difference; below `corner` levels of 255 it goes with the square."""
+    return torch.sqrt((first - second).square() + (corner / 255) ** 2).mean()
 
 
 def save(average: dict[str, torch.Tensor], out: Path, step: int) -> None:
@@ -153,7 +153,7 @@ def train(args: argparse.Namespace) -> None:
             made = model(small)
         made = made.float()
         halves = [F.interpolate(one, scale_factor=0.5, mode="bicubic", antialias=True) for one in (made, sharp)]
-        loss = charbonnier(made, sharp) + 2 * charbonnier(*halves)
+        loss = charbonnier(made, sharp, args.corner) + 2 * charbonnier(*halves, args.corner)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 0.5)
@@ -184,6 +184,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=48)
     parser.add_argument("--side", type=int, default=320, help="of a sharp patch, px, a multiple of 64")
     parser.add_argument("--rate", type=float, default=4e-4)
+    parser.add_argument("--corner", type=float, default=2, help="levels: smaller errors count by their square")
     parser.add_argument("--say", type=int, default=250, help="print the loss every so many steps")
     train(parser.parse_args())
 
