@@ -20,6 +20,7 @@ import statistics
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -64,7 +65,7 @@ def noisy(level: float) -> Damage:
 
 
 CASES: dict[str, Damage] = {
-    "clean": lambda small: small,
+    "clean": lambda small: small, "JPEG 90": saved("JPEG", 90),
     "JPEG 95": saved("JPEG", 95), "JPEG 80": saved("JPEG", 80), "JPEG 60": saved("JPEG", 60),
     "JPEG 30": saved("JPEG", 30), "WebP 80": saved("WEBP", 80), "noise 8": noisy(8), "noise 15": noisy(15),
     "noise 25": noisy(25),
@@ -106,7 +107,8 @@ def programs_say(made: np.ndarray, original: np.ndarray) -> dict[str, float]:
         files = [str(Path(folder) / name) for name in ("original.png", "made.png")]
         for picture, file in zip((original, made), files):
             Image.fromarray(picture).save(file)
-        said = {name: subprocess.check_output([path, *files], text=True) for name, path in found.items()}
+        run = partial(subprocess.run, check=True, capture_output=True, text=True)
+        said = {name: run([path, *files]).stdout for name, path in found.items()}
     return {name: float(text.split()[-1]) for name, text in said.items()}  # of Butteraugli the 3-norm, its last word
 
 

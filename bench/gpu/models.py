@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from lib_usdu.embedded import DEFAULT_UPSCALER
+from lib_usdu.embedded import DEFAULT_UPSCALER, span
 from lib_usdu.enlarge.torchvision_operators import declare_missing_operators
 from lib_usdu.standalone.refiner import DiffusersRefiner, Sampling
 
@@ -125,7 +125,7 @@ def upscalers() -> dict[str, Callable[[], Any]]:
 
     torch.manual_seed(0)
     return {
-        "SPAN": lambda: ModelLoader("cpu").load_from_file(DEFAULT_UPSCALER),
+        "SPAN": lambda: ModelLoader("cpu").load_from_state_dict(span.read(DEFAULT_UPSCALER)),
         "Compact": lambda: Compact.CompactArch().load(Compact.Compact(num_conv=16, upscale=4).state_dict()),
         "RRDB of 6 blocks": lambda: ESRGAN.ESRGANArch().load(ESRGAN.ESRGAN(scale=4, num_blocks=6).state_dict()),
         "RRDB of 23 blocks": lambda: ESRGAN.ESRGANArch().load(ESRGAN.ESRGAN(scale=4, num_blocks=23).state_dict()),

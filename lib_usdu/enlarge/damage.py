@@ -74,7 +74,8 @@ def _step_of(values: np.ndarray) -> int:
     """The largest step that the values, 0 and above, are multiples of; 0 where none can be told."""
     for step in range(60, 1, -1):
         beside = values[values > 0.6 * step]
-        if len(beside) >= 30 and np.cos(2 * np.pi / step * beside).mean() > 0.6:
+        # Values that have nothing to do with the step give 0, give or take 0.7 / sqrt(n).
+        if len(beside) >= 12 and np.cos(2 * np.pi / step * beside).mean() > 0.55 + 0.7 / np.sqrt(len(beside)):
             return step
     return 0
 

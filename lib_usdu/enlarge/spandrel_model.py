@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..embedded import HERE, span
 from ..errors import ModelError
 from ..geometry import Region
 from ..run.transfer import on_host, to_device
@@ -215,6 +216,8 @@ def _descriptor(path: Path) -> Any:
     import spandrel
     import torch
 
+    if path.parent == HERE:
+        return spandrel.ModelLoader().load_from_state_dict(span.read(path))
     own = torch.serialization.load
     if torch.load is own or path.suffix.lower() == ".safetensors" or not zipfile.is_zipfile(path):
         return spandrel.ModelLoader().load_from_file(path)

@@ -15,10 +15,10 @@ import torch
 from modules import errors, processing, sd_models, shared, standin, upscaler
 from PIL import Image
 from probes.harness import options
-from safetensors.torch import load_file
+from safetensors.torch import save_file
 from test_extension import ask, batch, extension, folder, photo, refused  # noqa: F401
 
-from lib_usdu.embedded import DEFAULT_UPSCALER
+from lib_usdu.embedded import DEFAULT_UPSCALER, span
 
 sys.path.append(str(Path(__file__).parents[1] / "reliability"))
 from counts import count  # noqa: E402
@@ -92,7 +92,7 @@ def test_a_host_that_returns_the_picture_unchanged_and_reports_nothing(extension
 
 def written_by_a_recent_torch(path):
     """The embedded upscaler's weights, with the record that webuis of today refuse."""
-    torch.save(load_file(DEFAULT_UPSCALER), path)
+    torch.save(span.read(DEFAULT_UPSCALER), path)
     with zipfile.ZipFile(path, "a") as archive:
         if not any(name.endswith(".format_version") for name in archive.namelist()):
             archive.writestr(f"{path.stem}/.format_version", "1")
@@ -110,10 +110,12 @@ def refuses_unknown_records(filename, *args, **kwargs):
 def test_a_sound_file_that_the_hosts_loader_refuses_is_loaded_by_us(extension, monkeypatch, tmp_path):  # noqa: F811
     path, scaler = tmp_path / "4x-new.pth", Broken()
     written_by_a_recent_torch(path)
-    add_upscaler(monkeypatch, "4x-new", path, scaler)
+    save_file(span.read(DEFAULT_UPSCALER), tmp_path / "same.safetensors")
+    for name, file in (("4x-new", path), ("4x-same", tmp_path / "same.safetensors")):
+        add_upscaler(monkeypatch, name, file, scaler)
     monkeypatch.setattr(torch, "load", refuses_unknown_records)
     done = ask([{"upscaler": "4x-new", "redraw_mode": "none"}])
-    same = ask([{"upscaler": "SPAN x4", "redraw_mode": "none"}])
+    same = ask([{"upscaler": "4x-same", "redraw_mode": "none"}])
     plain = ask([{"upscaler": "Lanczos", "redraw_mode": "none"}])
     assert np.array_equal(pixels(done), pixels(same)) and not np.array_equal(pixels(done), pixels(plain))
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
-from lib_usdu.embedded import DEFAULT_UPSCALER
+from lib_usdu.embedded import DEFAULT_UPSCALER, span
 from lib_usdu.enlarge.torchvision_operators import declare_missing_operators
 
 HELD_BACK = {
@@ -38,7 +38,7 @@ def upscaler():
     declare_missing_operators()
     from spandrel import ModelLoader
 
-    model = ModelLoader(device="cpu").load_from_file(str(DEFAULT_UPSCALER)).model.float().eval()
+    model = ModelLoader(device="cpu").load_from_state_dict(span.read(DEFAULT_UPSCALER)).model.float().eval()
 
     @torch.inference_mode()
     def times_four(image: Image.Image, tile: int = 256, margin: int = 16) -> Image.Image:
