@@ -57,6 +57,22 @@ def test_a_tile_of_one_colour_in_8_bits_is_done_again(picture, colour, batch):
     assert np.array_equal(result.image, good.image) and not result.notes and refiner.calls > good.stats.batches
 
 
+class Fractions(Eight):
+    """Gives fractions of levels, but 8 bits where it has made one black, as the webui does."""
+
+    def refine(self, batch, stop):
+        found = super().refine(batch, stop)
+        black = any(self.when(tile.index, self.calls) for tile in batch.tiles)
+        fine = np.random.default_rng(3).random(found.shape[1:], np.float32)  # no tone, which would be held
+        return found if black else (found + fine).astype(np.float16)
+
+
+def test_a_tile_that_is_done_again_keeps_its_fractions(picture):
+    good = run(picture, Fractions(), tile_batch=1)
+    refiner = Fractions(lambda index, call: index == 4 and not refiner.precise)
+    assert np.array_equal(run(picture, refiner, tile_batch=1).image, good.image)
+
+
 def test_a_tile_that_is_black_for_ever_stays_as_upscaled_and_is_named(picture):
     result = run(picture, Eight(lambda index, call: index == 4))
     assert any("tile 5 of the redraw stays as upscaled" in note and "one flat colour" in note for note in result.notes)

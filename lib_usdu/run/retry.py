@@ -95,11 +95,11 @@ class Faults:
         broken = {i: fault for i, window in enumerate(refined) if (fault := what_is_broken(window, batch.images[i]))}
         self._succeeded += len(refined) - len(broken)
         self._in_a_row = 0 if len(broken) < len(refined) else self._in_a_row
-        if broken:
-            refined = refined.copy()
-        for i, fault in broken.items():
-            refined[i] = self._again(batch.part([i]), NotANumber(fault))[0]
-        return refined
+        if not broken:
+            return refined
+        again = {i: self._again(batch.part([i]), NotANumber(fault)) for i, fault in broken.items()}
+        # Put together, since whole levels and fractions of them may come from one host.
+        return np.concatenate([again.get(i, refined[i : i + 1]) for i in range(len(refined))])
 
     def _again(self, alone: Batch, problem: BaseException) -> np.ndarray:
         """One tile, once more."""
