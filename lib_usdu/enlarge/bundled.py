@@ -6,15 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
-from ..embedded import HERE
+from ..embedded import DEFAULT_UPSCALER, HERE
 from .damage import jpeg_coarseness, noise_level, squares
 
 EMBEDDED_UPSCALER = "SPAN x4"
 """The name that stands for whichever of them suits the picture."""
 CLEAN, JPEG, NOISE = (f"{EMBEDDED_UPSCALER} {kind}" for kind in ("clean", "JPEG", "noise"))
 BUNDLED: dict[str, Path] = {
-    EMBEDDED_UPSCALER: HERE / "span_x4.safetensors",
-    CLEAN: HERE / "span_x4.safetensors",
+    EMBEDDED_UPSCALER: DEFAULT_UPSCALER,
+    CLEAN: DEFAULT_UPSCALER,
     JPEG: HERE / "span_x4_jpeg.safetensors",
     NOISE: HERE / "span_x4_noise.safetensors",
 }

@@ -9,14 +9,12 @@ costs does not grow with the canvas.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from ..speed.in_place import in_place_of
 from .of_canvas import OfCanvas
 
 if TYPE_CHECKING:
@@ -39,20 +37,14 @@ class CanvasAttention(OfCanvas[torch.Tensor]):
         super().__init__(places)
         layers = [part for name, part in network.named_modules() if name.rpartition(".")[2] == "attn1"]
         found = [getattr(layer, name, None) for layer in layers for name in ("to_k", "to_v")]
-        self._asked = [] if self.whole else [one for one in found if isinstance(one, torch.nn.Module)]
+        self._layers = [] if self.whole else [one for one in found if isinstance(one, torch.nn.Module)]
         height, width = places[0].share.shape
         self._window: Size = height, width
         self._lies = cache(self._where)
 
-    @contextmanager
-    def put_in(self) -> Iterator[None]:
-        with ExitStack() as stack:
-            for number, layer in enumerate(self._asked):
-                stack.enter_context(in_place_of(layer, forward=self._over_canvas(number, layer.forward)))
-            yield
-
-    def _over_canvas(self, number: int, own: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
+    def _over_canvas(self, number: int, layer: torch.nn.Module) -> Callable[..., torch.Tensor]:
         """`forward` of what makes keys or values of the features of windows."""
+        own = layer.forward
 
         def forward(x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
             made = own(x, *args, **kwargs)

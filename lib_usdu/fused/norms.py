@@ -7,13 +7,11 @@ own have since.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from ..speed.in_place import in_place_of
 from .of_canvas import OfCanvas
 
 if TYPE_CHECKING:
@@ -36,19 +34,12 @@ class CanvasNorms(OfCanvas[Statistics]):
         self._weights = sums / sums.sum()
         norms = (part for part in network.modules() if isinstance(part, torch.nn.GroupNorm))
         # A window of the canvas's size has its statistics, and those of this step.
-        self._norms = [] if self.whole else list(norms)
+        self._layers = [] if self.whole else list(norms)
         self._shares: dict[tuple[int, int], torch.Tensor] = {}
 
-    @contextmanager
-    def put_in(self) -> Iterator[None]:
-        with ExitStack() as stack:
-            for number, norm in enumerate(self._norms):
-                forward = self._over_canvas(number, norm, norm.forward)
-                stack.enter_context(in_place_of(norm, forward=forward))
-            yield
-
-    def _over_canvas(self, number: int, norm: torch.nn.GroupNorm, own: Callable[..., Any]) -> Callable[..., Any]:
+    def _over_canvas(self, number: int, layer: torch.nn.GroupNorm) -> Callable[..., torch.Tensor]:
         """`forward` of a GroupNorm."""
+        norm, own = layer, layer.forward
 
         def forward(x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
             away = norm.weight is not None and norm.weight.is_meta  # kept elsewhere until it is asked

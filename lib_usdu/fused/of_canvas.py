@@ -5,11 +5,13 @@ what one becomes does not depend on which are seen together.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
-from typing import TYPE_CHECKING, Generic, TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import torch
+
+from ..speed.in_place import in_place_of
 
 if TYPE_CHECKING:
     from .windows import Patch
@@ -23,6 +25,7 @@ class OfCanvas(Generic[Seen]):
 
     def __init__(self, places: Sequence[Patch]):
         self._places = places
+        self._layers: Sequence[torch.nn.Module] = ()
         # By call within a step and number of the part: what was seen of the windows, in their order.
         self._before: dict[tuple[int, int], list[Seen]] = {}
         self._now: dict[tuple[int, int], list[Seen]] = {}
@@ -35,8 +38,16 @@ class OfCanvas(Generic[Seen]):
         """Whether a window has the canvas's size: then it knows all of it."""
         return self._places[0].share.numel() > float(sum(place.share.sum() for place in self._places)) - 0.5
 
-    def put_in(self) -> AbstractContextManager[None]:
+    @contextmanager
+    def put_in(self) -> Iterator[None]:
         """While inside, the network works so; afterwards as it did."""
+        with ExitStack() as stack:
+            for number, layer in enumerate(self._layers):
+                stack.enter_context(in_place_of(layer, forward=self._over_canvas(number, layer)))
+            yield
+
+    def _over_canvas(self, number: int, layer: Any) -> Callable[..., torch.Tensor]:
+        """What stands for the `forward` of the layer with this number."""
         raise NotImplementedError
 
     @contextmanager

@@ -26,14 +26,14 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from lib_usdu.embedded import HERE, span
+from lib_usdu.embedded import DEFAULT_UPSCALER, span
 from lib_usdu.enlarge.torchvision_operators import declare_missing_operators
 
 from .degrade import DAMAGES, degraded
 
 RIM = 8
 """Pixels of a small patch."""
-START = HERE / "span_x4.safetensors"
+START = DEFAULT_UPSCALER
 
 
 def network(weights: Path = START) -> nn.Module:
