@@ -25,8 +25,8 @@ RIM = 8
 """What the files in THEN need around a picture, px, so that white paper is white up to its rim. The clean one was
 trained with black around pictures, and does better with it (0.04 dB at factor 2, 0.11 at 4)."""
 
-COARSE = 0.22
-"""`jpeg_coarseness` from which the upscaler for JPEGs does better: at quality 89 and below."""
+COARSE = 0.13
+"""`jpeg_coarseness` from which the upscaler for JPEGs does better: at quality 93 and below."""
 GRAIN = 4.5
 """`noise_level` from which the one for noise does better."""
 

@@ -9,7 +9,7 @@ import numpy as np
 
 SIDE, ACROSS = 128, 3
 """Side of the squares, px, and how many of them stand in a row and in a column."""
-_BLOCK = 8
+BLOCK = 8
 """A JPEG's blocks, px."""
 _ZERO = 1.0
 """A coefficient that the JPEG has rounded to nothing is smaller than this once the pixels are rounded to levels."""
@@ -17,51 +17,64 @@ _PATCH, _STEP = 6, 3
 _TO_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
-def squares(rgb: np.ndarray) -> list[np.ndarray]:
-    """Parts of a picture, uint8 (h, w, 3), that stand for all of it: float32 (h, w, 3), SIDE px or what there is of it,
-    each beginning at a multiple of a JPEG's block."""
+def squares(rgb: np.ndarray, side: int = SIDE) -> list[np.ndarray]:
+    """Parts of a picture, uint8 (h, w, 3), that stand for all of it: float32 (h, w, 3), `side` px or what there is of
+    it, each beginning at a multiple of two of a JPEG's blocks."""
 
     def starts(length: int) -> list[int]:
-        last = max(length - SIDE, 0) // _BLOCK * _BLOCK
-        return sorted({round(last * i / (ACROSS - 1)) // _BLOCK * _BLOCK for i in range(ACROSS)})
+        last = max(length - side, 0)
+        return sorted({round(last * i / (ACROSS - 1)) // (2 * BLOCK) * 2 * BLOCK for i in range(ACROSS)})
 
     height, width = rgb.shape[:2]
     corners = [(y, x) for y in starts(height) for x in starts(width)]
-    return [rgb[y : y + SIDE, x : x + SIDE].astype(np.float32) for y, x in corners]
+    return [rgb[y : y + side, x : x + side].astype(np.float32) for y, x in corners]
 
 
 def jpeg_coarseness(parts: list[np.ndarray]) -> float:
     """How coarsely a JPEG has rounded the parts, as a multiple of the standard's example table: 1 at quality 50, 0.2 at
     90, 0 where there is no JPEG to be seen (or one of about 94 and above, which does no harm).
 
-    A JPEG rounds most of a block's finer frequencies to zero. Where the blocks are cut at another offset those are no
-    zeros: one of the 64 offsets has clearly fewer values beside zero than any other. There the values of each frequency
-    are multiples of one step (after Fan and de Queiroz, "Identification of bitmap compression history: JPEG detection
-    and quantizer estimation", IEEE TIP 2003).
+    The values of each frequency are multiples of one step (after Fan and de Queiroz, "Identification of bitmap
+    compression history: JPEG detection and quantizer estimation", IEEE TIP 2003).
     """
-    lumas = [part @ _TO_LUMA for part in parts if min(part.shape[:2]) >= 3 * _BLOCK]
-    if not lumas:
+    offset = jpeg_offset(parts)
+    if offset is None:
         return 0.0
-    offsets = [(y, x) for y in range(_BLOCK) for x in range(_BLOCK)]
-    blocks = sum((luma.shape[0] // _BLOCK - 1) * (luma.shape[1] // _BLOCK - 1) for luma in lumas)
-    beside = np.array([sum(map(_beside_zero, _spectra(lumas, y, x))) for y, x in offsets]) / blocks
-    least, next_to_it = np.sort(beside)[:2] + _SAYS_NOTHING
-    if np.log(next_to_it / least) < _CLEARLY:
-        return 0.0
-    spectra = _spectra(lumas, *offsets[int(beside.argmin())])
-    values = np.concatenate([np.abs(one).transpose(1, 3, 0, 2).reshape(_BLOCK, _BLOCK, -1) for one in spectra], axis=2)
+    spectra = _spectra(_lumas(parts), *offset)
+    values = np.concatenate([np.abs(one).transpose(1, 3, 0, 2).reshape(BLOCK, BLOCK, -1) for one in spectra], axis=2)
     found = [_step_of(values[y, x]) / _EXAMPLE[y, x] for y, x in np.argwhere(_EXAMPLE)]
     found = [coarseness for coarseness in found if coarseness]
     return float(np.median(found)) if len(found) >= 3 else 0.0
+
+
+def jpeg_offset(parts: list[np.ndarray]) -> tuple[int, int] | None:
+    """(y, x), px, 0 to 7, at which a JPEG's blocks begin in the parts; None where there is none to be seen.
+
+    A JPEG rounds most of a block's finer frequencies to zero. Where the blocks are cut at another offset those are no
+    zeros: one of the 64 offsets has clearly fewer values beside zero than any other.
+    """
+    lumas = _lumas(parts)
+    if not lumas:
+        return None
+    offsets = [(y, x) for y in range(BLOCK) for x in range(BLOCK)]
+    blocks = sum((luma.shape[0] // BLOCK - 1) * (luma.shape[1] // BLOCK - 1) for luma in lumas)
+    beside = np.array([sum(map(_beside_zero, _spectra(lumas, y, x))) for y, x in offsets]) / blocks
+    least, next_to_it = np.sort(beside)[:2] + _SAYS_NOTHING
+    return None if np.log(next_to_it / least) < _CLEARLY else offsets[int(beside.argmin())]
+
+
+def _lumas(parts: list[np.ndarray]) -> list[np.ndarray]:
+    """Their brightness, without those that are too small."""
+    return [part @ _TO_LUMA for part in parts if min(part.shape[:2]) >= 3 * BLOCK]
 
 
 def _spectra(lumas: list[np.ndarray], y: int, x: int) -> list[np.ndarray]:
     """The frequencies of all blocks from (y, x) on, one short of those that fit at (0, 0): (row, y, block, x)."""
     found = []
     for luma in lumas:
-        down, across = (length // _BLOCK - 1 for length in luma.shape)
-        rows = luma[y : y + down * _BLOCK, x : x + across * _BLOCK].reshape(down, _BLOCK, across * _BLOCK)
-        found.append((_DCT @ rows).reshape(down, _BLOCK, across, _BLOCK) @ _DCT.T)
+        down, across = (length // BLOCK - 1 for length in luma.shape)
+        rows = luma[y : y + down * BLOCK, x : x + across * BLOCK].reshape(down, BLOCK, across * BLOCK)
+        found.append((DCT @ rows).reshape(down, BLOCK, across, BLOCK) @ DCT.T)
     return found
 
 
@@ -110,22 +123,31 @@ def _noise_of(planes: list[np.ndarray]) -> float:
 
 def _dct() -> np.ndarray:
     """The orthonormal 8-point DCT, (frequency, sample)."""
-    k, n = np.arange(_BLOCK)[:, None], np.arange(_BLOCK)[None]
-    matrix = np.cos((2 * n + 1) * k * np.pi / (2 * _BLOCK)) / 2
+    k, n = np.arange(BLOCK)[:, None], np.arange(BLOCK)[None]
+    matrix = np.cos((2 * n + 1) * k * np.pi / (2 * BLOCK)) / 2
     matrix[0] /= np.sqrt(2)
     return matrix.astype(np.float32)
 
 
-_DCT = _dct()
-_ORDER = np.add.outer(np.arange(_BLOCK), np.arange(_BLOCK))
+DCT = _dct()
+_ORDER = np.add.outer(np.arange(BLOCK), np.arange(BLOCK))
 _FINE = _ORDER >= 5
 """The frequencies whose values beside zero are counted, (y, x)."""
 _SAYS_NOTHING = 0.002 * _FINE.sum()
 """Added to the count in a block, since a flat picture has next to none."""
 _CLEARLY = 0.1
 """By this the logarithms of the two smallest counts differ in a JPEG; 0.02 was the most in pictures that are none."""
-_EXAMPLE = np.zeros((_BLOCK, _BLOCK))
-_EXAMPLE[:5, :5] = [
-    [0, 11, 10, 16, 24], [12, 12, 14, 19, 26], [14, 13, 16, 24, 0], [14, 17, 22, 0, 0], [18, 22, 0, 0, 0],
-]  # fmt: skip
-"""ITU-T T.81, table K.1, where it is looked at: (y, x)."""
+EXAMPLES = (
+    np.array([
+        16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55, 14, 13, 16, 24, 40, 57, 69, 56,
+        14, 17, 22, 29, 51, 87, 80, 62, 18, 22, 37, 56, 68, 109, 103, 77, 24, 35, 55, 64, 81, 104, 113, 92,
+        49, 64, 78, 87, 103, 121, 120, 101, 72, 92, 95, 98, 112, 100, 103, 99,
+    ]).reshape(8, 8),
+    np.array([
+        17, 18, 24, 47, 99, 99, 99, 99, 18, 21, 26, 66, 99, 99, 99, 99, 24, 26, 56, 99, 99, 99, 99, 99,
+        47, 66, 99, 99, 99, 99, 99, 99, *[99] * 32,
+    ]).reshape(8, 8),
+)  # fmt: skip
+"""ITU-T T.81, tables K.1 and K.2: of brightness and of colours, (y, x)."""
+_EXAMPLE = np.where((_ORDER > 0) & (_ORDER <= 5) & (np.maximum(*np.indices((BLOCK, BLOCK))) < 5), EXAMPLES[0], 0)
+"""The first of them where it is looked at."""

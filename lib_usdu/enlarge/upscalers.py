@@ -14,7 +14,8 @@ from ..errors import ModelError, OptionError
 from ..run.memory import give_back
 from ..run.memory_needs import short, upscaler_windows
 from ..session import Session
-from .bundled import BUNDLED, EMBEDDED_UPSCALER, RIM, THEN
+from .bundled import BUNDLED, EMBEDDED_UPSCALER, JPEG, RIM, THEN
+from .jpeg_bounds import hold
 from .resize_mode import STRETCH, Enlarge, fit
 from .spandrel_model import MODEL_FILES, SpandrelModel, loads
 from .windows import OVERLAP, RESAMPLERS, WINDOW, known_name, resize, run_network
@@ -136,12 +137,18 @@ class Upscalers:
                 if file not in THEN:
                     return lambda rgb, width, height: run(rgb, model, width, height)
 
+                def first(rgb: np.ndarray, width: int, height: int) -> np.ndarray:
+                    made = run(rgb, model, width, height)
+                    if file == BUNDLED[JPEG]:
+                        hold(made, rgb)
+                    return made
+
                 def in_turn(rgb: np.ndarray, width: int, height: int) -> np.ndarray:
                     most_high, most_wide = (length * model.scale for length in rgb.shape[:2])
                     if width <= most_wide and height <= most_high:
-                        return run(rgb, model, width, height)
-                    first = run(rgb, model, most_wide, most_high)
-                    return run(first, self._load(THEN[file], device, half), width, height)
+                        return first(rgb, width, height)
+                    large = first(rgb, most_wide, most_high)
+                    return run(large, self._load(THEN[file], device, half), width, height)
 
                 return in_turn
         if by_host is None:

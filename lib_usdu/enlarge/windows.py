@@ -72,11 +72,24 @@ def resize(rgb: np.ndarray, width: int, height: int, resampler: int = Image.Resa
 
 
 def _resize_in_bands(rgb: np.ndarray, width: int, height: int, resampler: int) -> np.ndarray:
-    """Each band from the rows it needs; within one level of the whole (Pillow rounds a box to 24 bits)."""
+    canvas = new_canvas((height, width, *rgb.shape[2:]))
+    for rows, band in resized_bands(rgb, width, height, resampler):
+        canvas[rows] = band
+        release(rgb)
+        release(canvas)
+    return canvas
+
+
+def resized_bands(
+    rgb: np.ndarray, width: int, height: int, resampler: int = Image.Resampling.LANCZOS
+) -> Iterator[tuple[slice, np.ndarray]]:
+    """`resize`, band by band: the rows it goes to, and the band.
+
+    Each from the rows it needs; within one level of the whole (Pillow rounds a box to 24 bits).
+    """
     source_h, source_w = rgb.shape[:2]
     down = source_h / height
     margin = math.ceil(3 * max(1.0, down)) + 1  # Lanczos looks 3 px around
-    canvas = new_canvas((height, width, *rgb.shape[2:]))
     columns = ((np.arange(width) + 0.5) * (source_w / width)).astype(np.intp)
     rows = max(1, min(WHOLE_RESIZE // width, int(WHOLE_RESIZE // source_w / down)))
     for y in range(0, height, rows):
@@ -84,14 +97,11 @@ def _resize_in_bands(rgb: np.ndarray, width: int, height: int, resampler: int) -
         first, last = max(0, int(y * down) - margin), min(source_h, math.ceil(end * down) + margin)
         if resampler == Image.Resampling.NEAREST:
             chosen = ((np.arange(y, end) + 0.5) * down).astype(np.intp)
-            canvas[y:end] = rgb[chosen[:, None], columns]
+            yield slice(y, end), rgb[chosen[:, None], columns]
         else:
             box = (0, y * down - first, source_w, min(end * down - first, last - first))
             band = Image.fromarray(rgb[first:last]).resize((width, end - y), resampler, box=box)
-            canvas[y:end] = np.asarray(band)
-        release(rgb)
-        release(canvas)
-    return canvas
+            yield slice(y, end), np.asarray(band)
 
 
 def run_network(
