@@ -94,11 +94,23 @@ def test_each_is_better_at_what_it_is_for(kind, damage, gain):
 
 
 @pytest.mark.parametrize("name", [CLEAN, JPEG, NOISE])
-def test_white_paper_stays_white_up_to_its_rim_and_other_paper_as_it_was(name):
+@pytest.mark.parametrize("factor", [2, 4, 5])
+def test_flat_pictures_come_back_to_the_bit(name, factor):
     host = LocalHost(IdentityRefiner(), BUNDLED)
-    for level, off in (255, int(name == NOISE)), (0, 1), (128, 1):  # a page with noise is not white
-        made = host.enlarge(np.full((48, 40, 3), level, np.uint8), name, 80, 96)
-        assert np.abs(made.astype(int) - level).max() <= off, f"{level}: {made.min()} to {made.max()}"
+    for colour in (255, 255, 255), (0, 0, 0), (128, 128, 128), (200, 30, 90), (1, 0, 3):
+        made = host.enlarge(np.full((24, 20, 3), colour, np.uint8), name, 20 * factor, 24 * factor)
+        assert (made == colour).all(), f"{colour}: {made.min((0, 1))} to {made.max((0, 1))}"
+
+
+def test_paper_is_white_up_to_its_rim_beside_print():
+    host = LocalHost(IdentityRefiner(), BUNDLED)
+    page = np.full((64, 64, 3), 255, np.uint8)
+    page[24:40, 24:40] = np.asarray(photo("astronaut", 16))
+    for name in (CLEAN, JPEG, NOISE):
+        made = host.enlarge(page, name, 256, 256)
+        paper = np.ones((256, 256), bool)
+        paper[4 * 15 : 4 * 49, 4 * 15 : 4 * 49] = False  # 8 px around the print are the network's
+        assert (made[paper] == 255).all() and (made[~paper] < 200).any(), name
 
 
 def test_the_choice_is_said_and_only_made_where_it_was_left_open():

@@ -24,18 +24,23 @@ _NO_UPSCALERS = {
     "FaceSR": "restores cut-out faces", "Restoration": "restores pictures", "Inpainting": "fills holes in pictures",
 }  # fmt: skip
 MODEL_FILES = (".safetensors", ".pth", ".pt", ".ckpt")
+_AROUND = 8
+"""Where a pixel's neighbours up to here, px, all have its colour, a network that keeps flat areas gives this colour."""
 
 
 class SpandrelModel:
     """A super-resolution network on a device, in the number format that is fastest there (`dtype`)."""
 
-    def __init__(self, name: str, descriptor: Any, device: Any, *, half: bool = True, rim: int = 0):
+    def __init__(
+        self, name: str, descriptor: Any, device: Any, *, half: bool = True, rim: int = 0, keeps_flat: bool = False
+    ):
         """descriptor: spandrel's, in float32; it is moved and changed in place. half: whether a card may run it in 16
         bits. rim: px of the border's own colour that are put around each window and cut off again, for networks that
-        take what is outside a picture for black."""
+        take what is outside a picture for black. keeps_flat: whether flat areas come out as they are, to the bit."""
         import torch
 
         self.name, self.scale, self.descriptor, self._rim = name, descriptor.scale, descriptor, rim
+        self._keeps_flat = keeps_flat
         self.device = torch.device(device)
         convolutional = purely_convolutional(descriptor.model)
         self.dtype = upscaler_dtype(descriptor, self.device, convolutional=convolutional, half=half)
@@ -48,10 +53,12 @@ class SpandrelModel:
             descriptor.to(dtype=self.dtype)
 
     @classmethod
-    def load(cls, path: str | Path, device: Any = "cpu", *, half: bool = True, rim: int = 0) -> SpandrelModel:
+    def load(
+        cls, path: str | Path, device: Any = "cpu", *, half: bool = True, rim: int = 0, keeps_flat: bool = False
+    ) -> SpandrelModel:
         """Raises ModelError when the file is missing, no known model, or not one for RGB pictures."""
         path = Path(path)
-        return cls(path.stem, _upscaler(path), device, half=half, rim=rim)
+        return cls(path.stem, _upscaler(path), device, half=half, rim=rim, keeps_flat=keeps_flat)
 
     def __call__(self, windows: np.ndarray) -> np.ndarray:
         """uint8 (n, h, w, 3) to uint8 (n, h * scale, w * scale, 3)."""
@@ -106,7 +113,8 @@ class SpandrelModel:
 
         dtype = torch.float32 if self._autocast else self.dtype
         # A picture's own order of bytes is what torch calls channels-last.
-        pixels = to_device(windows, self.device).permute(0, 3, 1, 2).to(dtype) / 255
+        levels = to_device(windows, self.device)
+        pixels = plain = levels.permute(0, 3, 1, 2).to(dtype) / 255
         if self._rim:
             pixels = torch.nn.functional.pad(pixels, (self._rim,) * 4, mode="replicate")
         finite: list[Any] = []
@@ -128,7 +136,23 @@ class SpandrelModel:
         output = output.expand(-1, 3, -1, -1) if output.shape[1] == 1 else output[:, :3]
         if cut := self._rim * self.scale:
             output = output[..., cut:-cut, cut:-cut]
+        if self._keeps_flat:
+            flat, plain = (one.repeat_interleave(self.scale, 2).repeat_interleave(self.scale, 3)
+                           for one in (_flat(levels), plain))  # fmt: skip
+            output = torch.where(flat, plain.to(output), output)
         return output, torch.stack([*finite, torch.isfinite(output).all()]).all()
+
+
+def _flat(levels: Any) -> Any:
+    """Of uint8 (n, h, w, 3): bool (n, 1, h, w), whether all neighbours of a pixel, _AROUND far, are of its colour."""
+    import torch.nn.functional as F
+
+    changes = levels.new_zeros(levels.shape[:3])
+    changes[:, 1:] |= (levels[:, 1:] != levels[:, :-1]).any(3)
+    changes[:, :, 1:] |= (levels[:, :, 1:] != levels[:, :, :-1]).any(3)
+    near, side = changes[:, None].float(), 2 * _AROUND + 1
+    near = F.max_pool2d(F.max_pool2d(near, (side, 1), 1, (_AROUND, 0)), (1, side), 1, (0, _AROUND))
+    return near == 0
 
 
 class _Downloads:

@@ -157,8 +157,9 @@ class Upscalers:
 
     def _load(self, file: Path, device: Any, half: bool = True) -> SpandrelModel:
         key = str(file), file.stat().st_mtime_ns if file.is_file() else 0, str(device), half
-        rim = RIM if file in THEN else 0
-        return self._session.network(key, lambda: SpandrelModel.load(file, device, half=half, rim=rim))
+        rim, ours = RIM if file in THEN else 0, file in BUNDLED.values()
+        load = partial(SpandrelModel.load, file, device, half=half, rim=rim, keeps_flat=ours)
+        return self._session.network(key, load)
 
 
 def model_path(name: str) -> Path | None:
