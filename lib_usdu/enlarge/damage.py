@@ -14,6 +14,10 @@ BLOCK = 8
 _ZERO = 1.0
 """A coefficient that the JPEG has rounded to nothing is smaller than this once the pixels are rounded to levels."""
 _PATCH, _STEP = 6, 3
+_APART = 3
+"""Levels are no further apart than this, in the mean, in a picture that is neither dithered nor of flat colours."""
+_GREY = 2
+"""By how many levels the colours of a grey picture may differ."""
 _TO_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
@@ -98,16 +102,50 @@ def noise_level(parts: list[np.ndarray]) -> float:
     noise make it; a picture without noise has at most about 3, however rich its texture.
 
     Chen, Zhu and Heng, "An Efficient Statistical Method for Image Noise Level Estimation", ICCV 2015, on brightness
-    and on two differences of colours; the smallest of them counts, since texture is hardly ever coloured. Noise of grey
-    pictures cannot be told from texture this way: they have 0.
+    and on two differences of colours; the smallest of them counts, since texture is hardly ever coloured. Of a grey
+    picture, whose noise cannot be told from texture this way, see `_grey_noise`. Pictures of few levels, dithered or
+    of flat colours on purpose, have 0.
     """
+    large = [part for part in parts if min(part.shape[:2]) >= 2 * _PATCH]
+    if not large or _few_levels(large):
+        return 0.0
+    if max(float(np.ptp(part, axis=2).max()) for part in large) <= _GREY:
+        return _grey_noise(large)
     planes = (
         lambda part: part @ _TO_LUMA / np.linalg.norm(_TO_LUMA),
         lambda part: (part[..., 0] - part[..., 1]) / np.sqrt(2, dtype=np.float32),
         lambda part: (part[..., 2] - part[..., 1]) / np.sqrt(2, dtype=np.float32),
     )
-    large = [part for part in parts if min(part.shape[:2]) >= 2 * _PATCH]
-    return min(_noise_of([plane(part) for part in large]) for plane in planes) if large else 0.0
+    return min(_noise_of([plane(part) for part in large]) for plane in planes)
+
+
+def _few_levels(parts: list[np.ndarray]) -> bool:
+    """Whether the levels of some colour lie far apart: noise fills them all."""
+    for colour in range(3):
+        levels = np.unique(np.concatenate([np.unique(part[..., colour]) for part in parts]))
+        if len(levels) > 1 and (levels[-1] - levels[0]) / (len(levels) - 1) > _APART:
+            return True
+    return False
+
+
+def _grey_noise(parts: list[np.ndarray]) -> float:
+    """Of a grey picture: noise is as strong in all frequencies, there where the picture is smoothest; texture and the
+    grain of a film fall off. 0 where there is texture everywhere, or the noise was smoothed or saved as a JPEG."""
+    lumas = _lumas(parts)
+    if not lumas:
+        return 0.0
+    spectra = _spectra(lumas, 0, 0)
+    powers = np.concatenate([one.transpose(0, 2, 1, 3).reshape(-1, BLOCK, BLOCK) for one in spectra]) ** 2
+    sums = powers.sum((1, 2)) - powers[:, 0, 0]
+    powers, sums = powers[sums > 1], sums[sums > 1]
+    if len(sums) < 40:
+        return 0.0
+    smooth = powers[np.argsort(sums)[: max(20, len(sums) // 10)]]
+    low, middle, high = (
+        float(smooth[:, np.isin(_ORDER, range(*orders))].mean()) for orders in ((2, 5), (5, 9), (9, 15))
+    )
+    even = 0.8 * low <= high <= 1.3 * low and 0.85 * middle <= high <= 1.15 * middle
+    return min(_noise_of(lumas), 1.15 * high**0.5) if even else 0.0  # the smoothest have a little less than all
 
 
 def _noise_of(planes: list[np.ndarray]) -> float:
