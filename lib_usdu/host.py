@@ -29,7 +29,8 @@ class Batch:
     prompts: what each tile adds to the prompt, "" for nothing; empty where no tile has a prompt of its own.
     at_once: how many of them the model sees at a time; 0: all. resemblance: how far each step is held to the images,
     0 (not) to 1. speed: the option's value. strengths: uint8 (n, h, w), how much each latent
-    of each window is redrawn (select/strength.py); None: all as much as `denoise` says.
+    of each window is redrawn (select/strength.py); None: all as much as `denoise` says. drawn: float32 (n, channels,
+    h, w), the first draw of each noise, where it was made beforehand.
 
     Fields that are tuples or arrays hold one entry a tile.
     """
@@ -44,6 +45,7 @@ class Batch:
     resemblance: float = 0.0
     speed: str = "exact"
     strengths: np.ndarray | None = None
+    drawn: np.ndarray | None = None
 
     @property
     def together(self) -> int:

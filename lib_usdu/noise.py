@@ -27,6 +27,10 @@ _TWO_POW_32_INV = float(np.float32(2.3283064e-10))
 _TWO_POW_32_INV_2PI = float(np.float32(2.3283064e-10 * 6.2831855))
 
 
+_AT_ONCE = 2**13
+"""Values that are drawn at a time: all there is to them stays in a processor's cache."""
+
+
 def window_noise(seed: int, draw: int, channels: int, canvas_h: int, canvas_w: int, region: Region) -> np.ndarray:
     """A window of the standard normal noise of a canvas.
 
@@ -36,11 +40,13 @@ def window_noise(seed: int, draw: int, channels: int, canvas_h: int, canvas_w: i
     """
     rows = np.arange(region.y, region.bottom, dtype=np.int64) % canvas_h
     columns = np.arange(region.x, region.right, dtype=np.int64) % canvas_w
-    plane = (rows[:, None] * canvas_w + columns[None, :]).astype(np.uint64)
-    noise = np.empty((channels, region.height, region.width), np.float32)
-    for channel in range(channels):  # one plane at a time stays in the processor's cache
-        noise[channel] = _normal(seed, draw, plane + np.uint64(channel * canvas_h * canvas_w))
-    return noise
+    plane = (rows[:, None] * canvas_w + columns[None, :]).astype(np.uint64).ravel()
+    noise = np.empty((channels, len(plane)), np.float32)
+    for channel in range(channels):
+        for start in range(0, len(plane), _AT_ONCE):
+            part = slice(start, start + _AT_ONCE)
+            noise[channel, part] = _normal(seed, draw, plane[part] + np.uint64(channel * canvas_h * canvas_w))
+    return noise.reshape(channels, region.height, region.width)
 
 
 def _normal(seed: int, draw: int, index: np.ndarray) -> np.ndarray:

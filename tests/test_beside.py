@@ -9,8 +9,11 @@ from hosts import NoisyRefiner, StoppingRefiner
 
 from lib_usdu.engine import upscale
 from lib_usdu.errors import ModelError
+from lib_usdu.geometry import Region
+from lib_usdu.noise import TileNoise
 from lib_usdu.options import Options
 from lib_usdu.run import tile_loop as refining
+from lib_usdu.run.noise_draws import CanvasDraws
 from lib_usdu.standalone.host import LocalHost
 
 OPTIONS = Options(tile_width=64, padding=16, custom_scale=1, denoise=0.5, tile_batch=3)
@@ -93,3 +96,51 @@ def test_an_error_in_the_thread_ends_the_run_with_it(photo, monkeypatch):
     monkeypatch.setattr(refining, "low_frequency_lock", fails)
     with pytest.raises(ModelError, match="no"):
         upscale(photo, OPTIONS, LocalHost(Apart()))
+
+
+def test_the_noise_of_the_next_batch_is_drawn_meanwhile(photo, monkeypatch):
+    """By the thread that cuts it out; the model is given it."""
+    drawers, drawn = set(), []
+    draw = TileNoise.draw
+    monkeypatch.setattr(
+        TileNoise, "draw", lambda *args: (drawers.add(threading.current_thread().name), draw(*args))[1]
+    )
+
+    class Given(Apart):
+        def refine(self, batch, stop):
+            draws = CanvasDraws(batch.noises, 4, "cpu", drawn=batch.drawn)
+            drawn.append((batch, draws.next().numpy()))
+            return batch.images
+
+    upscale(photo, OPTIONS, LocalHost(Given()))
+    assert len(drawn) == 22 and all(name.startswith("usdu-compose") for name in drawers)
+    for batch, found in drawn:
+        assert np.array_equal(found, np.stack([draw(noise, 0, 4) for noise in batch.noises]))
+    waits = NoisyRefiner()
+    upscale(photo, OPTIONS, LocalHost(waits))
+    assert all(batch.drawn is None for batch in waits.batches), "nobody else has the time for it"
+
+
+@pytest.mark.parametrize("settings", [{}, {"subseed": 7, "subseed_strength": 0.3}, {"seed_delta": 5}])
+def test_draws_made_beforehand_are_those_made_now(settings):
+    noises = [TileNoise(seed, 16, 20, Region(2, 3, 8, 6)) for seed in (1, 2)]
+    drawn = np.stack([noise.draw(0, 4) for noise in noises])
+    kept = drawn.copy()
+    now, before = (CanvasDraws(noises, 4, "cpu", **settings, **more) for more in ({}, {"drawn": drawn}))
+    for _ in range(3):
+        found = before.next()
+        assert np.array_equal(found.numpy(), now.next().numpy())
+        found.zero_()
+    assert np.array_equal(drawn, kept), "they are still there for a second try"
+    of_others = CanvasDraws(noises, 16, "cpu", drawn=drawn).next()
+    assert np.array_equal(of_others.numpy(), CanvasDraws(noises, 16, "cpu").next().numpy())
+
+
+def test_a_part_of_a_batch_has_its_own_draws(photo):
+    class Once(Apart):
+        def refine(self, batch, stop):
+            part = batch.part([1, 2]) if len(batch.tiles) == 3 else batch
+            assert np.array_equal(part.drawn[-1], part.noises[-1].draw(0, 4)) and len(part.drawn) == len(part.tiles)
+            return super().refine(batch, stop)
+
+    assert not upscale(photo, OPTIONS, LocalHost(Once())).notes

@@ -114,6 +114,24 @@ def test_what_another_process_has_on_the_card_counts(card):
     assert memory_needs.upscaler_windows(CUDA, 256) == 1 and memory_needs.short(CUDA, 1024, 1024)
 
 
+def test_freed_memory_is_kept_where_the_system_can(monkeypatch):
+    """glibc's mallopt; elsewhere there is none, and Windows has no such library."""
+    asked = []
+    glibc = SimpleNamespace(mallopt=lambda what, value: asked.append((what, value)) or 1)
+    monkeypatch.setattr(memory.ctypes, "CDLL", lambda name: glibc)
+    assert memory.keep_freed() and asked == [(-3, 2**28), (-1, 2**30)]
+    glibc.mallopt = lambda what, value: 0
+    assert not memory.keep_freed()
+    monkeypatch.setattr(memory.ctypes, "CDLL", lambda name: SimpleNamespace())
+    assert not memory.keep_freed()
+
+    def unnamed(name):
+        raise TypeError("LoadLibrary() argument 1 must be str, not None")
+
+    monkeypatch.setattr(memory.ctypes, "CDLL", unnamed)
+    assert not memory.keep_freed()
+
+
 def test_what_is_given_back(card, monkeypatch):
     """To CUDA's driver, to Metal and to Intel's; and where torch has none of them, nothing is asked."""
     emptied = []

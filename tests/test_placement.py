@@ -11,9 +11,12 @@ from lib_usdu.enlarge.torchvision_operators import declare_missing_operators
 
 declare_missing_operators()
 
+import tiny_flow  # noqa: E402
 import tiny_models  # noqa: E402
 from fake_card import GIB  # noqa: E402
 
+from lib_usdu.cli import models  # noqa: E402
+from lib_usdu.cli.flags import parser  # noqa: E402
 from lib_usdu.engine import upscale  # noqa: E402
 from lib_usdu.errors import ModelError, OptionError  # noqa: E402
 from lib_usdu.options import Options  # noqa: E402
@@ -68,6 +71,34 @@ def test_nobody_looks_for_the_device_in_a_tile(pipeline, monkeypatch, photo):
     monkeypatch.setattr(own, "_execution_device", property(searched))
     assert upscale(photo[:128, :128], OPTIONS, LocalHost(made)).stats.tiles_done == 4
     assert type(pipeline) is own, "the pipeline's class is its own again"
+
+
+def test_the_number_format_is_looked_for_once(pipeline, monkeypatch, photo):
+    """diffusers looks for a setting of it in every module of the network, several times a tile or a step."""
+    made, looked = DiffusersRefiner(pipeline, SAMPLING, "tiny"), []
+    own = type(made.network)
+    theirs = own.dtype.fget
+    monkeypatch.setattr(own, "dtype", property(lambda network: (looked.append(network), theirs(network))[1]))
+    assert upscale(photo[:128, :128], OPTIONS, LocalHost(made)).stats.tiles_done == 4
+    assert len(looked) == 1 and type(made.network) is own
+    made.network.to(torch.float64)
+    with made.placement.told():
+        assert made.network.dtype == torch.float64, "what was found is that of another format"
+    assert len(looked) == 2
+
+
+def test_the_end_of_a_call_looks_for_a_cache_where_there_is_one(tmp_path, monkeypatch, photo):
+    """diffusers looks through every module of the network for what a cache has kept."""
+    pipeline, ended = tiny_flow.flux(tmp_path), []
+    made = DiffusersRefiner(pipeline, Sampling(steps=2), "tiny")
+    own = type(pipeline).maybe_free_model_hooks
+    monkeypatch.setattr(type(pipeline), "maybe_free_model_hooks", lambda self: (ended.append(self), own(self)))
+    upscale(photo[:64, :64], OPTIONS, LocalHost(made))
+    assert not ended
+    monkeypatch.setattr(made.network, "_cache_config", object())
+    assert made.network.is_cache_enabled
+    upscale(photo[:64, :64], OPTIONS, LocalHost(made))
+    assert ended == [pipeline]
 
 
 def test_the_way_is_the_fastest_that_fits(pipeline, monkeypatch):
@@ -222,3 +253,11 @@ def test_where_a_pipeline_lies_on_the_card(pipeline, card, taken, way, monkeypat
         assert made.save_memory() and made.save_memory() and pipeline.vae.tile_sample_min_size == 256
         monkeypatch.setattr(type(pipeline), "enable_model_cpu_offload", lambda self, device: asked.append(device))
         assert made.save_memory() and made.placement.way == "model" and asked == [torch.device("cuda")]
+
+
+def test_the_command_line_keeps_freed_memory_for_the_next_tile(monkeypatch):
+    asked = []
+    monkeypatch.setattr(models, "keep_freed", lambda: asked.append("before the model is loaded"))
+    with pytest.raises(OptionError, match="checkpoint"):
+        models._refiner(parser().parse_args(["a.png", "-c", "missing.safetensors"]), Options())
+    assert asked == ["before the model is loaded"]

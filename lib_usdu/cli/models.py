@@ -16,6 +16,7 @@ from ..host import Abilities
 from ..options import OPTION_NAMES, Options, names_of_group
 from ..options.lora_tags import lora_tags, without_loras
 from ..pictures import imagefile
+from ..run.memory import keep_freed
 from ..standalone import versions
 from ..standalone.called_files import called_embeddings, embedding_folders, lora_folders, tagged_loras
 from ..standalone.control.asked import THE_TILE, asked_controls
@@ -163,6 +164,7 @@ def _refiner(args: argparse.Namespace, options: Options) -> Any:
         say(EMBEDDED_HINT)
         if args.prompt or args.negative_prompt or args.lora or args.tile_prompts:
             say("The embedded model has no text input: prompts and LoRA files are left out.")
+    keep_freed()
     device = device_of(args.device)
     pipeline, model_name = load_checkpoint(args.checkpoint, device, config=args.checkpoint_config, placed=False)
     loras, embeddings = [], []

@@ -71,8 +71,9 @@ class Feather:
                 along_y, along_x = weight_y[place.slices[0]], weight_x[place.slices[1]]
                 if self._awaited[row, column] == 1 and along_x.min() == 1 and along_y.min() == 1:
                     self.out[region.slices] = to_uint8(part)
-                else:
-                    self._mix((row, column), region, rank, along_y[:, None, None] * along_x[None, :, None], part)
+                else:  # a weight for each of three colours: numpy crawls where the innermost axis is 3 long
+                    weight = along_y[:, None] * np.repeat(along_x, 3)[None, :]
+                    self._mix((row, column), region, rank, weight, part)
 
     def close(self) -> None:
         """Drops what is still waiting (a pass that was stopped): the picture stays as it is."""
@@ -81,15 +82,18 @@ class Feather:
     def _mix(
         self, key: tuple[int, int], region: Region, rank: tuple[int, int], weight: np.ndarray, part: np.ndarray
     ) -> None:
+        """weight: float32 (h, w * 3)."""
         cell = self._open.setdefault(key, _Cell(int(self._awaited[key]), []))
-        cell.parts.append((rank, weight, part.astype(np.float32)))
+        cell.parts.append((rank, weight, part.astype(np.float32, order="C").reshape(weight.shape)))
         # Summed in the tiles' order, whatever order they came in: the same picture to the last bit.
         cell.parts.sort(key=lambda entry: entry[0])
-        base = self.base[region.slices].astype(np.float32)
+        base = self.base[region.slices].astype(np.float32, order="C").reshape(weight.shape)
         total = base.copy()
         for _, share, pixels in cell.parts:
-            total += share * (pixels - base)
-        self.out[region.slices] = to_uint8(total)
+            change = pixels - base
+            change *= share
+            total += change
+        self.out[region.slices] = to_uint8(total).reshape(part.shape)
         if len(cell.parts) == cell.awaited:
             del self._open[key]
 

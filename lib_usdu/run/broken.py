@@ -16,7 +16,7 @@ def what_is_broken(result: np.ndarray, window: np.ndarray) -> str:
     A webui turns NaN into black before we see it: AUTOMATIC1111's test fires only where all values are NaN and only
     without --disable-nan-check, and Forge has emptied it.
     """
-    if result.dtype.kind not in "ui" and not np.isfinite(result).all():
+    if result.dtype.kind not in "ui" and not _finite(result):
         return "the model's result holds NaN or infinite values"
     colour = result[0, 0]
     if (result[::16, ::16] != colour).any() or (result != colour).any():
@@ -24,3 +24,9 @@ def what_is_broken(result: np.ndarray, window: np.ndarray) -> str:
     if (np.ptp(window, axis=(0, 1)) <= FLAT).all():
         return ""
     return "the model's result is one flat colour, as where its values were NaN"
+
+
+def _finite(values: np.ndarray) -> bool:
+    """Whether all of them are. Their sum tells it where it is finite itself, without a mask of all of them."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(values.sum()) or np.isfinite(values).all())

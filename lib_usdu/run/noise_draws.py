@@ -22,7 +22,8 @@ class CanvasDraws:
     interpolates on the sphere with an angle measured over the whole tensor, which would differ from tile to tile;
     independent noise is at a right angle, so cosine and sine of the strength do the same for every window alike.
     seed_delta: the webui's "eta noise seed delta"; later draws come from the seed that many further on.
-    first_only: the sampler asks for later draws and has no use for them: they are zeros.
+    first_only: the sampler asks for later draws and has no use for them: they are zeros. drawn: the first draws, where
+    they were made beforehand: float32 (n, channels, h, w); of another number of channels they count for nothing.
     """
 
     noises: Sequence[TileNoise]
@@ -32,6 +33,7 @@ class CanvasDraws:
     subseed_strength: float = 0.0
     seed_delta: int = 0
     first_only: bool = False
+    drawn: np.ndarray | None = None
     _number: int = field(default=0, init=False)
 
     def next(self, *_: Any) -> Any:
@@ -42,15 +44,17 @@ class CanvasDraws:
         if number > 0 and self.first_only:
             region = self.noises[0].region
             return torch.zeros(len(self.noises), self.channels, region.height, region.width, device=self.device)
-        drawn = np.stack([self._draw(noise, number) for noise in self.noises])
+        drawn = np.stack([self._draw(place, number) for place in range(len(self.noises))])
         return to_device(drawn, self.device)
 
-    def _draw(self, noise: TileNoise, number: int) -> np.ndarray:
+    def _draw(self, place: int, number: int) -> np.ndarray:
+        noise = self.noises[place]
         if number > 0:
             if not self.seed_delta:
                 return noise.draw(number, self.channels)
             return replace(noise, seed=noise.seed + self.seed_delta).draw(number - 1, self.channels)
-        first = noise.draw(0, self.channels)
+        known = self.drawn is not None and self.drawn.shape[1] == self.channels
+        first = self.drawn[place] if known else noise.draw(0, self.channels)
         if not self.subseed_strength:
             return first
         other = replace(noise, seed=self.subseed + noise.offset).draw(0, self.channels)

@@ -32,8 +32,8 @@ from .stats import Stats
 def run_pass(work: Pass, base: np.ndarray, plan: Plan, guard: Guard, stats: Stats) -> tuple[np.ndarray, bool]:
     """One pass over a picture: the new picture, and whether every tile was done.
 
-    base: uint8 (h, w, 3), not changed. Where the model has a device of its own and no
-    tile waits for another, a thread composes the batch before and cuts the next one out while the device works.
+    base: uint8 (h, w, 3), not changed. Where the model has a device of its own and no tile waits for another, a thread
+    composes the batch before, cuts the next one out and draws its noise while the device works.
     """
     if not work.tiles:
         return base, True
@@ -47,6 +47,7 @@ def run_pass(work: Pass, base: np.ndarray, plan: Plan, guard: Guard, stats: Stat
     guard.faults.alike = alike
     compose = _composer(work, base, out)
     source = base if work.context in INDEPENDENT else compose.view
+    ahead = work.context in INDEPENDENT and host.works_apart
 
     def cut_out(tiles: list[Tile]) -> Batch:
         noises = tuple(
@@ -59,6 +60,7 @@ def run_pass(work: Pass, base: np.ndarray, plan: Plan, guard: Guard, stats: Stat
             tuple(tiles), images, noises, work.denoise, work.canvas, texts,
             resemblance=options.resemblance, speed=options.speed,
             strengths=None if strengths is None else np.stack([strengths.window(tile.window) for tile in tiles]),
+            drawn=np.stack([noise.draw(0, host.latents.channels) for noise in noises]) if ahead else None,
         )  # fmt: skip
         return batch.seen(size.now)
 
@@ -70,7 +72,6 @@ def run_pass(work: Pass, base: np.ndarray, plan: Plan, guard: Guard, stats: Stat
                 compose.add(same, locked)
 
     finished, composing = True, None
-    ahead = work.context in INDEPENDENT and host.works_apart
     with ThreadPoolExecutor(1, "usdu-compose") if ahead else _AtOnce() as worker:
         counted = time.perf_counter()
         parts = _parts(groups, a_call)

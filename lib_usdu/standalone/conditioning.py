@@ -10,6 +10,7 @@ import torch
 
 from ..options.tile_prompts import joined
 from ..run.memory import give_back
+from ..speed.in_place import in_place_of
 from . import prompts
 from .families.table import family_of, network
 from .families.texts import MASKS, together
@@ -58,13 +59,8 @@ class Conditions:
     def aside(self) -> Iterator[None]:
         """While the pipeline runs: it would take the text encoders' number format for the prompt's, and their device
         for its own."""
-        for name in self.encoders:
-            setattr(self._pipeline, name, None)
-        try:
+        with in_place_of(self._pipeline, **dict.fromkeys(self.encoders)):
             yield
-        finally:
-            if not self._away:
-                self._put(self._device)
 
     @contextmanager
     def _at_hand(self) -> Iterator[None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -11,7 +11,9 @@ import torch
 from ..errors import ModelError, OptionError
 from ..run.memory import free_bytes, give_back, out_of_memory
 from ..run.memory_needs import SD, Needs
+from ..speed.in_place import answering, in_place_of
 from .families.table import network
+from .latents import dtype_of
 
 LOW_MEMORY = ("auto", "off", "model", "sequential")
 """Values of --low-memory."""
@@ -19,6 +21,10 @@ WAYS = ("off", "prompts", "model", "sequential")
 """From fast to small. off: all on the card; prompts: text encoders only while prompts are encoded; model: one network
 at a time; sequential: one layer at a time."""
 _GB = 1e9
+
+
+def _nothing() -> None:
+    pass
 
 
 class Placement:
@@ -37,6 +43,8 @@ class Placement:
             window = needs.of(1, tile + 64, tile + 64)
             self.way = fitting(pipeline, device, window) if low_memory == "auto" else low_memory
         self._strict = low_memory != "auto"
+        self._formats: dict[torch.dtype, torch.dtype] = {}
+        """What diffusers says of the network, by the number format that it calculates in."""
 
     @property
     def encoders_leave(self) -> bool:
@@ -73,15 +81,20 @@ class Placement:
 
     @contextmanager
     def told(self) -> Iterator[None]:
-        """While inside, the pipeline has its device for an answer. diffusers' own way looks through every module of
-        every network, several times a call."""
-        own = type(self.pipeline)
-        here = {"_execution_device": self.device, "__module__": own.__module__, "__doc__": own.__doc__}
-        self.pipeline.__class__ = type(own.__name__, (own,), here)
-        try:
+        """While inside, the pipeline has its device for an answer, and its network its number format. diffusers' own
+        ways look through every module of the networks, several times a call. At the end of a call it does so once more,
+        for what a user's cache has kept: where there is none, it does not."""
+        drawing = network(self.pipeline)
+        format = dtype_of(drawing)
+        if format not in self._formats:
+            self._formats[format] = drawing.dtype
+        keeps = self.way in ("model", "sequential") or getattr(drawing, "is_cache_enabled", False)
+        ends = nullcontext() if keeps else in_place_of(self.pipeline, maybe_free_model_hooks=_nothing)
+        with (
+            answering(self.pipeline, _execution_device=self.device), answering(drawing, dtype=self._formats[format]),
+            ends,
+        ):  # fmt: skip
             yield
-        finally:
-            self.pipeline.__class__ = own
 
     def _resident(self) -> None:
         if self.way == "off":

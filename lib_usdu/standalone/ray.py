@@ -8,6 +8,7 @@ import os
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -139,6 +140,7 @@ class RayRefiner(Refiner):
         """The windows after the model, refined in parts, in their order. A stop waits for the whole batch."""
         from ray.util import ActorPool
 
+        batch = replace(batch, drawn=None)  # each worker draws its own: nothing to send
         size = max(1, -(-len(batch.tiles) // (len(self.workers) * ROUNDS)))
         count = len(batch.tiles)
         parts = [batch.part(range(start, min(start + size, count))) for start in range(0, count, size)]

@@ -295,4 +295,6 @@ class DiffusersRefiner(Refiner):
         return dtype_of(self.network)
 
     def _noise(self, batch: Batch) -> CanvasNoise:
-        return CanvasNoise(batch.noises, self.autoencoder.channels, self.device, self._dtype, self.family.pack.packed)
+        return CanvasNoise(
+            batch.noises, self.autoencoder.channels, self.device, self._dtype, self.family.pack.packed, batch.drawn
+        )

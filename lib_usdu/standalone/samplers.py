@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
+
 from ..errors import ModelError, OptionError
 from ..noise import TileNoise
 from ..run.noise_draws import Brownian, CanvasDraws
@@ -135,10 +137,11 @@ class CanvasNoise:
 
     def __init__(
         self, noises: Sequence[TileNoise], channels: int, device: Any, dtype: Any,
-        packed: Callable[[Any], Any] = lambda latents: latents,
+        packed: Callable[[Any], Any] = lambda latents: latents, drawn: np.ndarray | None = None,
     ):  # fmt: skip
-        """packed: how the pipeline has latents (n, channels, h, w)."""
-        self._draws, self._dtype, self.count = CanvasDraws(noises, channels, device), dtype, len(noises)
+        """packed: how the pipeline has latents (n, channels, h, w). drawn: as `CanvasDraws` has it."""
+        self._draws, self._dtype = CanvasDraws(noises, channels, device, drawn=drawn), dtype
+        self.count = len(noises)
         self._packed = packed
         region = noises[0].region
         self.size = region.height, region.width

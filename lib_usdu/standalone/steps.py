@@ -96,6 +96,7 @@ class Steps:
                 num_inference_steps=steps,
                 output_type="latent",
                 callback_on_step_end=after_step,
+                callback_on_step_end_tensor_inputs=[],
                 **self.family.guidance(self.pipeline, self.sampling.cfg_scale, guided),
                 **arguments,
                 **(conditioning if guided or not self.family.flow else _positive(conditioning)),
@@ -150,11 +151,10 @@ class Steps:
             replace_brownian_tree(scheduler, noise.draw, latents.shape)
             return noised
 
-        # prepare_latents has the real pictures
-        arguments: dict[str, Any] = {"image": torch.zeros(noise.count, 3, 8, 8)}
+        arguments: dict[str, Any] = {"image": None}
         if told and self.family.told_size:
             arguments |= {"original_size": told, "target_size": told}
-        with in_place_of(self.pipeline, prepare_latents=prepare_latents):
+        with in_place_of(self.pipeline, prepare_latents=prepare_latents, image_processor=_NoPicture):
             yield arguments
 
     @contextmanager
@@ -199,11 +199,15 @@ def _share_at(scheduler: Any, step: int) -> float:
 
 
 class _NoPicture:
-    """Stands for a pipeline's `image_processor`, which would make a picture of the whole size ready."""
+    """Stands for a pipeline's `image_processor`: `prepare_latents` has the pictures."""
 
     @staticmethod
     def preprocess(*args: Any, **kwargs: Any) -> torch.Tensor:
         return torch.zeros(1)
+
+    @staticmethod
+    def postprocess(latents: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+        return latents
 
 
 def _positive(conditioning: Mapping[str, Any]) -> dict[str, Any]:

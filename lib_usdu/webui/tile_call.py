@@ -133,7 +133,7 @@ def _with_canvas_noise(
             draws = CanvasDraws(
                 batch.noises, latent.shape[1], device,
                 subseed=tile_p.all_subseeds[0], subseed_strength=float(tile_p.subseed_strength or 0),
-                seed_delta=seed_delta,
+                seed_delta=seed_delta, drawn=batch.drawn,
             )  # fmt: skip
 
             def draw(*_: Any) -> Any:
