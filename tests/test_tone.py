@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from lib_usdu.compose import tone
 from lib_usdu.engine import upscale
 from lib_usdu.options import BLENDS, Options
 from lib_usdu.standalone.host import IdentityRefiner, LocalHost
@@ -128,3 +129,16 @@ def test_ten_passes_of_rounding_noise_do_not_drift(photo):
     for _ in range(10):
         again = upscale(again, Options(custom_scale=1, tile_width=96, tone_lock=0), LocalHost(Nearly())).image
     assert np.array_equal(again, photo[:200, :232])
+
+
+@pytest.mark.parametrize("size", [(8, 8), (40, 24), (72, 136)])
+def test_rows_a_few_at_a_time_are_all_rows_at_once(size):
+    """To the bit: which rows are in the processor's cache does not count."""
+    random = np.random.default_rng(0)
+    picture = random.uniform(-20, 280, (*size, 3)).astype(np.float32)
+    cells = random.normal(0, 5, (size[0] // 8, size[1] * 3)).astype(np.float32)
+    wanted = picture.reshape(size[0] // 8, 8, size[1] * 3).copy()
+    for phase, low, high in tone._interpolated(cells):
+        wanted[:, phase] += low
+        wanted[:, phase] += high
+    assert np.array_equal(tone._with_rows(picture, cells), wanted.reshape(picture.shape))
