@@ -18,6 +18,7 @@ from .noise_share import NoiseShare
 
 if TYPE_CHECKING:
     from .plan import Plan
+    from .run.overview import Overview
 
 
 @dataclass(frozen=True)
@@ -30,9 +31,8 @@ class Batch:
     at_once: how many of them the model sees at a time; 0: all. resemblance: how far each step is held to the images,
     0 (not) to 1. speed: the option's value. strengths: uint8 (n, h, w), how much each latent
     of each window is redrawn (select/strength.py); None: all as much as `denoise` says. drawn: float32 (n, channels,
-    h, w), the first draw of each noise, where it was made beforehand.
-
-    Fields that are tuples or arrays hold one entry a tile.
+    h, w), the first draw of each noise, where it was made beforehand. overviews: what each window is shown of its
+    surroundings; empty: nothing. Fields that are tuples or arrays hold one entry a tile.
     """
 
     tiles: tuple[Tile, ...]
@@ -46,6 +46,7 @@ class Batch:
     speed: str = "exact"
     strengths: np.ndarray | None = None
     drawn: np.ndarray | None = None
+    overviews: tuple[Overview, ...] = ()
 
     @property
     def together(self) -> int:
@@ -66,7 +67,7 @@ class Batch:
 def _pick(value: Any, indices: list[int]) -> Any:
     if isinstance(value, np.ndarray):
         return value[indices]
-    return tuple(value[i] for i in indices) if isinstance(value, tuple) else value
+    return tuple(value[i] for i in indices) if isinstance(value, tuple) and value else value
 
 
 @dataclass(frozen=True)
@@ -171,6 +172,10 @@ class TileModel:
     """Side of a tile, in pixels, that the model likes best."""
     works_apart: bool = False
     """Whether the model has a device of its own, so that the processor has time while `refine` waits for it."""
+
+    def looks_over(self) -> bool:
+        """Whether `refine` makes use of a batch's overviews."""
+        return False
 
     def batch_limits(self, width: int, height: int) -> BatchLimits:
         """How many windows of this size, px, to refine together when the person leaves it open."""

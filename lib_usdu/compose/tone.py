@@ -8,8 +8,8 @@ import numpy as np
 
 _CELL = 8
 _ROWS_OF_CELLS = 4
-_SIGMA = 2.0
-"""Standard deviation of the low-pass in cells of 8 px: 16 px, which leaves detail below about 50 px alone."""
+_SIGMA = 1.5
+"""Standard deviation of the low-pass in cells of 8 px: 12 px, which leaves detail below about 40 px alone."""
 
 
 def low_frequency_lock(result: np.ndarray, reference: np.ndarray, strength: float) -> np.ndarray:
@@ -19,7 +19,7 @@ def low_frequency_lock(result: np.ndarray, reference: np.ndarray, strength: floa
     tone of the reference). Returns float32 (h, w, 3), not clipped.
 
     The idea is the "wavelet colour fix" of StableSR (Wang et al. 2023): result - low(result) + low(reference). Low is
-    linear, so it is taken of the difference at once: 8 px means, a Gaussian of 16 px, and linear interpolation back.
+    linear, so it is taken of the difference at once: 8 px means, a Gaussian of 12 px, and linear interpolation back.
     Working on the difference also keeps strong edges, which both pictures share, free of halos.
     """
     if strength == 0:

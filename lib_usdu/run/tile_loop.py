@@ -23,9 +23,10 @@ from ..options.tile_prompts import joined
 from ..passes import Pass
 from ..pictures.canvas import RELEASE_EVERY, copy_canvas, release
 from ..plan import Plan
-from ..schedule import FUSED, INDEPENDENT
+from ..schedule import FUSED, INDEPENDENT, PARALLEL
 from ..select.strength import of_pass
 from .guard import Guard
+from .overview import Overviews, overviews_of
 from .stats import Stats
 
 
@@ -46,7 +47,7 @@ def run_pass(work: Pass, base: np.ndarray, plan: Plan, guard: Guard, stats: Stat
     strengths, out = of_pass(work, options.strength_map, base, plan.mask, host.latents), copy_canvas(base)
     guard.faults.alike = alike
     compose = _composer(work, base, out)
-    source = base if work.context in INDEPENDENT else compose.view
+    source, overview = base if work.context in INDEPENDENT else compose.view, _overviews(work, base, plan, host)
     ahead = work.context in INDEPENDENT and host.works_apart
 
     def cut_out(tiles: list[Tile]) -> Batch:
@@ -61,6 +62,7 @@ def run_pass(work: Pass, base: np.ndarray, plan: Plan, guard: Guard, stats: Stat
             resemblance=options.resemblance, speed=options.speed,
             strengths=None if strengths is None else np.stack([strengths.window(tile.window) for tile in tiles]),
             drawn=np.stack([noise.draw(0, host.latents.channels) for noise in noises]) if ahead else None,
+            overviews=tuple(found for tile in tiles if (found := overview(tile))),
         )  # fmt: skip
         return batch.seen(size.now)
 
@@ -101,6 +103,22 @@ def run_pass(work: Pass, base: np.ndarray, plan: Plan, guard: Guard, stats: Stat
             composing.result()
     compose.close()
     return out, finished
+
+
+def _overviews(work: Pass, base: np.ndarray, plan: Plan, host: Host) -> Overviews:
+    """What each tile is shown of its surroundings: nothing where it sees its finished neighbours, where tiles have
+    noise of their own, and where the canvas goes on at its other side."""
+    options = plan.options
+    redraw = work.context == PARALLEL and work.name == "redraw" and options.noise == "canvas"
+    if not redraw or work.canvas.wraps or not host.looks_over():
+        return lambda tile: None
+    able = host.abilities()
+    grid = work.canvas.divide(
+        options.tile_width, options.tile_height, options.padding, align=able.alignment, grain=able.grain
+    )
+    return overviews_of(
+        grid, work.canvas, base, host.latents, seed=options.seed, number=work.number, align=able.alignment
+    )
 
 
 class _AtOnce(Executor):

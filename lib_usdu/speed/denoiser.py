@@ -60,7 +60,7 @@ class PacedDenoiser:
         denoiser = self._denoiser
         forward = denoiser.forward
         with ExitStack() as stack:
-            stack.enter_context(in_place_of(denoiser, forward=self._paced(forward, stack)))
+            stack.enter_context(in_place_of(denoiser, forward=self._paced(forward, stack), usdu_anew=self._anew))
             if self._forge is not None:
                 sample = self._sampler.sample_img2img
                 stack.enter_context(in_place_of(self._sampler, sample_img2img=self._heard(sample)))
@@ -174,6 +174,10 @@ class PacedDenoiser:
     def _next_part(self) -> None:
         """A batch may come in parts (webui/phases.py), in the same order at each step."""
         self._part, self._seen = self._part + 1, Counter()
+
+    def _anew(self) -> None:
+        """What the network has seen in this step was none of the batch (webui/guidance.py)."""
+        self._part, self._seen, self._names = 0, Counter(), None
 
     def _rows(self, entering: torch.Tensor, told: Sequence[Any]) -> Sequence[Hashable] | None:
         """Forge says which rows are whose; A1111 has those with the prompt first, so that their numbers stay."""

@@ -81,7 +81,7 @@ class LocalHost(Host):
         self.alignment, self.latents = refiner.alignment, refiner.latents
         self.default_tile, self.works_apart = refiner.default_tile, refiner.works_apart
         self.batch_limits, self.infotext, self.identity = refiner.batch_limits, refiner.infotext, refiner.identity
-        self.noise_share = refiner.noise_share
+        self.noise_share, self.looks_over = refiner.noise_share, refiner.looks_over
         self.save_memory, self.more_precise = refiner.save_memory, refiner.more_precise
         self.remarks = refiner.remarks
         self.pictures_at_once = refiner.pictures_at_once

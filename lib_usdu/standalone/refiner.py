@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict
 from itertools import islice
 from typing import Any
@@ -14,6 +14,7 @@ import torch
 from ..batch_size import BatchLimits
 from ..enlarge.precision import multiplies_bfloat16
 from ..errors import Stopped
+from ..fused.overviews import Overviews, can_know
 from ..fused.windows import assemble, canvas_of, on_device, patches
 from ..geometry import Canvas
 from ..host import Batch, Fusion
@@ -27,11 +28,12 @@ from ..speed.schedule import EXACT
 from .checkpoints import Lora
 from .conditioning import Conditions
 from .control.controls import Controls
+from .families.overviews import overviews_known
 from .families.table import DISTILLED, family_of, is_distilled, network, network_name
 from .families.windows import Windows, for_canvas
 from .fingerprint import fingerprint
 from .host import Refiner
-from .latents import Autoencoder, dtype_of, floats
+from .latents import Autoencoder, dtype_of, in_bfloat16
 from .placement import WAYS, Placement, weight_bytes
 from .prompts import Embedding
 from .samplers import CanvasNoise, scheduler_for
@@ -73,9 +75,10 @@ class DiffusersRefiner(Refiner):
         kind = self.family.latents
         self.latents = Latents(self.autoencoder.channels, self.autoencoder.scale, kind.patch, kind.between)
         self._of_colour: torch.Tensor | None = None
+        self._overviews = Overviews()
         self._in_bfloat16 = self._dtype == torch.float32 and multiplies_bfloat16(self.device)
         if self._in_bfloat16:
-            self.network.forward = self._reduced(self.network.forward)
+            self.network.forward = in_bfloat16(self.network.forward, lambda: self._in_bfloat16)
         self.conditions = Conditions(
             pipeline, sampling.prompt, sampling.negative_prompt, suited.cfg_scale, self.device, embeddings
         )
@@ -119,7 +122,7 @@ class DiffusersRefiner(Refiner):
         height, width = batch.images.shape[1:3]
         self.autoencoder.fit_for(max(height, width))
         self.autoencoder.quick = batch.speed != EXACT
-        with self._steered(lambda: self.controls.hints(batch)):
+        with self._steered(lambda: self.controls.hints(batch)), self._overseen(batch):
             latents = self.steps.run(
                 lambda: self.autoencoder.encode(batch.images),
                 self._noise(batch),
@@ -137,6 +140,14 @@ class DiffusersRefiner(Refiner):
         pictures = self.autoencoder.pictures(latents, height, width)
         self.placement.rest()
         return pictures
+
+    def looks_over(self) -> bool:
+        return not (self.family.flow or self.controls) and can_know(self.network)
+
+    def _overseen(self, batch: Batch) -> AbstractContextManager[None]:
+        if not batch.overviews or not self.looks_over():
+            return nullcontext()
+        return overviews_known(self.network, self.pipeline.scheduler, self._overviews, batch, self.autoencoder.encode)
 
     def why_not_fused(self) -> str:
         return ""
@@ -263,18 +274,6 @@ class DiffusersRefiner(Refiner):
         if self._of_colour is None:
             self._of_colour = colours_of(self.autoencoder.encode)
         return self._of_colour
-
-    def _reduced(self, forward: Callable[..., Any]) -> Callable[..., Any]:
-        """The network with its matrix products in bfloat16; latents and the sampler stay in float32.
-
-        A third of the time on a CPU with units for it, and 73 dB from float32 (the embedded model on a photo).
-        """
-
-        def in_bfloat16(*args: Any, **kwargs: Any) -> Any:
-            with torch.autocast("cpu", torch.bfloat16, enabled=self._in_bfloat16):
-                return floats(forward(*args, **kwargs))
-
-        return in_bfloat16
 
     @contextmanager
     def _steered(

@@ -11,15 +11,27 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
+
+from ..fused.overviews import Overviews, can_know, looked_at
+from ..host import Batch
+from ..run.overview import Overview
 from ..run.resemblance import Hold, colours_of
-from ..speed.denoiser import GUIDANCE_MODIFIERS, is_flow
-from .environment import guidance_is_watched, own_generators
+from ..speed.denoiser import GUIDANCE_MODIFIERS, is_flow, network_of
+from .environment import guidance_is_watched, needs_cross_attention_only, own_generators
 from .overrides import temporarily
-from .protocols import Processing
+from .phases import rows_of
+from .protocols import Processing, ProcessingModule
+
+
+def only_the_prompts_guide() -> bool:
+    """Whether the model's answers to prompt and negative prompt can differ by the prompts alone, where no ControlNet
+    unit is on."""
+    return needs_cross_attention_only() and not guidance_is_watched()
 
 
 def same_conditioning(conditioning: Any, unconditional: Any) -> bool:
@@ -125,6 +137,80 @@ def hold_steps(sampler: Any, sd_model: Any, hold: Hold) -> None:
         return answer - signal / noise * hold.moved(x0, share)
 
     denoiser.forward = held
+
+
+@contextmanager
+def overviews_known(
+    processing: ProcessingModule, tile_p: Processing, known: Overviews, batch: Batch
+) -> Iterator[None]:
+    """While inside, the network knows the overviews of a batch's windows, from the sampler's first step on: then it
+    looks at those it has not seen, as it will see the windows. Windows may come in parts, in their order.
+
+    processing: the host's module, whose encoder makes their latents now, while it is where it works.
+    """
+    import torch
+
+    model, denoiser = tile_p.sd_model, tile_p.sampler.model_wrap_cfg
+    network, forward = network_of(model), denoiser.forward
+    conditioned = getattr(getattr(model, "model", None), "conditioning_key", "crossattn") != "crossattn"
+    if not can_know(network) or is_flow(model) or conditioned:
+        yield
+        return
+    latents, done, count = _latents_of(known.new(batch), processing, tile_p), 0, len(batch.tiles)
+    by_timesteps = "timesteps" in inspect.signature(tile_p.sampler.func).parameters
+
+    def look(at: int, x: Any, sigma: Any, others: Mapping[str, Any]) -> None:
+        """At the overview of one of these windows, by its number among them."""
+        overview = batch.overviews[done + at]
+        level, signal, noise = _looked_under(denoiser, float(sigma[0]), by_timesteps=by_timesteps)
+        drawn = torch.from_numpy(overview.noise.draw(0, x.shape[1]))[None].to(x)
+        seen = signal * latents[overview.content].to(x) + noise * drawn
+        step, one = denoiser.step, slice(at, at + 1)
+        told = {name: rows_of(value, one, len(x)) for name, value in others.items()}
+        forward(seen, torch.full_like(sigma[one], level), **told)
+        denoiser.step = step
+        getattr(denoiser, "usdu_anew", bool)()
+
+    def told(x: Any, sigma: Any, **others: Any) -> Any:
+        nonlocal done, learned
+        prompts = getattr(others.get("cond"), "batch", ())
+        if any(len(parts) > 1 for parts in prompts):  # joined by AND: rows of the network are not windows in order
+            return forward(x, sigma, **others)
+        if learned < count:
+            learned += len(x)
+            known.learn(batch, range(done, learned), lambda at: look(at - done, x, sigma, others))
+        known.sees(done, len(x))
+        done = (done + len(x)) % count
+        return forward(x, sigma, **others)
+
+    learned = 0
+    denoiser.forward = told
+    with known.put_in(network):
+        yield
+
+
+def _latents_of(overviews: Sequence[Overview], processing: ProcessingModule, tile_p: Processing) -> dict[str, Any]:
+    import torch
+
+    latents = {}
+    with own_generators():
+        for one in overviews:
+            pixels = torch.from_numpy(np.moveaxis(one.picture.astype(np.float32) / 255, 2, 0)[None].copy())
+            torch.manual_seed(one.noise.seed % 2**64)  # the encoder's own small noise
+            latents[one.content] = processing.images_tensor_to_samples(pixels, None, tile_p.sd_model)
+    return latents
+
+
+def _looked_under(denoiser: Any, sigma: float, *, by_timesteps: bool) -> tuple[float, float, float]:
+    """Where steps begin with this sigma: what a network looks under, in the sampler's own measure, and how much of the
+    picture and of noise that is."""
+    if not by_timesteps:
+        share = looked_at(sigma / (1 + sigma))
+        return share / (1 - share), 1.0, share / (1 - share)
+    kept = denoiser.inner_model.inner_model.alphas_cumprod.double().cpu()
+    shares = (1 - kept).sqrt() / ((1 - kept).sqrt() + kept.sqrt())
+    time = int((shares - looked_at(float(shares[int(sigma)]))).abs().argmin())
+    return float(time), float(kept[time]) ** 0.5, float(1 - kept[time]) ** 0.5
 
 
 class Colours:

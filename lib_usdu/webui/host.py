@@ -6,7 +6,7 @@ import copy
 import math
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -20,18 +20,20 @@ from ..batch_size import BatchLimits, BatchSize
 from ..enlarge.resize_mode import fit
 from ..enlarge.windows import RESAMPLERS, resize
 from ..errors import ModelError, NotANumber, Skipped, Stopped, plural
+from ..fused.overviews import Overviews, can_know
 from ..host import Batch, Fusion, Host, Progress
 from ..options import INFOTEXT_PREFIX, Options
 from ..options.tile_prompts import has_extra_networks
 from ..pictures.infotext import in_webui
 from ..plan import Plan
 from ..run import memory_needs
+from ..speed.denoiser import network_of
 from . import environment, model_kind, other_extensions, progress_bar
 from .controlnet import ControlNetUnits
 from .environment import devices, processing, shared
 from .fingerprint import ModelWatch, stamp, webui_identity
 from .fused_call import FusedCall, cannot_fuse
-from .guidance import Colours
+from .guidance import Colours, only_the_prompts_guide, overviews_known
 from .infotext import infotext_processing
 from .overrides import temporarily, values_of_run
 from .phases import in_phases
@@ -80,9 +82,8 @@ class WebuiHost(Host):
         self._parameters: dict[str, Any] = {}
         self._last: Processing | None = None
         self._skipped = self._done = self._calls = self._total = 0
-        self._preview = Preview(shared.state)
-        self._no_interrogator = False
-        self._colours = Colours(processing.images_tensor_to_samples)
+        self._preview, self._no_interrogator = Preview(shared.state), False
+        self._colours, self._overviews = Colours(processing.images_tensor_to_samples), Overviews()
         if getattr(p, "refiner_checkpoint", None) not in (None, "", "None", "none"):
             self.comments["Ultimate SD Upscale leaves the refiner out: it would swap checkpoints twice a tile."] = 1
 
@@ -149,7 +150,9 @@ class WebuiHost(Host):
         self.prompts.settle(tile_p, own_method(tile_p, self.p, "init"), batch.prompts)
         self.units.crop_to(tile_p, batch.tiles[0].window, batch.canvas)
         stopped = partial(getattr, shared.state, "interrupted")
-        with environment.own_generators(), in_phases(processing, tile_p, batch, stopped, tell) as phases:
+        knowing = partial(overviews_known, processing, tile_p, self._overviews, batch)
+        called = in_phases(processing, tile_p, batch, stopped, tell, knowing if batch.overviews else nullcontext)
+        with environment.own_generators(), called as phases:
             torch.manual_seed(batch.noises[0].seed % 2**64)
             try:
                 processed = processing.process_images(tile_p)
@@ -167,8 +170,7 @@ class WebuiHost(Host):
             if self.stop_requested():  # said before the call had begun
                 raise Stopped("stopped before a tile")
             raise ModelError(f"the webui returned {len(windows)} of {plural(len(batch.tiles), 'picture')}")
-        levels = [np.asarray(one.convert("RGB")) if hasattr(one, "convert") else one for one in windows]
-        return phases.in_full(np.stack(levels), batch.canvas)
+        return phases.in_full(windows, batch.canvas)
 
     def _after_call(self, tile_p: Processing) -> None:
         """Raises Stopped where what came back may be of two models."""
@@ -188,13 +190,12 @@ class WebuiHost(Host):
         return other_extensions.leave_out(tile_processing(
             self.p, batch, self.picture, self._parameters, device=shared.device,
             seed_delta=int(getattr(shared.opts, "eta_noise_seed_delta", 0) or 0), deep=deep and not self.units.places,
-            settings=shared.opts.data, guidance_may_idle=self._only_the_prompts_guide(), colours=self._colours,
+            guidance_may_idle=not self.units.places and only_the_prompts_guide(),
+            settings=shared.opts.data, colours=self._colours,
         ))  # fmt: skip
 
-    def _only_the_prompts_guide(self) -> bool:
-        """Whether the model's answers to prompt and negative prompt can differ by the prompts alone."""
-        plain = environment.needs_cross_attention_only()
-        return plain and not environment.guidance_is_watched() and not self.units.places
+    def looks_over(self) -> bool:
+        return not self.units.places and only_the_prompts_guide() and can_know(network_of(shared.sd_model))
 
     def why_not_fused(self) -> str:
         one_picture, units = model_kind.one_picture_a_call(self.p.sampler_name), bool(self.units.places)
@@ -272,7 +273,7 @@ class WebuiHost(Host):
         p = self.infotext_p({})
         p.width, p.height = (self._last or p).width, (self._last or p).height
         done, note = other_extensions.finished(picture, name, p)
-        self.comments.update({note: 1} if note else {})
+        self.comments |= {note: 1} if note else {}
         return done
 
     def progress(self, progress: Progress, canvas: np.ndarray | None) -> None:

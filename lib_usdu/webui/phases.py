@@ -35,24 +35,26 @@ class Phases:
     decoded: list[torch.Tensor] = field(default_factory=list[torch.Tensor])
     """What the host's autoencoder made of them, (3, height, width) each, levels -1 to 1."""
 
-    def in_full(self, windows: np.ndarray, canvas: Canvas) -> np.ndarray:
-        """The call's pictures, uint8 (n, height, width, 3), with the fractions of levels that the host cuts off when it
-        makes them (processing.py:1035): float16, half a level brighter in the mean, and rounded once where all tiles
-        have come together. As they are where anything has changed them after they were decoded, and where one window
-        is the canvas: that is plain img2img, to the bit."""
+    def in_full(self, pictures: Sequence[Any], canvas: Canvas) -> np.ndarray:
+        """The call's pictures, Pillow's or uint8 (height, width, 3), as (n, height, width, 3): float32, with the
+        fractions of levels that the host cuts off when it makes them (processing.py:1035), half a level brighter in the
+        mean, to be rounded once where all tiles have come together. uint8, as they are, where anything has changed them
+        after they were decoded, and where one window is the canvas: that is plain img2img, to the bit."""
+        windows = np.stack([np.asarray(one.convert("RGB")) if hasattr(one, "convert") else one for one in pictures])
         alone = windows.shape[1] >= canvas.height and windows.shape[2] >= canvas.width
         if alone or len(self.decoded) != len(windows):
             return windows
-        found = np.empty(windows.shape, np.float16)
+        found = np.empty(windows.shape, np.float32)
         for window, decoded, levels in zip(windows, self.decoded, found):
             if window.shape != (*decoded.shape[1:], 3):
                 return windows
-            # The host's own arithmetic: anything else could fall to another level.
-            shares = torch.clamp((decoded.float() + 1.0) / 2.0, min=0.0, max=1.0)
-            pixels = shares.movedim(0, 2).numpy() * np.float32(255)
-            if not np.array_equal(pixels.astype(np.uint8), window):
+            for colour, plane in enumerate(decoded):
+                levels[..., colour] = plane.numpy()
+            # The host's own arithmetic: anything else could fall to another level. In place, in the order of a
+            # picture: fresh memory and strides take longer than the arithmetic.
+            torch.from_numpy(levels).add_(1.0).div_(2.0).clamp_(0.0, 1.0).mul_(255.0)
+            if not np.array_equal(levels.astype(np.uint8), window):
                 return windows
-            levels[:] = pixels
         return found
 
 
@@ -63,22 +65,25 @@ def in_phases(
     batch: Batch,
     stopped: Callable[[], bool] = bool,
     step: Callable[[], object] = bool,
+    knowing: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> Iterator[Phases]:
     """A call of the host for `tile_p` in this context goes in phases.
 
     processing: the host's module. batch: the windows of the call. stopped: whether the host's sampler ends early, with
-    latents half done. step: called before each step of a call that goes in parts.
+    latents half done. step: called before each step of a call that goes in parts. knowing: makes the
+    context of the sampler's steps, before they go in parts.
     """
     sample, phases = tile_p.sample, Phases()
     seeds, together = [noise.seed % 2**64 for noise in batch.noises], batch.together  # seeds: of the encoder's noise
 
     def sample_in_parts(*args: Any, **kwargs: Any) -> Any:
         count = len(tile_p.init_latent)
-        if together >= count:
-            return sample(*args, **kwargs)
-        with room_for(tile_p.sd_model, lambda shape: [math.ceil(shape[0] * together / count), *shape[1:]]) as begin:
-            _step_in_parts(tile_p.sampler, count, together, lambda: (begin(), step()))
-            return sample(*args, **kwargs)
+        with knowing():
+            if together >= count:
+                return sample(*args, **kwargs)
+            with room_for(tile_p.sd_model, lambda shape: [math.ceil(shape[0] * together / count), *shape[1:]]) as begin:
+                _step_in_parts(tile_p.sampler, count, together, lambda: (begin(), step()))
+                return sample(*args, **kwargs)
 
     def sample_to_the_end(*args: Any, **kwargs: Any) -> Any:
         latents = sample_in_parts(*args, **kwargs)
@@ -140,7 +145,8 @@ def _kept(decode: Callable[..., Any], phases: Phases) -> Callable[..., Any]:
 
     def decoded(*args: Any, **kwargs: Any) -> Any:
         pictures = decode(*args, **kwargs)
-        phases.decoded = [one.reshape(-1, *one.shape[-2:]).cpu() for one in pictures]  # of video models, one frame
+        # Of video models, one frame.
+        phases.decoded = [one.reshape(-1, *one.shape[-2:]).float().cpu() for one in pictures]
         return pictures
 
     return decoded
@@ -166,7 +172,7 @@ def _step_in_parts(sampler: Any, count: int, together: int, begin: Callable[[], 
         step, answers, noises = denoiser.step, [], []
         for at in _parts(count, together):
             denoiser.step = step  # each call counts one
-            answers.append(forward(x[at], sigma[at], **{name: _rows(one, at, count) for name, one in others.items()}))
+            answers.append(forward(x[at], sigma[at], **{name: rows_of(one, at, count) for name, one in others.items()}))
             noises.append(getattr(denoiser, "last_noise_uncond", None))  # CFG++
         if all(isinstance(noise, torch.Tensor) for noise in noises):
             denoiser.last_noise_uncond = torch.cat(noises)
@@ -179,14 +185,15 @@ def _parts(count: int, together: int) -> list[slice]:
     return [slice(start, start + together) for start in range(0, count, together)]
 
 
-def _rows(value: Any, at: slice, count: int) -> Any:
+def rows_of(value: Any, at: slice, count: int) -> Any:
     """What belongs to some of the batch's `count` pictures; what is not theirs one by one stays as it is."""
     batch = getattr(value, "batch", None)
     if isinstance(batch, list) and len(batch) == count:  # MulticondLearnedConditioning (prompt_parser.py:240)
         part = copy.copy(value)
         part.batch, part.shape = batch[at], (len(batch[at]),)
         return part
-    if isinstance(value, (list, torch.Tensor)) and getattr(value, "ndim", 1) > 0 and len(value) == count:
+    sliced = isinstance(value, list) or getattr(value, "ndim", 0) > 0
+    if sliced and len(value) == count:
         return value[at]
     return value
 

@@ -1,0 +1,59 @@
+"""Overviews with diffusers' UNets: before its first step over a batch the network looks at those it has not seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+
+from ...fused.overviews import Overviews, looked_at
+from ...host import Batch
+from ...noise_share import share_of
+from ...speed.in_place import in_place_of
+from .asking import noise_over_signal
+
+
+@contextmanager
+def overviews_known(
+    network: Any, scheduler: Any, known: Overviews, batch: Batch, encode: Callable[[np.ndarray], torch.Tensor]
+) -> Iterator[None]:
+    """While inside, the UNet knows a batch's overviews, from its first call on. encode: makes latents of pictures,
+    uint8 (n, h, w, 3)."""
+    forward, begun, count = network.forward, False, len(batch.tiles)
+    latents = {one.content: encode(one.picture[None]) for one in known.new(batch)}
+
+    def seen(sample: torch.Tensor, timestep: Any, encoder_hidden_states: Any, **others: Any) -> Any:
+        nonlocal begun
+        if not begun:
+            begun = True
+            ratio = noise_over_signal(scheduler)
+            wanted, times = looked_at(share_of(ratio(float(timestep)), flow=False)), len(scheduler.alphas_cumprod)
+            time = min(range(times), key=lambda one: abs(share_of(ratio(one), flow=False) - wanted))
+            kept = float(scheduler.alphas_cumprod[time])
+
+            def look(at: int) -> None:
+                overview = batch.overviews[at]
+                picture = latents[overview.content].to(sample)
+                noise = torch.from_numpy(overview.noise.draw(0, picture.shape[1]))[None].to(sample)
+                told = {"encoder_hidden_states": encoder_hidden_states, **others}
+                row = len(sample) - count + at  # answers with the prompt come last
+                one = {name: _row(value, row, len(sample)) for name, value in told.items()}
+                forward(kept**0.5 * picture + (1 - kept) ** 0.5 * noise, torch.as_tensor(time).to(sample.device), **one)
+
+            known.learn(batch, range(count), look)
+            known.sees(0, count)
+        return forward(sample, timestep, encoder_hidden_states=encoder_hidden_states, **others)
+
+    with known.put_in(network), in_place_of(network, forward=seen):
+        yield
+
+
+def _row(value: Any, at: int, rows: int) -> Any:
+    """One row of what has one for each row of a batch; anything else stays."""
+    if isinstance(value, dict):
+        return {name: _row(inner, at, rows) for name, inner in value.items()}
+    alike = isinstance(value, torch.Tensor) and value.ndim > 0 and len(value) == rows
+    return value[at : at + 1] if alike else value
