@@ -111,9 +111,8 @@ class Fusion:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a stage ("upscale", "redraw", "seams fix") is.
-
-    For the stages that refine tiles, done and total count the tiles of the whole run.
+    """How far a stage ("upscale", "redraw", "seams fix") is. For the stages that refine tiles, done and total count the
+    tiles of the whole run.
     """
 
     stage: str
@@ -160,7 +159,6 @@ class Abilities:
 
 class TileModel:
     """The model that tiles go through, as a `Host` and a stand-alone `Refiner` speak of it.
-
     What is here is the truth of a model that can do nothing but refine a batch.
     """
 
