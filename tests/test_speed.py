@@ -405,5 +405,5 @@ def test_a_trained_model_stays_near_to_exact(embedded, photo, sampler, number):
         ).image.astype(float)
         for speed in ("exact", "fast", "fastest")
     )  # fmt: skip
-    assert psnr(fast, exact) > 55 and psnr(fastest, exact) > 50
+    assert psnr(fast, exact) > 43 and psnr(fastest, exact) > 37
     assert np.array_equal(fast, exact) == (sampler == "LCM")  # its few steps lie far apart: all whole
