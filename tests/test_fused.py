@@ -107,7 +107,8 @@ def test_one_window_is_the_plain_pass(folder, sampler, photo):
 
 
 @pytest.mark.parametrize("sampler", ["Euler", "Euler a", "DPM++ 2M"])
-def test_it_is_nearer_to_the_un_tiled_pass_than_tiles_are(sampler, photo):
+def test_the_embedded_model_draws_the_un_tiled_pass_fused_and_in_tiles(sampler, photo):
+    """It looks no further than padding reaches: both are within rounding, and far nearer than what it draws."""
     pipeline, name = load_checkpoint(EMBEDDED, torch.device("cpu"))
     host = LocalHost(DiffusersRefiner(pipeline, Sampling(sampler=sampler, steps=10), name))
 
@@ -117,7 +118,8 @@ def test_it_is_nearer_to_the_un_tiled_pass_than_tiles_are(sampler, photo):
 
     whole = redrawn("parallel", 512)
     fused, tiles = (np.mean((redrawn(mode, 64) - whole) ** 2) for mode in ("fused", "parallel"))
-    assert 0 < fused < 0.8 * tiles
+    drawn = np.mean((whole - photo[100:228, 100:292]) ** 2)
+    assert max(fused, tiles) < 0.02 < 0.2 < drawn
 
 
 def test_a_stop_between_steps_keeps_the_canvas(photo):
