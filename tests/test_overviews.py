@@ -11,6 +11,7 @@ declare_missing_operators()
 from tiny_models import sd1, sdxl  # noqa: E402
 
 from lib_usdu.engine import upscale  # noqa: E402
+from lib_usdu.fused import overviews as known_overviews  # noqa: E402
 from lib_usdu.fused.overviews import Overviews, can_know  # noqa: E402
 from lib_usdu.geometry import Canvas  # noqa: E402
 from lib_usdu.host import Batch  # noqa: E402
@@ -134,6 +135,44 @@ def test_broken_numbers_are_not_learned():
         known.learn(batch, range(4), lambda number: network(torch.full((1, 4, 16, 16), torch.nan)))
         known.sees(0, 4)
         assert torch.equal(network(x)[0], torch.nn.functional.group_norm(x, 2, network.norm.weight, network.norm.bias))
+
+
+def test_what_is_remembered_has_its_room(monkeypatch):
+    """The least lately used go first, those of the present batch never; of a large one fewer places are asked."""
+    network, known, (tiles, found) = Norms(), Overviews(), overviews(480, 480)
+    looked = []
+
+    def see(at):
+        picked = [(tiles[one], found[one]) for one in at]
+        some, shown = zip(*picked)
+        batch = Batch(some, np.zeros((len(at), 96, 96, 3), np.uint8), (), 0.5, Canvas(480, 480), overviews=shown)
+        new = {one.content for one in known.new(batch)}
+        with torch.no_grad(), known.put_in(network):
+            known.learn(batch, range(len(at)), lambda one: looked.append(shown[one].content))
+        assert set(looked[-len(new) :] if new else ()) == new
+
+    see([0])
+    known._known[next(iter(known._known))].asked[-1] = torch.zeros(100)
+    monkeypatch.setattr(known_overviews, "ROOM", 800)  # two of them
+    see([2]), see([0, 1]), see([24])
+    assert looked == [found[at].content for at in (0, 2, 24)], "400 bytes have room"
+    monkeypatch.setattr(known_overviews, "ROOM", 300)
+    see([2, 24]), see([0])
+    assert looked[3:] == [found[0].content], "the large one had to go"
+    monkeypatch.setattr(known_overviews, "MOST", 4)
+    seen = Overviews()
+    batch = Batch((tiles[0],), np.zeros((1, 96, 96, 3), np.uint8), (), 0.5, Canvas(480, 480), overviews=(found[0],))
+    size = found[0].picture.shape[0] // 8
+    with torch.no_grad(), seen.put_in(network):
+        seen.learn(batch, range(1), lambda one: network(torch.randn(1, 4, size, size)))
+    (only,) = seen._known.values()
+    assert only.asked[-1].shape == (4, 4) and only.size() == 4 * (16 + 4 * 2 * 2)
+
+
+def test_without_room_it_is_the_same_picture(pipes, picture, monkeypatch):
+    expected = run(pipes["sd1"], picture, tile_batch=1)
+    monkeypatch.setattr(known_overviews, "ROOM", 0)
+    assert np.array_equal(run(pipes["sd1"], picture, tile_batch=1), expected)
 
 
 def test_what_has_no_norms_is_not_asked():

@@ -25,10 +25,11 @@ from ..speed.in_place import in_place_of
 PART_OF_NOISE = 0.6
 """Of the share of noise that the steps begin with, the share in what the network looks at: that of a step in the
 middle, whose features are nearest to those of all steps."""
-MOST = 1024
-"""Places of an overview that a layer asks: of more, every second row and column, or fewer."""
-KEPT = 64
-"""Overviews that are remembered."""
+MOST = 512
+"""Places of an overview that a layer asks: of more, every second row and column, or fewer. With SDXL they then add a
+twentieth to the work of self-attention, and some 90 MB a window."""
+ROOM = 2**29
+"""Bytes of what is remembered of overviews, beside those of the present batch: five of SDXL, a row of ten tiles."""
 
 
 Size = tuple[int, int]
@@ -41,6 +42,17 @@ class _Seen:
 
     moved: dict[int, torch.Tensor] = field(default_factory=dict)
     asked: dict[int, torch.Tensor] = field(default_factory=dict)
+
+    def numbers(self) -> list[torch.Tensor]:
+        return [*self.moved.values(), *self.asked.values()]
+
+    def kept(self) -> _Seen:
+        """The same in the processor's memory: a card has none to spare."""
+        return _Seen(*({at: part.cpu() for at, part in parts.items()} for parts in (self.moved, self.asked)))
+
+    def size(self) -> int:
+        """Bytes."""
+        return sum(part.numel() * part.element_size() for part in self.numbers())
 
 
 def looked_at(share: float) -> float:
@@ -62,7 +74,7 @@ class Overviews:
         self._looking: tuple[Overview, _Seen] | None = None
         self._of: list[tuple[_Seen, int]] = []  # of each window of the batch: its overview, its number there
         self._start = self._count = 0
-        self._ready: dict[tuple[int, int, int, int], torch.Tensor | None] = {}
+        self._ready: dict[tuple[int, int, int], torch.Tensor | None] = {}
 
     @contextmanager
     def put_in(self, network: torch.nn.Module) -> Iterator[None]:
@@ -83,8 +95,14 @@ class Overviews:
                 self._ready.clear()
 
     def new(self, batch: Batch) -> list[Overview]:
-        """The overviews of a batch that are yet to be looked at."""
-        unknown = (at for at in range(len(batch.overviews)) if _key(batch, at) not in self._known)
+        """The overviews of a batch that are yet to be looked at. Of older ones the least lately used make room."""
+        keys = [_key(batch, at) for at in range(len(batch.overviews))]
+        room = ROOM - sum(seen.size() for seen in self._known.values())
+        for key in [key for key in self._known if key not in keys]:
+            if room >= 0:
+                break
+            room += self._known.pop(key).size()
+        unknown = (at for at, key in enumerate(keys) if key not in self._known)
         return list({batch.overviews[at].content: batch.overviews[at] for at in unknown}.values())
 
     def learn(self, batch: Batch, at: range, look: Callable[[int], None]) -> None:
@@ -98,11 +116,9 @@ class Overviews:
             self._ready.clear()
         for number in at:
             key, overview = _key(batch, number), batch.overviews[number]
-            if key not in self._known:
-                if len(self._known) >= KEPT:
-                    del self._known[next(iter(self._known))]
-                self._known[key] = self._looked(overview, partial(look, number))
-            self._of.append((self._known[key], overview.windows.index(batch.tiles[number].window)))
+            seen = self._known.pop(key, None) or self._looked(overview, partial(look, number))
+            self._known[key] = seen  # the last one used stands last
+            self._of.append((seen, overview.windows.index(batch.tiles[number].window)))
 
     def _looked(self, overview: Overview, look: Callable[[], None]) -> _Seen:
         seen = _Seen()
@@ -111,8 +127,7 @@ class Overviews:
             look()
         finally:
             self._looking = None
-        numbers = (*seen.asked.values(), *seen.moved.values())
-        return seen if all(bool(torch.isfinite(part).all()) for part in numbers) else _Seen()
+        return seen.kept() if all(bool(torch.isfinite(part).all()) for part in seen.numbers()) else _Seen()
 
     def sees(self, start: int, count: int) -> None:
         """The network will now see so many windows of the batch, from this one on."""
@@ -164,7 +179,7 @@ class Overviews:
         None where nothing is. Each row is a window: all of the batch, under guidance again for the other prompt."""
         if not self._count or len(made) % self._count:
             return None
-        key = number, self._start, self._count, len(made)
+        key = number, self._start, self._count
         if key not in self._ready:
             found = [
                 seen.moved[number][at] if number >= 0 else seen.asked[number]
@@ -172,10 +187,9 @@ class Overviews:
                 if number in (seen.moved if number >= 0 else seen.asked)
             ]
             alike = len(found) == self._count and len({part.shape for part in found}) == 1
-            each = ready(torch.stack(found)).to(made) if alike else None
-            times = len(made) // self._count
-            self._ready[key] = None if each is None else each.repeat(1, times, *[1] * (each.ndim - 2))
-        return self._ready[key]
+            self._ready[key] = ready(torch.stack(found).to(made.device)).to(made) if alike else None
+        each = self._ready[key]
+        return None if each is None else each.repeat(1, len(made) // self._count, *[1] * (each.ndim - 2))
 
 
 def _key(batch: Batch, at: int) -> Any:
