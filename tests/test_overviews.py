@@ -127,6 +127,23 @@ def test_a_window_is_normed_by_all_that_the_overview_shows(rows):
     assert (plain - made).abs().max() > 0.3
 
 
+def test_layers_that_see_a_window_in_parts_are_left_alone():
+    """HyperTile gives self-attention each window in pieces, as rows."""
+    network, known, (tiles, found) = Norms(), Overviews(), overviews(192, 192)
+    batch = Batch(tuple(tiles), np.zeros((4, 96, 96, 3), np.uint8), (), 0.5, Canvas(192, 192), overviews=tuple(found))
+    size, pieces = found[0].picture.shape[0] // 8, torch.randn(16, 9, 4)
+    plain = network.attn1.to_k(pieces)
+    with torch.no_grad(), known.put_in(network):
+        known.learn(batch, range(4), lambda number: network(torch.randn(1, 4, size, size)))
+        known.sees(0, 4)
+        assert torch.equal(network.attn1.to_k(pieces), plain)
+        assert network.attn1.to_k(pieces[:8]).shape[1] > 9
+        many = Overviews()
+        with many.put_in(network):
+            many.learn(batch, range(4), lambda number: network.attn1.to_k(torch.randn(4, size**2 // 4, 4)))
+    assert not any(seen.asked for seen in many._known.values())
+
+
 def test_broken_numbers_are_not_learned():
     network, known, (tiles, found) = Norms(), Overviews(), overviews(192, 192)
     batch = Batch(tuple(tiles), np.zeros((4, 96, 96, 3), np.uint8), (), 0.5, Canvas(192, 192), overviews=tuple(found))

@@ -28,6 +28,8 @@ middle, whose features are nearest to those of all steps."""
 MOST = 512
 """Places of an overview that a layer asks: of more, every second row and column, or fewer. With SDXL they then add a
 twentieth to the work of self-attention, and some 90 MB a window."""
+MOST_ANSWERS = 2
+"""Rows that a layer has for one window: with the prompt and without. More are parts of windows (HyperTile)."""
 ROOM = 2**29
 """Bytes of what is remembered of overviews, beside those of the present batch: five of SDXL, a row of ten tiles."""
 
@@ -163,7 +165,7 @@ class Overviews:
                 overview, seen = self._looking
                 region = overview.noise.region
                 size = _size_of(made.shape[1], (region.height, region.width))
-                if size is not None:
+                if size is not None and len(made) <= MOST_ANSWERS:
                     every = math.ceil(math.sqrt(math.prod(size) / MOST))
                     seen.asked[number] = made.mean(0).unflatten(0, size)[::every, ::every].flatten(0, 1)
                 return made
@@ -177,7 +179,7 @@ class Overviews:
     ) -> torch.Tensor | None:
         """What is known of the windows in these features, (parts, rows, ...), as `ready` makes it of (windows, ...);
         None where nothing is. Each row is a window: all of the batch, under guidance again for the other prompt."""
-        if not self._count or len(made) % self._count:
+        if not self._count or len(made) % self._count or len(made) > MOST_ANSWERS * self._count:
             return None
         key = number, self._start, self._count
         if key not in self._ready:
