@@ -100,7 +100,7 @@ def _complete(planes: list[Plane], example: np.ndarray) -> None:
     scale = np.where(quality < 50, 5000 // quality, 200 - 2 * quality)  # as libjpeg scales it
     tables = ((example * scale + 50) // 100).clip(1, 255)
     known = sum(np.count_nonzero(plane.steps) for plane in planes)
-    alike = sum(((tables == plane.steps) & (plane.steps > 0)).sum((1, 2)) for plane in planes)
+    alike = np.sum([((tables == plane.steps) & (plane.steps > 0)).sum((1, 2)) for plane in planes], axis=0)
     if known >= 3 and alike.max() >= 0.75 * known:
         for plane in planes:
             plane.steps[:] = tables[int(alike.argmax())]

@@ -53,8 +53,10 @@ class CanvasDraws:
             if not self.seed_delta:
                 return noise.draw(number, self.channels)
             return replace(noise, seed=noise.seed + self.seed_delta).draw(number - 1, self.channels)
-        known = self.drawn is not None and self.drawn.shape[1] == self.channels
-        first = self.drawn[place] if known else noise.draw(0, self.channels)
+        if self.drawn is not None and self.drawn.shape[1] == self.channels:
+            first = self.drawn[place]
+        else:
+            first = noise.draw(0, self.channels)
         if not self.subseed_strength:
             return first
         other = replace(noise, seed=self.subseed + noise.offset).draw(0, self.channels)

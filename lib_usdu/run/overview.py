@@ -56,7 +56,7 @@ def overviews_of(
     made: dict[tuple[int, int], Overview] = {}
     width, height = across[0][1] - across[0][0], down[0][1] - down[0][0]
     smaller = min(first.width / width, first.height / height)
-    size = tuple(max(align, round(length * smaller / align) * align) for length in (width, height))
+    size = _aligned(width * smaller, align), _aligned(height * smaller, align)
 
     def of(tile: Tile) -> Overview | None:
         if smaller > LEAST:
@@ -73,6 +73,10 @@ def overviews_of(
         return made[at]
 
     return of
+
+
+def _aligned(length: float, align: int) -> int:
+    return max(align, round(length / align) * align)
 
 
 def _pairs(starts: list[int], length: int, canvas: int) -> list[tuple[int, int]]:

@@ -47,6 +47,7 @@ class ScriptRunner(Protocol):
 class Sampler(Protocol):
     """A sampler made for one call (sd_samplers_common.py:253)."""
 
+    func: Callable[..., Any]
     model_wrap_cfg: Any
     create_noise_sampler: Callable[..., Any]
     sample_img2img: Callable[..., Any]
