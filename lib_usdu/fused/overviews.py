@@ -119,7 +119,8 @@ class Overviews:
         for number in at:
             key, overview = _key(batch, number), batch.overviews[number]
             seen = self._known.pop(key, None) or self._looked(overview, partial(look, number))
-            self._known[key] = seen  # the last one used stands last
+            if seen.moved:  # else the model broke down, and is asked again, perhaps in another precision
+                self._known[key] = seen  # the last one used stands last
             self._of.append((seen, overview.windows.index(batch.tiles[number].window)))
 
     def _looked(self, overview: Overview, look: Callable[[], None]) -> _Seen:
