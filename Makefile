@@ -26,7 +26,7 @@ demo: .venv/ready
 # processes share the tests, each with one thread: more threads than cores make torch crawl.
 WORKERS ?= 3
 PYTEST := -m pytest -n $(WORKERS) --dist worksteal
-ENVIRONMENTS := .venv/ready .venv-gradio4/ready $(if $(WEBUI_PYTHON),.venv-webui/ready)
+ENVIRONMENTS := .venv/compiled .venv-gradio4/ready $(if $(WEBUI_PYTHON),.venv-webui/ready)
 ifneq ($(WEBUI_PYTHON),)
 test: environments browser lint
 	@$(MAKE) --no-print-directory test-current
@@ -100,11 +100,17 @@ clean:
 	rm -rf .venv .venv-webui .venv-gradio4 out build *.egg-info .pytest_cache .ruff_cache .hypothesis
 
 # torch first and torchvision without what it would pull in: no CUDA packages on a machine without a GPU.
+# Python compiles what is imported; compiling all of torch first took half a minute.
 .venv/ready: pyproject.toml .ci/constraints.txt Makefile
 	test -x $(PY) || $(PYTHON) -m venv .venv
-	$(PIP) install -q $(TORCH)
-	$(PIP) install -q --no-deps $(TORCHVISION)
-	$(PIP) install -q -c .ci/constraints.txt -e ".[standalone,dev]"
+	$(PIP) install -q --no-compile $(TORCH)
+	$(PIP) install -q --no-compile --no-deps $(TORCHVISION)
+	$(PIP) install -q --no-compile -c .ci/constraints.txt -e ".[standalone,dev]"
+	touch $@
+
+# For tests, which start many processes, all of it at once.
+.venv/compiled: .venv/ready
+	$(PY) -m compileall -q -j 0 .venv/lib > /dev/null || true
 	touch $@
 
 # The panel is tested in a real browser on both gradio versions that webuis use: 3.41.2 in .venv-webui, 4.40 here.
