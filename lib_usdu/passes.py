@@ -54,8 +54,13 @@ def plan_passes(options: Options, canvas: Canvas, align: int, grain: int = ORIGI
     return tuple(replace(work, number=number) for number, work in enumerate(work for work in passes if work.tiles))
 
 
+def redraw_grid(options: Options, canvas: Canvas, align: int, grain: int) -> tuple[Tile, ...]:
+    """All tiles that a canvas is redrawn in, whichever of them a run refines; lengths as in `plan_passes`."""
+    return canvas.divide(options.tile_width, options.tile_height, options.padding, align=align, grain=grain)
+
+
 def _redraw(options: Options, context: Context, canvas: Canvas, align: int, grain: int) -> Pass:
-    tiles = canvas.divide(options.tile_width, options.tile_height, options.padding, align=align, grain=grain)
+    tiles = redraw_grid(options, canvas, align, grain)
     wanted = round(BLUR_REACH * options.mask_blur)
     reach = reach_of(tiles, canvas, (wanted, wanted))
     return Pass("redraw", tiles, context, options.denoise, options.blend, reach, canvas)

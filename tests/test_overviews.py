@@ -1,5 +1,7 @@
 """A tile of Parallel is shown its surroundings: the network sees them once, made small, before it sees the tile."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -80,6 +82,12 @@ def test_an_overview_of_other_pixels_is_another_one():
     other = overviews(192, 192, base=base)[1][0]
     assert one.content == same.content != other.content
     assert digest(one) == digest(same) != digest(other)
+
+
+def test_content_of_any_other_thing_does_not_stand_for_all_of_it():
+    """Such an object of another extension would be taken for another one with the same text."""
+    one, other = (SimpleNamespace(content="a", weight=weight) for weight in (0.5, 1.0))
+    assert digest(one) != digest(other)
 
 
 class Norms(torch.nn.Module):

@@ -67,8 +67,8 @@ def _fields(value: Any) -> Mapping[str, Any]:
     """What a plain object holds (ControlNet's units are dataclasses in some versions, plain objects in others)."""
     if isinstance(value, type) or callable(value):
         raise Unhashable(type(value).__name__)
-    if isinstance(getattr(value, "content", None), str):  # an overview, which has told it once for all of its tiles
-        return {"content": value.content}
+    if isinstance(told := getattr(value, "usdu_digest", None), str):  # it was reckoned once, for many
+        return {"digest": told}
     if dataclasses.is_dataclass(value):
         return {item.name: getattr(value, item.name) for item in dataclasses.fields(value)}
     if type(value).__module__ in ("builtins", "_io", "_thread") or not hasattr(value, "__dict__"):

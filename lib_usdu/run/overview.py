@@ -34,13 +34,18 @@ class Overview:
         """Equal for equal overviews."""
         return digest(self.picture, self.region, self.windows, self.noise)
 
+    @property
+    def usdu_digest(self) -> str:
+        """For resume/digest.py: reckoned once for all tiles that have this overview."""
+        return self.content
 
-Overviews = Callable[[Tile], "Overview | None"]
+
+OverviewOf = Callable[[Tile], "Overview | None"]
 
 
 def overviews_of(
     tiles: Sequence[Tile], canvas: Canvas, base: np.ndarray, latents: Latents, *, seed: int, number: int, align: int
-) -> Overviews:
+) -> OverviewOf:
     """The overview of each tile of a pass, made when it is asked for.
 
     tiles: the whole grid, whichever of them are refined: a tile's overview is the same in every run of this canvas.

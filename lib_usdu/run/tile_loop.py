@@ -20,13 +20,13 @@ from ..host import Batch, Fusion, Host, Progress
 from ..noise import tile_noise
 from ..options import Options
 from ..options.tile_prompts import joined
-from ..passes import Pass
+from ..passes import Pass, redraw_grid
 from ..pictures.canvas import RELEASE_EVERY, copy_canvas, release
 from ..plan import Plan
 from ..schedule import FUSED, INDEPENDENT, PARALLEL
 from ..select.strength import of_pass
 from .guard import Guard
-from .overview import Overviews, overviews_of
+from .overview import OverviewOf, overviews_of
 from .stats import Stats
 
 
@@ -105,7 +105,7 @@ def run_pass(work: Pass, base: np.ndarray, plan: Plan, guard: Guard, stats: Stat
     return out, finished
 
 
-def _overviews(work: Pass, base: np.ndarray, plan: Plan, host: Host) -> Overviews:
+def _overviews(work: Pass, base: np.ndarray, plan: Plan, host: Host) -> OverviewOf:
     """What each tile is shown of its surroundings: nothing where it sees its finished neighbours, where tiles have
     noise of their own, and where the canvas goes on at its other side."""
     options = plan.options
@@ -113,9 +113,7 @@ def _overviews(work: Pass, base: np.ndarray, plan: Plan, host: Host) -> Overview
     if not redraw or work.canvas.wraps or not host.looks_over():
         return lambda tile: None
     able = host.abilities()
-    grid = work.canvas.divide(
-        options.tile_width, options.tile_height, options.padding, align=able.alignment, grain=able.grain
-    )
+    grid = redraw_grid(options, work.canvas, able.alignment, able.grain)
     return overviews_of(
         grid, work.canvas, base, host.latents, seed=options.seed, number=work.number, align=able.alignment
     )

@@ -14,6 +14,7 @@ from ...host import Batch
 from ...noise_share import share_of
 from ...speed.in_place import in_place_of
 from .asking import noise_over_signal
+from .speed import rows_of
 
 
 @contextmanager
@@ -40,7 +41,7 @@ def overviews_known(
                 noise = torch.from_numpy(overview.noise.draw(0, picture.shape[1]))[None].to(sample)
                 told = {"encoder_hidden_states": encoder_hidden_states, **others}
                 row = len(sample) - count + at  # answers with the prompt come last
-                one = {name: _row(value, row, len(sample)) for name, value in told.items()}
+                one = rows_of(told, slice(row, row + 1), len(sample))
                 forward(kept**0.5 * picture + (1 - kept) ** 0.5 * noise, torch.as_tensor(time).to(sample.device), **one)
 
             known.learn(batch, range(count), look)
@@ -49,11 +50,3 @@ def overviews_known(
 
     with known.put_in(network), in_place_of(network, forward=seen):
         yield
-
-
-def _row(value: Any, at: int, rows: int) -> Any:
-    """One row of what has one for each row of a batch; anything else stays."""
-    if isinstance(value, dict):
-        return {name: _row(inner, at, rows) for name, inner in value.items()}
-    alike = isinstance(value, torch.Tensor) and value.ndim > 0 and len(value) == rows
-    return value[at : at + 1] if alike else value

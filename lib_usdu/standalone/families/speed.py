@@ -81,7 +81,7 @@ class PacedNetwork:
             return answer
         self._rows = range(count)
         half = slice(count) if first else slice(count, None)
-        answer = forward(*_half(args, count, half), **_half(told, count, half))
+        answer = forward(*rows_of(args, half, 2 * count), **rows_of(told, half, 2 * count))
         with_prompt = _tensor(answer)
         without = with_prompt - self._difference
         return _as_answered(answer, torch.cat([with_prompt, without] if first else [without, with_prompt]))
@@ -119,16 +119,16 @@ def _as_answered(answer: Any, both: torch.Tensor) -> Any:
     return (values,) if isinstance(answer, tuple) else type(answer)(sample=values)
 
 
-def _half(value: Any, count: int, half: slice) -> Any:
-    """Of twice so many rows the half; what has other rows stays."""
+def rows_of(value: Any, rows: slice, count: int) -> Any:
+    """Some rows of what a network is told for `count`, however it is packed; what has other rows stays."""
     if isinstance(value, dict):
-        return {name: _half(one, count, half) for name, one in value.items()}
-    if isinstance(value, list) and len(value) == 2 * count and all(isinstance(one, torch.Tensor) for one in value):
-        return value[half]
+        return {name: rows_of(one, rows, count) for name, one in value.items()}
+    if isinstance(value, list) and len(value) == count and all(isinstance(one, torch.Tensor) for one in value):
+        return value[rows]
     if isinstance(value, (list, tuple)):
-        return type(value)(_half(one, count, half) for one in value)
-    if isinstance(value, torch.Tensor) and value.ndim > 0 and len(value) == 2 * count:
-        return value[half]
+        return type(value)(rows_of(one, rows, count) for one in value)
+    if isinstance(value, torch.Tensor) and value.ndim > 0 and len(value) == count:
+        return value[rows]
     return value
 
 
