@@ -14,6 +14,7 @@ from .enlarge.bundled import EMBEDDED_UPSCALER, suited
 from .enlarge.seamless import enlarge_wrapped, resizer
 from .errors import Stopped, plural
 from .host import Host
+from .noise_share import NoiseShare
 from .options import INFOTEXT_PREFIX, Options
 from .options.tile_numbers import ALL, NONE
 from .passes import Pass
@@ -80,10 +81,11 @@ def upscale(
     check_mask(options, mask)
     rgb = image if isinstance(image, np.ndarray) else np.asarray(image.convert("RGB"))
     plan = make_plan(options, rgb.shape[1::-1], host.abilities(), img2img_size=img2img_size, mask=mask)
-    share = host.noise_share(plan.canvas) if plan.passes else None
+    share = _noise_share(host, plan)
     if (asked := settled(options, share)) != options:
         options = asked
         plan = make_plan(options, rgb.shape[1::-1], host.abilities(), img2img_size=img2img_size, mask=mask)
+        share = _noise_share(host, plan)  # padding follows the strength: windows may have another size now
     stats = Stats(tiles=plan.tiles, noise_share=None if share is None else share.of(options.denoise))
     guard = Guard(host, plan, rgb)
     parameters = of_run(options, plan)
@@ -119,6 +121,11 @@ def upscale(
         return replace(result, forget=guard.forget, keep_awhile=guard.keep_awhile)
     notes = *result.notes, trial.note(plan, guard, finished=finished)
     return replace(result, notes=notes, tried=trial.number_of(plan), pair=trial.pair(plan, upscaled, canvas))
+
+
+def _noise_share(host: Host, plan: Plan) -> NoiseShare | None:
+    """In the windows of the first pass: a schedule may depend on their size."""
+    return host.noise_share(plan.canvas, plan.passes[0].tiles[0].window.size) if plan.passes else None
 
 
 def _upscaler(rgb: np.ndarray, options: Options) -> tuple[str, str]:

@@ -14,6 +14,10 @@ ORIGIN = 8
 """Windows start at multiples of this at least: one latent of every model whose autoencoder shrinks by 8."""
 
 
+Size = tuple[int, int]
+"""(width, height), px."""
+
+
 @dataclass(frozen=True)
 class Region:
     """A rectangle: pixels x <= column < right, y <= row < bottom."""
@@ -41,6 +45,11 @@ class Region:
     def bottom(self) -> int:
         """The first row past it."""
         return self.y + self.height
+
+    @property
+    def size(self) -> Size:
+        """(width, height), px."""
+        return self.width, self.height
 
     @property
     def area(self) -> int:
@@ -116,7 +125,7 @@ class Canvas:
         return cls(picture.shape[1], picture.shape[0], wraps)
 
     @property
-    def size(self) -> tuple[int, int]:
+    def size(self) -> Size:
         """(width, height), px."""
         return self.width, self.height
 
@@ -176,6 +185,13 @@ class Canvas:
             _divide(self.width, tile_width, padding, align, grain, self.wraps),
             _divide(self.height, tile_height, padding, align, grain, self.wraps),
         )
+
+
+    def window(self, tile_width: int, tile_height: int, padding: int, *, align: int = 64, grain: int = ORIGIN) -> Size:
+        """The size of the windows that `divide` makes of the same, without making them."""
+        across = _divide(self.width, tile_width, padding, align, grain, self.wraps)
+        down = _divide(self.height, tile_height, padding, align, grain, self.wraps)
+        return across[0][3], down[0][3]
 
 
 def plan_tiles(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .batch_size import BatchLimits, BatchSize
-from .geometry import ORIGIN, Canvas, Tile
+from .geometry import ORIGIN, Canvas, Size, Tile
 from .latents import Latents
 from .noise import TileNoise
 from .noise_share import NoiseShare
@@ -183,8 +183,8 @@ class TileModel:
         """Why `fuse` does not work here and now; "" where it does."""
         return no_fused()
 
-    def noise_share(self, canvas: Canvas) -> NoiseShare | None:
-        """What denoising strengths mean over a canvas of this size; None where nothing is denoised."""
+    def noise_share(self, canvas: Canvas, window: Size | None = None) -> NoiseShare | None:
+        """What denoising strengths mean over a canvas, in windows of this size; None where nothing is denoised."""
         return None
 
     def identity(self) -> Mapping[str, Any] | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from .compose.weights import Blend, Reach, reach_of
-from .geometry import ORIGIN, Canvas, Region, Tile, grid, place_windows
+from .geometry import ORIGIN, Canvas, Region, Size, Tile, grid, place_windows
 from .options import Options
 from .schedule import FUSED, PARALLEL, Context
 
@@ -57,6 +57,11 @@ def plan_passes(options: Options, canvas: Canvas, align: int, grain: int = ORIGI
 def redraw_grid(options: Options, canvas: Canvas, align: int, grain: int) -> tuple[Tile, ...]:
     """All tiles that a canvas is redrawn in, whichever of them a run refines; lengths as in `plan_passes`."""
     return canvas.divide(options.tile_width, options.tile_height, options.padding, align=align, grain=grain)
+
+
+def redraw_window(options: Options, canvas: Canvas, align: int, grain: int) -> Size:
+    """The size of the windows that a canvas is redrawn in."""
+    return canvas.window(options.tile_width, options.tile_height, options.padding, align=align, grain=grain)
 
 
 def _redraw(options: Options, context: Context, canvas: Canvas, align: int, grain: int) -> Pass:

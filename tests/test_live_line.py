@@ -32,7 +32,7 @@ class Source:
     def has_controlnet(self):
         return self.controlnet
 
-    def noise_share(self, steps, sampler, scheduler):
+    def noise_share(self, steps, sampler, scheduler, window=None):
         known = {"Karras": "Karras", "Uniform": ""}.get(scheduler)
         if sampler != "Euler a" or known is None:
             return None

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from ..enlarge.resize_mode import STRETCH
 from ..errors import OptionError
+from ..geometry import Size
 from ..host import Abilities
 from ..noise_share import NoiseShare, percent
 from ..options import LEGACY_ARGUMENTS, VERSION_MARKER, Options
@@ -58,9 +59,9 @@ class LineSource(Protocol):
         steps. Loads no model."""
         ...
 
-    def noise_share(self, steps: int, sampler: str, scheduler: str) -> NoiseShare | None:
-        """What denoising strengths mean with these of the tab and the chosen checkpoint; None where that is not known.
-        Loads no model."""
+    def noise_share(self, steps: int, sampler: str, scheduler: str, window: Size | None = None) -> NoiseShare | None:
+        """What denoising strengths mean with these of the tab and the chosen checkpoint, in windows of this size, by
+        default an automatic tile and its padding; None where that is not known. Loads no model."""
         ...
 
     def seconds(self, plan: Plan, steps: int, sampler: str, cfg_scale: float) -> float | None:
@@ -119,7 +120,8 @@ def live_line(host: LineSource, max_megapixels: float, page: str, *values: Any) 
     few = _few_steps(wanted, steps, cfg_scale) if steps else ()
     tell = partial(line, known=noise, wanted=wanted)
     try:
-        options = settled(of_panel(page, values).with_(max_megapixels=max_megapixels), noise)
+        asked = of_panel(page, values).with_(max_megapixels=max_megapixels)
+        options = settled(asked, noise)
         abilities = host.abilities()
         in_folder, stretches = read_tab(page)
         about = "about " * (abilities.tile_is_guessed and 0 in (options.tile_width, options.tile_height))
@@ -131,13 +133,17 @@ def live_line(host: LineSource, max_megapixels: float, page: str, *values: Any) 
             said = NO_PICTURE, _noise(options, noise)
             return tell(said, *_warnings(options.with_tile(abilities.default_tile), host), *few)
         plan = make_plan(options, picture, abilities, img2img_size=tab)
+        if steps and plan.passes:
+            noise = host.noise_share(steps, sampler, read_scheduler(page), plan.passes[0].tiles[0].window.size)
+            if (again := settled(asked, noise)) != options:
+                plan = make_plan(again, picture, abilities, img2img_size=tab)
         sizes = f"{picture[0]}x{picture[1]} → " * all(picture) + f"<b>{plan.canvas.width}x{plan.canvas.height}</b>"
         shape = _shape(picture, plan.canvas.size, stretches)
         work = about * bool(plan.passes) + _work(plan, abilities)
         seconds = host.seconds(plan, steps, sampler, cfg_scale) if steps else None
         time = "" if seconds is None else f", <b>{timings.about(seconds)}</b>"
         said = f"{sizes}: {work}{time}", _noise(plan.options, noise)
-        return tell(said, *shape, *_warnings(plan.options, host, plan.tiles), *few)
+        return line(said, *shape, *_warnings(plan.options, host, plan.tiles), *few, known=noise, wanted=wanted)
     except OptionError as error:
         above = f"{error.value} px is above the limit of {max_megapixels:.10g} megapixels."
         return tell((), above if error.option == "size" else message(error))

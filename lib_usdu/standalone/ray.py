@@ -17,7 +17,7 @@ import numpy as np
 
 from ..batch_size import BatchLimits
 from ..errors import OptionError, UsduError
-from ..geometry import Canvas
+from ..geometry import Canvas, Size
 from ..host import Batch
 from ..latents import Latents
 from ..noise_share import NoiseShare, of_curve
@@ -159,7 +159,7 @@ class RayRefiner(Refiner):
         """The workers', so that a run can be resumed, by one machine or many."""
         return self._ask("identity")
 
-    def noise_share(self, canvas: Canvas) -> NoiseShare | None:
+    def noise_share(self, canvas: Canvas, window: Size | None = None) -> NoiseShare | None:
         """The workers'; of a strength between two of its curve's the lower one's."""
         curve = self._ask("noise_curve", canvas)
         return None if curve is None else of_curve(curve)

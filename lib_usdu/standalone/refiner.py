@@ -16,7 +16,7 @@ from ..enlarge.precision import multiplies_bfloat16
 from ..errors import Stopped
 from ..fused.overviews import Overviews, can_know
 from ..fused.windows import assemble, canvas_of, on_device, patches
-from ..geometry import Canvas
+from ..geometry import Canvas, Size
 from ..host import Batch, Fusion
 from ..latents import Latents
 from ..noise_share import NoiseShare, of_diffusers
@@ -103,7 +103,7 @@ class DiffusersRefiner(Refiner):
             self.device, width, height, half=self._dtype != torch.float32, needs=self.family.needs, away=away
         )
 
-    def noise_share(self, canvas: Canvas) -> NoiseShare:
+    def noise_share(self, canvas: Canvas, window: Size | None = None) -> NoiseShare:
         """By the sampler's own schedule. That of some flow models depends on the size of the canvas."""
         size, drawn = (self.default_tile, self.default_tile), self.latents.size(canvas)
 

@@ -64,7 +64,7 @@ class WebuiHost(Host):
         self._watch, self.changed, self._denoise = watch, "", options.denoise
         self.latents = model_kind.latents()
         self.default_tile = model_kind.default_tile()
-        self.noise_share = lambda canvas: model_kind.noise_share_in_run(p, self.default_tile)
+        self.noise_share = lambda canvas, window=None: model_kind.noise_share_in_run(p, window)
         self.works_apart = torch.device(devices.device).type != "cpu"
         self.units, self.prompts = ControlNetUnits(p), Prompts()
         self.comments: dict[str, int] = dict.fromkeys([*self.units.notes, *other_extensions.notes(p)], 1)

@@ -16,8 +16,10 @@ from weakref import ref
 
 from ..batch_size import BatchLimits
 from ..errors import ModelError
+from ..geometry import Size
 from ..latents import Latents
 from ..noise_share import NoiseShare, of_webui, share_of
+from ..options import Options
 from ..plan import Plan
 from ..run.memory_needs import SD, SIXTEEN, XL, Needs, windows_that_fit
 from ..run.retry import one_line
@@ -126,39 +128,50 @@ def timed(plan: Plan, steps: int, sampler: str, cfg_scale: float) -> dict[str, W
     return works(plan, model=model, steps=steps, device="webui")
 
 
+class _Asked(SimpleNamespace):
+    """What a schedule is asked with, in the place of a call's `p`. of_window: called where it looks at the size."""
+
+    width = property(lambda self: self.of_window()[0])
+    height = property(lambda self: self.of_window()[1])
+
+
 _shares: dict[tuple[Any, ...], tuple[int, NoiseShare]] = {}
 """By what they depend on: a number that stands for all settings of the webui, and what was found. Nothing in it keeps a
 checkpoint in memory."""
 
 
 def noise_share(
-    sampler: str, scheduler: str | None, steps: int, *, override: Any = None, size: int = 0, in_run: bool = False
+    sampler: str, scheduler: str | None, steps: int, *, override: Any = None, window: Size | None = None,
+    in_run: bool = False,
 ) -> NoiseShare | None:
     """What denoising strengths mean with the loaded checkpoint and these of the tab, by the host's own schedule. Loads
     nothing: before a checkpoint is loaded it is a guess. None where the host does not say. What was found is kept until
     a setting changes.
 
-    override: an extension's own schedule (`p.sampler_noise_scheduler_override`). size: side of a window, px. in_run:
-    whether this is asked by the run itself; while another one goes on, only what was found before is said, since a
-    sampler may leave something in the model (`alphas_cumprod` in the Forge family).
+    override: an extension's own schedule (`p.sampler_noise_scheduler_override`). window: of the tiles, by default an
+    automatic tile and its padding; FLUX.2's schedule depends on it (sd_schedulers.py:260 of Neo 2.26). in_run: whether
+    this is asked by the run itself; while another one goes on, only what was found before is said, since a sampler may
+    leave something in the model (`alphas_cumprod` in the Forge family).
     """
     model = loaded_model()
     exact, extra = bool(getattr(shared.opts, "img2img_fix_steps", False)), _extra_noise()
     if model is None:
         return _guessed_share(sampler, scheduler, steps, exact=exact, extra=extra)
-    key, settings = (id(model), sampler, scheduler, steps, exact, extra, size), _settings()
-    known = _shares.get(key) if override is None else None
+    window = window or (default_tile() + 2 * Options.padding,) * 2
+    key, settings = (id(model), sampler, scheduler, steps, exact, extra), _settings()
+    known = (_shares.get(key) or _shares.get((*key, window))) if override is None else None
     busy = not in_run and (shared.state.job or shared.state.job_count > 0)
     if busy or (known is not None and known[0] == settings):
         return known[1] if known is not None else None
     with suppress(Exception):  # a fork's own kind of samplers
         name, way = _sampler_names(sampler, scheduler)
-        loaded = ref(model)  # what is kept must not keep the checkpoint
+        loaded, looked = ref(model), list[Size]()  # what is kept must not keep the checkpoint
 
         def shares(count: int) -> Sequence[float]:
-            asked = SimpleNamespace(
-                steps=steps, sd_model=loaded(), width=size, height=size, extra_generation_params={}, is_hr_pass=False,
-                hr_scheduler=None, sampler_noise_scheduler_override=override, scheduler=way,
+            asked = _Asked(
+                steps=steps, sd_model=loaded(), of_window=lambda: looked.append(window) or window,
+                extra_generation_params={}, is_hr_pass=False, hr_scheduler=None,
+                sampler_noise_scheduler_override=override, scheduler=way,
             )  # fmt: skip
             made = samplers()[0].create_sampler(name, loaded())
             return _shares_of_steps(made, loaded(), asked, count, extra)
@@ -168,7 +181,7 @@ def noise_share(
         if override is None:
             if len(_shares) > 30:
                 _shares.clear()
-            _shares[key] = settings, found
+            _shares[(*key, *looked[:1])] = settings, found
         return found
     return None
 
@@ -187,11 +200,11 @@ def _settings() -> int:
     return hash(repr(sorted((str(name), repr(value)) for name, value in told if "filename" not in str(name))))
 
 
-def noise_share_in_run(p: Processing, size: int) -> NoiseShare | None:
-    """The same for a run on this p, whose checkpoint is loaded. size: side of a window, px."""
+def noise_share_in_run(p: Processing, window: Size | None) -> NoiseShare | None:
+    """The same for a run on this p, whose checkpoint is loaded."""
     own = getattr(p, "sampler_noise_scheduler_override", None)
     scheduler = getattr(p, "scheduler", None)
-    return noise_share(str(p.sampler_name), scheduler, int(p.steps), override=own, size=size, in_run=True)
+    return noise_share(str(p.sampler_name), scheduler, int(p.steps), override=own, window=window, in_run=True)
 
 
 def _sampler_names(sampler: str, scheduler: str | None) -> tuple[str, str]:

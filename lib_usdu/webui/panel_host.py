@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ..geometry import Size
 from ..host import Abilities
 from ..noise_share import NoiseShare
 from ..plan import Plan
@@ -76,9 +77,12 @@ class PanelHost:
         known = timings()
         return None if known is None else known.seconds(timed(plan, steps, sampler, cfg_scale).values())
 
-    def noise_share(self, steps: int, sampler: str, scheduler: str) -> NoiseShare | None:
-        """What denoising strengths mean with these of the tab; a guess before a checkpoint is loaded."""
-        return noise_share(sampler, scheduler, steps, size=default_tile())
+    def noise_share(
+        self, steps: int, sampler: str, scheduler: str, window: Size | None = None
+    ) -> NoiseShare | None:
+        """What denoising strengths mean with these of the tab, in windows of this size; a guess before a checkpoint is
+        loaded."""
+        return noise_share(sampler, scheduler, steps, window=window)
 
     def tile_seconds(self, plan: Plan) -> Mapping[int, float]:
         """What each tile took in the last run of this webui; empty where that run had other tiles."""

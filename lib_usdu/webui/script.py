@@ -16,10 +16,12 @@ from ..engine import Result, upscale
 from ..enlarge.resize_mode import check_whole
 from ..enlarge.seamless import resizer
 from ..errors import ModelError, OptionError, TooLarge, UsduError, plural
-from ..geometry import Canvas
+from ..geometry import Canvas, Size
+from ..host import Abilities
 from ..options import Options
 from ..options.tile_prompts import within
 from ..panel.text import message
+from ..passes import redraw_window
 from ..pictures.modes import Pixels
 from ..plan import check_mask, make_plan, settled
 from ..resume.journal import unfinished
@@ -38,7 +40,7 @@ from .environment import (
 )
 from .fingerprint import ModelWatch
 from .host import WebuiHost
-from .model_kind import default_tile, load_chosen_model, noise_share_in_run, timed, timings
+from .model_kind import default_tile, latents, load_chosen_model, noise_share_in_run, timed, timings
 from .other_extensions import left_to_chance
 from .overrides import in_force
 from .progress_bar import JobCount
@@ -138,7 +140,7 @@ def _run(p: Processing, script: Script, args: Sequence[Any]) -> Processed:
     with in_force(shared.opts, p, check_settings, apply_settings) as settings, JobCount(shared.state, total) as jobs:
         settings.set_temporary(names_of_the_folder(p, file))
         load_chosen_model(p)  # before anything asks what kind of model it is
-        options = settled(options, share := noise_share_in_run(p, default_tile()))
+        options = settled(options, share := noise_share_in_run(p, _window(p, options, sources[0])))
         if options.creativity and share is None:
             delivery.comments[NO_SHARE] = 1
         watch = ModelWatch(model_in_use, lambda: settings.changed(picture_settings()))
@@ -159,6 +161,13 @@ def _run(p: Processing, script: Script, args: Sequence[Any]) -> Processed:
         if not getattr(p, "is_api", False):
             remember(options.upscaler)
         return delivery.processed(p)
+
+
+def _window(p: Processing, options: Options, source: _Source) -> Size:
+    """Of the redraw of a picture. A schedule may depend on it, and so what strengths mean."""
+    size, kind = Canvas.of(source.pixels.rgb).size, latents()
+    canvas = Canvas(*options.target_size(*size, (p.width, p.height)), wraps=options.seamless)
+    return redraw_window(options.with_tile(default_tile()), canvas, kind.aligned(Abilities.alignment), kind.grain)
 
 
 def _learn_time(p: Processing, host: WebuiHost, result: Result) -> None:

@@ -66,7 +66,7 @@ class StandInHost:
     def has_controlnet(self) -> bool:
         return self.controlnet
 
-    def noise_share(self, steps: int, sampler: str, scheduler: str) -> NoiseShare | None:
+    def noise_share(self, steps: int, sampler: str, scheduler: str, window: object = None) -> NoiseShare | None:
         """That of a plain model."""
         return of_webui(lambda count: [share_of(sigma) for sigma in plain_webui(scheduler, count)], steps)
 

@@ -27,7 +27,7 @@ class Panel:
     def is_xl(self):
         return False
 
-    def noise_share(self, steps, sampler, scheduler):
+    def noise_share(self, steps, sampler, scheduler, window=None):
         return None
 
     def seconds(self, plan, steps, sampler, cfg_scale):

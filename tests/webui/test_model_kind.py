@@ -6,12 +6,23 @@ import weakref
 
 import pytest
 import torch
-from modules import devices, forge_backend, processing, scripts, sd_models, sd_samplers, shared, standin
+from modules import (
+    devices,
+    forge_backend,
+    processing,
+    scripts,
+    sd_models,
+    sd_samplers,
+    sd_samplers_kdiffusion,
+    shared,
+    standin,
+)
 from panel_values import from_the_panel
 from test_extension import extension, person  # noqa: F401
 
 from lib_usdu.errors import UsduError
 from lib_usdu.geometry import Region
+from lib_usdu.noise_share import percent
 from lib_usdu.options import VERSION_MARKER
 from lib_usdu.panel.live_line import live_line
 from lib_usdu.run.noise_draws import Brownian, CanvasDraws
@@ -252,6 +263,40 @@ def test_the_host_is_asked_for_a_schedule_once_until_a_setting_changes(extension
     assert known[0] is known[1] is known[2] and asked == [11]
     monkeypatch.setitem(shared.opts.data, "sigma_max", 3.0)  # a setting of samplers
     assert PanelHost().noise_share(11, "Euler", "Automatic") is not known[0] and asked == [11, 11]
+
+
+def test_a_schedule_that_goes_by_the_size_of_a_call_is_asked_with_the_windows(extension, monkeypatch):  # noqa: F811
+    """As Neo's for FLUX.2 (sd_schedulers.py:260 of 2.26). The panel says what the run does."""
+
+    def by_size(self, p, steps):
+        return torch.linspace(p.width * p.height / 4096, 0, steps + 1)
+
+    monkeypatch.setattr(sd_samplers_kdiffusion.KDiffusionSampler, "get_sigmas", by_size)
+    sigmas, runs, look = [], [], sd_models.Painting.look
+    monkeypatch.setattr(sd_models.Painting, "look", lambda self, x, s: sigmas.append(float(s[0])) or look(self, x, s))
+    monkeypatch.setattr(script, "_learn_time", lambda p, host, result: runs.append(result))
+    options = {"custom_scale": 1, "tile_width": 64, "tile_height": 64, "padding": 0}
+    script.run(person(steps=9, denoising_strength=0.5, sampler_name="Euler"), extension, [options])
+    shared.state.end()
+    began, window = sigmas[0] / (1 + sigmas[0]), runs[0].plan.passes[0].tiles[0].window.size
+    assert window != (576, 576) and runs[0].stats.noise_share == pytest.approx(began, abs=1e-6)
+    values = [v for v in from_the_panel(**options)[1:] if v != VERSION_MARKER]
+    said = live_line(PanelHost(), 1000.0, '[128, 96, 128, 96, 0.5, false, 0, 9, "Euler", 7, "Automatic"]', *values)
+    assert f"<b>{percent(began)}</b> noise with this model" in said
+    strength = PanelHost().noise_share(9, "Euler", "Automatic", window).denoise(0.8)
+    ask = person(steps=9, denoising_strength=0.5, sampler_name="Euler")
+    script.run(ask, extension, [options | {"creativity": 0.8}])
+    shared.state.end()
+    assert runs[1].plan.options.denoise == strength
+
+
+def test_a_schedule_that_does_not_look_at_the_size_is_asked_once_for_all_sizes(extension, monkeypatch):  # noqa: F811
+    script.run(person(steps=9), extension, [{"custom_scale": 1}])
+    shared.state.end()
+    counts = counted(monkeypatch)
+    sizes = [None, (64, 64), (1088, 1088)]
+    known = [PanelHost().noise_share(12, "Euler", "Automatic", size) for size in sizes]
+    assert known[0] is known[1] is known[2] and counts == [12]
 
 
 def test_what_is_kept_of_a_schedule_keeps_no_checkpoint(monkeypatch):
