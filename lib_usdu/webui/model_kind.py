@@ -157,9 +157,10 @@ def noise_share(
     exact, extra = bool(getattr(shared.opts, "img2img_fix_steps", False)), _extra_noise()
     if model is None:
         return _guessed_share(sampler, scheduler, steps, exact=exact, extra=extra)
-    window = window or (default_tile() + 2 * Options.padding,) * 2
+    automatic = default_tile() + 2 * Options.padding
+    size = window or (automatic, automatic)
     key, settings = (id(model), sampler, scheduler, steps, exact, extra), _settings()
-    known = (_shares.get(key) or _shares.get((*key, window))) if override is None else None
+    known = (_shares.get(key) or _shares.get((*key, size))) if override is None else None
     busy = not in_run and (shared.state.job or shared.state.job_count > 0)
     if busy or (known is not None and known[0] == settings):
         return known[1] if known is not None else None
@@ -169,7 +170,7 @@ def noise_share(
 
         def shares(count: int) -> Sequence[float]:
             asked = _Asked(
-                steps=steps, sd_model=loaded(), of_window=lambda: looked.append(window) or window,
+                steps=steps, sd_model=loaded(), of_window=lambda: looked.append(size) or size,
                 extra_generation_params={}, is_hr_pass=False, hr_scheduler=None,
                 sampler_noise_scheduler_override=override, scheduler=way,
             )  # fmt: skip
