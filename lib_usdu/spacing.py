@@ -19,10 +19,17 @@ _LINE = 2000
 
 
 @lru_cache(maxsize=8)
-def trained_levels(start: float = 0.00085, end: float = 0.012, schedule: str = "scaled_linear") -> np.ndarray:
-    """sigma / alpha of every trained level, rising, float64 (1000,). start, end: of the betas."""
+def trained_levels(
+    start: float = 0.00085, end: float = 0.012, schedule: str = "scaled_linear", zero: bool = False
+) -> np.ndarray:
+    """sigma / alpha of every trained level, rising, float64 (1000,). start, end: of the betas. zero: the last level is
+    almost pure noise (zero terminal SNR: Lin et al. 2023, algorithm 1)."""
     power = 0.5 if schedule == "scaled_linear" else 1.0
     kept = np.cumprod(1 - np.linspace(start**power, end**power, TRAINED) ** (1 / power))
+    if zero:
+        root = np.sqrt(kept)
+        kept = np.square((root - root[-1]) * root[0] / (root[0] - root[-1]))
+        kept[-1] = 2**-24  # as diffusers has it, so that no level is infinite
     return np.sqrt((1 - kept) / kept)
 
 
@@ -63,7 +70,9 @@ _OF_FIFTY = ("LCM", "TCD")
 def levels(sampler: str, way: str, steps: int, config: Mapping[str, Any]) -> list[float]:
     """sigma / alpha at each step of a sampler of diffusers, falling. sampler, way: as `samplers.split_name` has them.
     config: of the model's own scheduler; what is missing is Stable Diffusion's."""
-    named = {"start": "beta_start", "end": "beta_end", "schedule": "beta_schedule"}
+    named = {
+        "start": "beta_start", "end": "beta_end", "schedule": "beta_schedule", "zero": "rescale_betas_zero_snr",
+    }  # fmt: skip
     trained = trained_levels(**{name: config[key] for name, key in named.items() if key in config})
     if sampler in _OF_FIFTY:
         places = (np.arange(1, 51) * (TRAINED // 50) - 1)[::-1]
@@ -71,7 +80,7 @@ def levels(sampler: str, way: str, steps: int, config: Mapping[str, Any]) -> lis
     else:
         times = _times(sampler, steps, config)
     found = np.interp(times, np.arange(TRAINED), trained)
-    if way:
+    if way in WAYS:
         ends = (trained[0], trained[-1]) if sampler in _SOLVERS else (found[-1], found[0])
         found = WAYS[way](*ends, steps)
     return [float(level) for level in found]
@@ -95,6 +104,32 @@ def _times(sampler: str, steps: int, config: Mapping[str, Any]) -> np.ndarray:
     return times.round() if solver else times
 
 
+def flow_levels(steps: int, way: str, shift: float, config: Mapping[str, Any], *, even: bool) -> list[float]:
+    """The sigmas of a flow model's steps, falling, as diffusers' FlowMatchEulerDiscreteScheduler spaces them.
+
+    way: as `levels` has it; "": the configuration's own. shift: of its times. config: of the scheduler. even: whether
+    the pipeline hands over even times that end at 1 / steps; else the scheduler's own, which end at its least sigma.
+    """
+    if even:
+        times = np.linspace(1, 1 / steps, steps)
+    else:
+        least = 1 / TRAINED if config.get("use_dynamic_shifting") else shifted(1 / TRAINED, shift)
+        times = np.linspace(1, least, steps)
+    found = np.asarray(shifted(times, shift))
+    terminal = config.get("shift_terminal")
+    if terminal and found[-1] < 1:
+        found = 1 - (1 - found) * (1 - terminal) / (1 - found[-1])
+    own = next((name for name in WAYS if config.get(f"use_{name.lower()}_sigmas")), "")
+    if way or own:
+        found = WAYS[way or own](found[-1], found[0], steps)
+    return [float(sigma) for sigma in found]
+
+
+def shifted(times: Any, shift: float) -> Any:
+    """A flow's sigmas at these times, 0-1, numbers or an array; more of them are noisy the larger the shift."""
+    return shift * times / (1 + (shift - 1) * times)
+
+
 def plain_webui(way: str | None, steps: int) -> list[float]:
     """The levels of a webui's schedule of this name for a plain model of Stable Diffusion, falling; evenly over trained
     times for a name that is not among WAYS (A1111's "Uniform" and "Normal")."""
@@ -107,5 +142,4 @@ def plain_webui(way: str | None, steps: int) -> list[float]:
 
 def plain_flow(steps: int, shift: float = 3.158) -> list[float]:
     """The sigmas of a flow model's even steps, falling; the shift is Flux's for pictures of 1024 px and more."""
-    times = 1 - np.arange(steps) / steps
-    return [float(sigma) for sigma in shift * times / (1 + (shift - 1) * times)]
+    return [float(sigma) for sigma in shifted(1 - np.arange(steps) / steps, shift)]

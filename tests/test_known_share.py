@@ -14,6 +14,7 @@ import tiny_flow  # noqa: E402
 import tiny_models  # noqa: E402
 from hosts import NoisyRefiner  # noqa: E402
 from PIL import Image  # noqa: E402
+from test_sources import safetensors  # noqa: E402
 
 from lib_usdu.cli.main import main  # noqa: E402
 from lib_usdu.engine import upscale  # noqa: E402
@@ -27,7 +28,14 @@ from lib_usdu.standalone.families.known_share import known_share  # noqa: E402
 from lib_usdu.standalone.families.table import named  # noqa: E402
 from lib_usdu.standalone.host import LocalHost  # noqa: E402
 from lib_usdu.standalone.refiner import DiffusersRefiner, Sampling  # noqa: E402
-from lib_usdu.standalone.samplers import SAMPLERS, SCHEDULES, WITHOUT_SCHEDULE, scheduler_for, split_name  # noqa: E402
+from lib_usdu.standalone.samplers import (  # noqa: E402
+    SAMPLERS,
+    SCHEDULES,
+    SPACINGS,
+    WITHOUT_SCHEDULE,
+    scheduler_for,
+    split_name,
+)
 
 TRAINED = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
 OPTIONS = Options(tile_width=64, padding=16, custom_scale=1, tone_lock=0, upscaler="None")
@@ -169,3 +177,50 @@ def test_the_command_line_says_which_strength_creativity_is(tmp_path, capsys):
     assert "denoise 0.9: 89 % noise" in capsys.readouterr().out
     assert main([str(tmp_path / "a.png"), "--dry-run", "--creativity", "1.2"]) == 2
     assert "--creativity: 1.2 is not allowed; allowed: a number from 0 to 1" in capsys.readouterr().err
+
+
+FLOWS = {
+    "sd3": {"shift": 3.0}, "flux": {"shift": 3.0, "use_dynamic_shifting": True},
+    "qwen-image": {"shift": 1.0, "use_dynamic_shifting": True, "max_shift": 0.9, "max_image_seq_len": 8192,
+                   "shift_terminal": 0.02},
+    "chroma": {"shift": 1.0, "use_beta_sigmas": True}, "z-image": {"shift": 3.0},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", FLOWS)
+def test_what_is_said_of_flow_models_is_what_they_begin_with(kind, tmp_path):
+    """Within 0.02, of each one's real schedule: few steps and many, every way to space them, two sizes."""
+    pipeline = tiny_flow.KINDS[kind](tmp_path / "words")
+    plain = diffusers.FlowMatchEulerDiscreteScheduler(**FLOWS[kind])
+    (tmp_path / "scheduler").mkdir()
+    plain.save_pretrained(tmp_path / "scheduler")
+    name = type(pipeline).__name__.replace("Img2Img", "")
+    (tmp_path / "model_index.json").write_text(json.dumps({"_class_name": name}))
+    for sampler in ("Euler", "Euler a", "Heun Karras", "DPM++ 2M Exponential", "UniPC Beta", "Euler Simple"):
+        for steps, canvas in ((4, Canvas(160, 128)), (9, Canvas(1024, 1536)), (40, Canvas(160, 128))):
+            pipeline.scheduler = plain
+            told = Sampling("a", sampler=sampler, steps=steps, cfg_scale=1)
+            real = DiffusersRefiner(pipeline, told, "x").noise_share(canvas).curve
+            assert known_share(str(tmp_path), sampler, steps, canvas).curve == pytest.approx(real, abs=0.02)
+
+
+@pytest.mark.parametrize("sampler", ["Euler", "DPM++ 2M Karras", "DDIM", "UniPC", "Euler Uniform", "DPM++ 2M Simple"])
+def test_levels_that_end_in_pure_noise(sampler):
+    """Zero terminal SNR."""
+    config = {**TRAINED, "rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
+    scheduler = scheduler_for(sampler, diffusers.EulerDiscreteScheduler(**config))
+    for steps in (4, 20, 40):
+        scheduler.set_timesteps(steps)
+        real = [steps_module._share_at(scheduler, step) for step in range(len(scheduler.timesteps))]
+        name, way = split_name(sampler)
+        spaced = {**config, "timestep_spacing": SPACINGS.get(way, "trailing")}
+        assert np.allclose(real, [share_of(level) for level in levels(name, way, steps, spaced)], atol=0.02)
+
+
+def test_a_file_that_says_how_its_noise_ends(tmp_path):
+    """NoobAI's way: a tensor of this name."""
+    for name, more in (("plain", []), ("zero", ["v_pred", "ztsnr"])):
+        file = tmp_path / f"{name}.safetensors"
+        file.write_bytes(safetensors("conditioner.embedders.0.x", *more))
+        known = known_share(str(file), "Euler", 20, Canvas(64, 64))
+        assert known.guessed and (known.of(1.0) > 0.99 if more else known.of(1.0) < 0.94)

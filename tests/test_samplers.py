@@ -20,12 +20,15 @@ from lib_usdu.engine import upscale  # noqa: E402
 from lib_usdu.errors import OptionError  # noqa: E402
 from lib_usdu.options import Options  # noqa: E402
 from lib_usdu.standalone.checkpoints import load_checkpoint  # noqa: E402
+from lib_usdu.standalone.families.restart import RestartScheduler, restarted  # noqa: E402
 from lib_usdu.standalone.host import LocalHost  # noqa: E402
 from lib_usdu.standalone.refiner import DiffusersRefiner, Sampling  # noqa: E402
 from lib_usdu.standalone.samplers import (  # noqa: E402
     SAMPLERS,
     SCHEDULES,
+    SPACINGS,
     WITHOUT_SCHEDULE,
+    full_name,
     scheduler_for,
     split_name,
 )
@@ -72,7 +75,10 @@ def test_a_schedule_may_follow_the_name(sampler, schedule, plain):
     assert not torch.allclose(made.sigmas, usual.sigmas)
 
 
-@pytest.mark.parametrize("wrong", ["Restart", "DPM fast", "Euler a Karras", "Karras", "DPM++ 2M Karras Beta", ""])
+@pytest.mark.parametrize(
+    "wrong",
+    ["DPM adaptive", "DPM fast", "DPM++ 2S a Simple", "k_karras", "Euler a Karras", "Karras", "Euler Karras Beta", ""],
+)
 def test_an_unknown_name_is_answered_with_the_known_ones(wrong):
     with pytest.raises(OptionError, match="Karras, Exponential or Beta may follow, but not after Euler a"):
         Sampling(sampler=wrong)
@@ -117,3 +123,68 @@ def test_what_a_file_says_of_its_noise_is_heard(names, said, prediction, zero, p
     config = scheduler_for("DPM++ 2M", pipeline.scheduler).config
     assert (config.prediction_type, config.rescale_betas_zero_snr) == (prediction, zero)
     assert config.timestep_spacing == ("trailing" if zero else plain.config.timestep_spacing)
+
+
+@pytest.mark.parametrize(
+    "written, name",
+    [("dpmpp_2m", "DPM++ 2M"), ("k_dpmpp_2m_ka", "DPM++ 2M Karras"), ("DPM++ 2m KARRAS", "DPM++ 2M Karras"),
+     ("k_euler_a", "Euler a"), ("euler_ancestral", "Euler a"), ("k_lms", "LMS"), ("k_dpm_2_a", "DPM2 a"),
+     ("k_dpmpp_2s_a_ka", "DPM++ 2S a Karras"), ("dpmpp_3m_sde_exponential", "DPM++ 3M SDE Exponential"),
+     ("restart", "Restart"), ("unipc", "UniPC"), ("plms", "PLMS"), ("k_lcm", "LCM"), ("ddim", "DDIM"),
+     ("k_dpmpp_2m_sde_heun_exp", "DPM++ 2M SDE Heun Exponential"), ("euler sgm uniform", "Euler SGM Uniform")],
+)  # fmt: skip
+def test_other_ways_to_write_a_name(written, name):
+    """Those of the webui's API, and of other programs. The parameters have the name as the webui writes it."""
+    assert full_name(written) == name and split_name(written) == split_name(name)
+
+
+@pytest.mark.parametrize("spacing", SPACINGS)
+def test_a_spacing_may_follow_the_name(spacing, plain):
+    leading = type(plain).from_config(plain.config, timestep_spacing="leading")
+    for sampler in [name for name in SPACED if name != "DPM++ 2S a"]:
+        made = scheduler_for(f"{sampler} {spacing}", leading)
+        assert made.config.timestep_spacing == SPACINGS[spacing]
+        assert scheduler_for(sampler, leading).config.timestep_spacing == "leading"
+
+
+def restart_of_the_webui(sample, sigmas, denoised, noise):
+    """Heun's steps over the levels, as AUTOMATIC1111's restart_sampler makes them, of one number."""
+    pairs = restarted(sigmas) or list(zip(sigmas, [*sigmas[1:], 0.0]))
+    last = pairs[0][0]
+    for old, new in pairs:
+        if last < old:
+            sample = sample + noise() * (old**2 - last**2) ** 0.5
+        slope = (sample - denoised(sample, old)) / old
+        ahead = sample + slope * (new - old)
+        if new > 0:
+            slope = (slope + (ahead - denoised(ahead, new)) / new) / 2
+        sample, last = sample + slope * (new - old), new
+    return sample
+
+
+@pytest.mark.parametrize("steps, begin, again", [(20, 0, 1), (40, 0, 2), (40, 12, 1), (40, 30, 0), (12, 0, 0)])
+def test_restart_goes_back_to_more_noise_as_in_the_webui(steps, begin, again, plain, monkeypatch):
+    scheduler = scheduler_for("Restart Karras", plain)
+    assert isinstance(scheduler, RestartScheduler)
+    drawn = []
+    monkeypatch.setattr(
+        "lib_usdu.standalone.families.restart.randn_tensor",
+        lambda shape, **_: drawn.append(1) or torch.full(shape, 0.7),
+    )
+    scheduler.set_timesteps(steps)
+    levels = scheduler.sigmas[2 * begin :: 2].tolist()
+    times = scheduler.timesteps[2 * begin :]
+    scheduler.set_begin_index(2 * begin)
+    sample = torch.full((1, 1), 5.0, dtype=torch.float64)
+    pairs = restarted(levels)
+    seen = iter([level for pair in pairs for level in pair] if pairs else scheduler.sigmas[2 * begin :].tolist())
+    for time in times:
+        level = next(seen)
+        scheduler.scale_model_input(sample, time)
+        noise = (sample - 0.9 * sample / (1 + level)) / level  # of a stand-in for a model, which knows the level
+        sample = scheduler.step(noise, time, sample, return_dict=False)[0]
+    wanted = restart_of_the_webui(5.0, levels, lambda x, level: 0.9 * x / (1 + level), lambda: 0.7)
+    assert float(sample) == pytest.approx(wanted, rel=1e-4) and len(drawn) == again
+    trained = ((1 - scheduler.alphas_cumprod) / scheduler.alphas_cumprod) ** 0.5
+    found = np.interp(times.numpy(), np.arange(len(trained)), trained.numpy())
+    assert np.allclose(found, scheduler.sigmas[2 * begin : -1], rtol=0.02), "the model is told the level it is asked at"

@@ -30,6 +30,7 @@ from transformers import (
     Qwen2_5_VLConfig,
     Qwen2_5_VLForConditionalGeneration,
     Qwen3Config,
+    Qwen3ForCausalLM,
     Qwen3Model,
     T5Config,
     T5EncoderModel,
@@ -148,6 +149,33 @@ def z_image(folder: Path) -> ZImageImg2ImgPipeline:
         transformer=ZImageTransformer2DModel(
             dim=32, n_layers=1, n_refiner_layers=1, n_heads=2, n_kv_heads=2, cap_feat_dim=WIDTH, axes_dims=[4, 6, 6],
             axes_lens=[1024, 64, 64],
+        ),
+    )  # fmt: skip
+
+
+def flux_2_klein(folder: Path) -> Any:
+    """Of our own class; its text encoder has as many layers as the real one's answers are taken from."""
+    from diffusers import AutoencoderKLFlux2, Flux2Transformer2DModel
+
+    from lib_usdu.standalone.families.flux_2 import Flux2KleinImg2ImgPipeline
+
+    torch.manual_seed(0)
+    words = letters()
+    vae = AutoencoderKLFlux2(
+        block_out_channels=[8, 8, 8, 8], norm_num_groups=2, latent_channels=8, sample_size=64, layers_per_block=1,
+        down_block_types=["DownEncoderBlock2D"] * 4, up_block_types=["UpDecoderBlock2D"] * 4,
+    )  # fmt: skip
+    vae.bn.running_mean.normal_(std=0.1)
+    vae.bn.running_var.uniform_(0.5, 2.0)
+    return Flux2KleinImg2ImgPipeline(
+        scheduler=_dynamic(), vae=vae, tokenizer=words,
+        text_encoder=Qwen3ForCausalLM(Qwen3Config(
+            vocab_size=len(words), hidden_size=8, intermediate_size=8, num_hidden_layers=28, num_attention_heads=2,
+            num_key_value_heads=2, head_dim=4,
+        )),
+        transformer=Flux2Transformer2DModel(
+            in_channels=32, num_layers=1, num_single_layers=1, attention_head_dim=16, num_attention_heads=2,
+            joint_attention_dim=24, timestep_guidance_channels=16, axes_dims_rope=(4, 4, 4, 4), guidance_embeds=False,
         ),
     )  # fmt: skip
 

@@ -79,7 +79,9 @@ def add_run(group: Any) -> None:
 
 FLAGS: dict[str, str] = {name: flag.name for name in OPTION_NAMES if (flag := declared(name).flag)} | {
     name: f"--{name}" for name in ("checkpoint", "lora", "sampler", "steps", "cfg", "mask", "prompt")
-} | {name: "--" + name.replace("_", "-") for name in ("negative_prompt", "control", "control_picture")}
+} | {name: "--" + name.replace("_", "-") for name in (
+    "negative_prompt", "control", "control_picture", "checkpoint_config",
+)}  # fmt: skip
 """Options, and the model's settings, by the flag that sets them: errors name what was typed."""
 PAIRS = {"tile_width": "tile_height", "custom_width": "custom_height"}
 """Two options that one flag sets: WIDTHxHEIGHT."""

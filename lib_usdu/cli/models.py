@@ -99,7 +99,7 @@ def check_model(args: argparse.Namespace, options: Options) -> None:
     if not redraws(args, options):
         return
     Sampling(sampler=args.sampler, steps=args.steps, cfg_scale=args.cfg)
-    check_checkpoint(args.checkpoint)
+    check_checkpoint(args.checkpoint, args.checkpoint_config)
     kind = kind_of(args.checkpoint)
     if kind is not None and kind.flow and args.sampler is not None:
         check_flow_sampler(args.sampler, split_name(args.sampler)[0])
@@ -118,11 +118,14 @@ def check_model(args: argparse.Namespace, options: Options) -> None:
         embedding_folders(args.embedding_folder, args.checkpoint)
 
 
+_STEERED = "a checkpoint of Stable Diffusion 1, 2 or XL"
+
+
 def _check_steered(args: argparse.Namespace, kind: Family | None) -> None:
     """Raises OptionError where no ControlNet can steer the model, and for a picture that cannot be read."""
     if args.checkpoint == EMBEDDED or (kind is not None and kind.flow):
         name = "the embedded model" if args.checkpoint == EMBEDDED else kind and kind.name
-        raise OptionError("control", args.control[0], f"a checkpoint of Stable Diffusion 1, 2 or XL, not {name}")
+        raise OptionError("control", args.control[0], f"{_STEERED}, not {name}")
     for picture in args.control_picture:
         if picture != THE_TILE:
             imagefile.look(Path(picture).expanduser(), max_pixels=max_pixels(args))
@@ -184,6 +187,8 @@ def _controls(args: argparse.Namespace, pipeline: Any, device: Any) -> Any:
     from ..standalone.control.loading import load_controlnet
 
     asked = asked_controls(args.control, args.control_picture)
+    if asked and getattr(pipeline, "unet", None) is None:  # of a hub id, whose kind is not seen before
+        raise OptionError("control", args.control[0], f"{_STEERED}, not {type(pipeline).__name__}")
     most = max_pixels(args)
     return Controls([
         Control(
@@ -216,7 +221,7 @@ def device_of(name: str) -> Any:
         return best_device()
     try:
         device = torch.device(name)
-        torch.empty(1, device=device)
+        torch.zeros(1, device=device).tolist()  # "meta" has no numbers
     except (RuntimeError, AssertionError, NotImplementedError):
         raise OptionError("--device", name, "auto, cpu, cuda, cuda:1, mps: what this torch and machine have") from None
     return device

@@ -10,10 +10,9 @@ from .flags import parser
 def listing(what: str) -> str:
     """Names, one a line: of "upscalers" or "samplers"."""
     if what == "samplers":
-        from ..standalone.samplers import SAMPLERS, SCHEDULES, WITHOUT_SCHEDULE
+        from ..standalone.samplers import SAMPLERS, ways_of
 
-        spaced = [name for name in SAMPLERS if name not in WITHOUT_SCHEDULE]
-        return "\n".join([*SAMPLERS, *(f"{name} {schedule}" for name in spaced for schedule in SCHEDULES)])
+        return "\n".join([*SAMPLERS, *(f"{name} {way}" for name in SAMPLERS for way in ways_of(name))])
     from .models import upscaler_names
 
     files = "FILE  (.pth, .safetensors, .pt or .ckpt of any architecture that spandrel knows)"

@@ -23,6 +23,7 @@ from ..pictures.infotext import MASK_KEY, REDONE_KEY, mask_name, pairs_of
 from ..pictures.saving import remove_left_over
 from ..select.mask import over_canvas
 from ..standalone.control.asked import asked_controls, in_infotext
+from ..standalone.samplers import full_name
 from ..standalone.sources import EMBEDDED, kind_of, split_strength
 from .flags import STREAM
 from .jobs import Job, read_mask
@@ -110,7 +111,7 @@ def _mask_name(args: argparse.Namespace, job: Job) -> str:
 
 def _difference_of_model(args: argparse.Namespace, now: Options, parameters: Mapping[str, str]) -> str:
     path, kind = Path(args.checkpoint), kind_of(args.checkpoint)
-    sampler = args.sampler or (kind.sampler if kind else None)
+    sampler = full_name(args.sampler) if args.sampler else kind.sampler if kind else None
     cfg = kind.cfg if args.cfg is None and kind else args.cfg
     model = {
         "Seed": now.seed, "Denoising strength": now.denoise, "Steps": args.steps, "Sampler": sampler,

@@ -13,14 +13,15 @@ import torch
 
 from ..enlarge.torchvision_operators import declare_missing_operators
 from ..errors import ModelError, OptionError
-from .families.table import NAMES, STABLE_DIFFUSION_XL, Family, family_of, of_any_task
+from .families.table import STABLE_DIFFUSION, STABLE_DIFFUSION_XL, Family, family_of, network
+from .loading import hub
 from .loading.flow_files import load_flow_file
-from .loading.headers import kind_of_names, metadata, tensor_names
+from .loading.headers import said_of_noise, tensor_names
 from .loading.old_checkpoints import as_safetensors, is_old
+from .loading.pipelines import class_of
+from .loading.refused import absent, check_channels, check_folder, check_index, check_names, check_scheduler
 from .prompts import Embedding
 from .sources import ALLOWED, EMBEDDED, is_hub_id, split_strength
-
-_SD_KEY = "model.diffusion_model.input_blocks.0.0.weight"
 
 
 def best_device() -> torch.device:
@@ -49,6 +50,7 @@ def load_checkpoint(
 
     logging.set_verbosity_error()  # what it warns of is not for the person at the command line
     logging.disable_progress_bar()
+    hub.quiet()
     if source == EMBEDDED:
         from ..embedded import load_pipeline
 
@@ -58,12 +60,18 @@ def load_checkpoint(
 
     of_transformers.disable_progress_bar()
     path = Path(source).expanduser()
+    if config is not None and Path(config).expanduser().is_dir():
+        config = str(Path(config).expanduser())
     if path.is_file():
         pipeline = _from_file(path, device, config)
     elif path.is_dir() or is_hub_id(source):
         pipeline = _from_pretrained(source if not path.is_dir() else str(path), device)
     else:
         raise OptionError("checkpoint", source, ALLOWED)
+    if hasattr(pipeline, "vae"):
+        check_channels(source, family_of(pipeline), network(pipeline).config, pipeline.vae.config)
+        scheduler = pipeline.scheduler
+        check_scheduler(source, family_of(pipeline), type(scheduler).__name__, scheduler.config)
     return pipeline.to(device) if placed else pipeline, path.stem if path.is_file() else path.name
 
 
@@ -97,7 +105,10 @@ def add_loras(pipeline: Any, loras: Sequence[str]) -> list[Lora]:
             pipeline.fuse_lora()
             pipeline.unload_lora_weights()
         except Exception as error:  # peft and diffusers raise many kinds
-            raise ModelError(f"lora: {path}: cannot be used with this model ({_first_line(error)})") from error
+            said = _first_line(error)
+            if "not in the list of present adapters" in said:  # diffusers only warns of it
+                said = "nothing in it belongs to this model"
+            raise ModelError(f"lora: {path}: cannot be used with this model ({said})") from error
         merged.append(Lora(path.stem, strength, lora_hash(path)[:12]))
     return merged
 
@@ -159,20 +170,27 @@ def lora_hash(path: Path) -> str:
     return digest.hexdigest()
 
 
+_OPTIONAL = ("text_encoder", "tokenizer", "text_encoder_3", "tokenizer_3", "image_encoder", "feature_extractor")
+"""Parts that some folders leave out, which a pipeline then has to be told."""
+
+
 def _from_pretrained(source: str, device: torch.device) -> Any:
     import diffusers
 
+    if Path(source).is_dir():
+        check_folder(Path(source))
     try:
         index: Any = diffusers.DiffusionPipeline.load_config(source)
-        family = of_any_task(index["_class_name"])
-        if family is not None and family.flow:
-            return getattr(diffusers, family.pipeline).from_pretrained(source, torch_dtype=_format(device, family))
-        pipeline = diffusers.AutoPipelineForImage2Image.from_pretrained(
-            source, torch_dtype=_format(device, family), safety_checker=None
-        )
+        family = check_index(source, index)  # nothing else of a hub's was asked for until here
+        told: dict[str, Any] = {name: None for name in _OPTIONAL if name in index and absent(index, name)}
+        if family is STABLE_DIFFUSION:
+            told["safety_checker"] = None
+        return class_of(family).from_pretrained(source, torch_dtype=_format(device, family), **told)
+    except ModelError:
+        raise
     except Exception as error:  # diffusers and huggingface_hub raise many kinds
-        raise ModelError(f"checkpoint: {source}: not a model diffusers can load ({_first_line(error)})") from error
-    return _checked(pipeline, source)
+        reason = hub.why(error) or f"not a model diffusers can load ({_first_line(error)})"
+        raise ModelError(f"checkpoint: {source}: {reason}") from error
 
 
 def _format(device: torch.device, family: Family | None) -> torch.dtype:
@@ -189,9 +207,7 @@ def _from_file(path: Path, device: torch.device, config: str | None) -> Any:
         names = _names_in_ckpt(path) if path.suffix.lower() == ".ckpt" else tensor_names(path)
     except Exception as error:
         raise ModelError(f"checkpoint: {path}: not a {path.suffix or 'model'} file ({_first_line(error)})") from error
-    family = kind_of_names(names)
-    if family is None or (not family.flow and _SD_KEY not in names):
-        raise ModelError(f"checkpoint: {path}: not a model of one of {NAMES}")
+    family = check_names(path, names)
     try:
         dtype = _format(device, family)
         if family.flow:
@@ -199,25 +215,25 @@ def _from_file(path: Path, device: torch.device, config: str | None) -> Any:
         return _diffusion_file(path, family, names, dtype, config)
     except ModelError:
         raise
+    except (IndexError, KeyError, AttributeError, TypeError, NotImplementedError) as error:
+        # in the middle of renaming its tensors; the last where some are not there
+        reason = f"its tensors are not those of a whole {family.name} model as diffusers knows it"
+        raise ModelError(f"checkpoint: {path}: {reason} ({type(error).__name__}: {_first_line(error)})") from error
     except Exception as error:
         hint = "" if config else "; without a network, give --checkpoint-config FOLDER"
-        raise ModelError(f"checkpoint: {path}: could not be loaded ({_first_line(error)}{hint})") from error
+        reason = hub.why(error) or _first_line(error)
+        raise ModelError(f"checkpoint: {path}: could not be loaded ({reason}{hint})") from error
 
 
 def _diffusion_file(path: Path, family: Family, names: Sequence[str], dtype: torch.dtype, config: str | None) -> Any:
-    """Stable Diffusion 1, 2 or XL. A file says by two tensors, or in its header, that its model predicts velocities and
-    that its noise schedule ends in pure noise; diffusers sees neither."""
+    """Stable Diffusion 1, 2 or XL. What a file says of its noise diffusers does not see."""
     import diffusers
 
     extra: dict[str, Any] = {} if family is STABLE_DIFFUSION_XL else {"safety_checker": None}
     if config is not None:
         extra["config"] = config
     pipeline = getattr(diffusers, family.pipeline).from_single_file(str(path), torch_dtype=dtype, **extra)
-    said, changes = metadata(path), {}
-    if "v_pred" in names or said.get("modelspec.prediction_type") == "v":
-        changes["prediction_type"] = "v_prediction"
-    if "ztsnr" in names or said.get("ss_zero_terminal_snr") == "True":
-        changes |= {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
+    changes = said_of_noise(path, names)
     if changes:
         pipeline.scheduler = diffusers.EulerDiscreteScheduler.from_config(pipeline.scheduler.config, **changes)
     return pipeline
@@ -240,14 +256,6 @@ def _names_in_ckpt(path: Path) -> list[str]:
     """Names of a checkpoint's tensors, read without running anything in the file."""
     state = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
     return list(state.get("state_dict", state))
-
-
-def _checked(pipeline: Any, source: str) -> Any:
-    try:
-        family_of(pipeline)
-    except ModelError as error:
-        raise ModelError(f"checkpoint: {source}: {error}") from None
-    return pipeline
 
 
 def _first_line(error: BaseException) -> str:

@@ -12,7 +12,7 @@ from ..options.tile_prompts import joined
 from ..run.memory import give_back
 from ..speed.in_place import in_place_of
 from . import prompts
-from .families.table import family_of, network
+from .families.table import family_of, is_told_cfg, network
 from .families.texts import MASKS, together
 from .latents import dtype_of
 
@@ -39,7 +39,7 @@ class Conditions:
         encoders = {name: getattr(pipeline, name, None) for name in ENCODERS}
         self.encoders = {name: encoder for name, encoder in encoders.items() if encoder is not None}
         self.has_text = bool(self.encoders)
-        self.guided = self.has_text and cfg_scale > 1
+        self.guided = self.has_text and cfg_scale > 1 and not is_told_cfg(pipeline)
         self._family = family_of(pipeline)
         self._away = False
         self._of_tiles: dict[str, Conditioning] = {}  # of the last batch, by its tiles' texts

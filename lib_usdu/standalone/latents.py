@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
 from ..run.memory import give_back, out_of_memory
 from ..run.transfer import on_host, to_device
@@ -72,9 +73,16 @@ class Autoencoder:
         self.vae, self.device, self.dtype = vae, device, dtype
         self.of_videos = hasattr(vae.config, "z_dim")
         """Whether it has an axis of frames between channels and height (Qwen-Image's), which is 1 long here."""
-        self.scale = scale_of(vae)
+        self.folds = 2 if hasattr(vae, "bn") else 1
+        """So many of its latents along each axis are one of the model's, their values in its channels (Flux 2)."""
+        self.scale = scale_of(vae) * self.folds
         """Pixels per latent along each axis."""
-        self.channels: int = vae.config.z_dim if self.of_videos else vae.config.latent_channels
+        self.channels: int = vae.config.z_dim if self.of_videos else vae.config.latent_channels * self.folds**2
+        self._norm: tuple[torch.Tensor, torch.Tensor] | None = None
+        if self.folds > 1:  # read now: where layers lie elsewhere until they are needed, these numbers do too
+            kept = vae.bn.running_mean, (vae.bn.running_var + vae.config.batch_norm_eps) ** 0.5
+            mean, spread = (one.detach().float().cpu().clone().view(1, -1, 1, 1) for one in kept)
+            self._norm = mean, spread
         self.remarks: dict[str, None] = {}
         self.keeps_format = False
         """Whether the weights' number format must stay as it is."""
@@ -116,7 +124,7 @@ class Autoencoder:
         self.vae.enable_tiling()
         # Names of AutoencoderKL's own attributes. The decoder's pieces are counted in latents.
         self.vae.tile_sample_min_size = side
-        self.vae.tile_latent_min_size = side // self.scale
+        self.vae.tile_latent_min_size = side * self.folds // self.scale
         self.vae.tile_overlap_factor = overlap / side
         return True
 
@@ -154,7 +162,7 @@ class Autoencoder:
         with torch.no_grad():
             pixels = pixels[:, :, None] if self.of_videos else pixels
             latents = self.vae.encode(pixels.to(dtype_of(self.vae))).latent_dist.mode()
-            latents = latents[:, :, 0] if self.of_videos else latents
+            latents = latents[:, :, 0] if self.of_videos else pixel_unshuffle(latents, self.folds)
             mean, factor = self._scaling(latents)
             return ((latents - mean) * factor).to(self.dtype)
 
@@ -171,7 +179,7 @@ class Autoencoder:
 
     def _decode(self, latents: torch.Tensor) -> torch.Tensor:
         mean, factor = self._scaling(latents)
-        latents = (latents / factor + mean).to(dtype_of(self.vae))
+        latents = pixel_shuffle((latents / factor + mean).to(dtype_of(self.vae)), self.folds)
         decoded = self.vae.decode(latents[:, :, None] if self.of_videos else latents, return_dict=False)[0]
         return decoded[:, :, 0] if self.of_videos else decoded
 
@@ -197,6 +205,9 @@ class Autoencoder:
     def _scaling(self, like: torch.Tensor) -> tuple[torch.Tensor | float, torch.Tensor | float]:
         """What is taken from an autoencoder's latents, and what they are then multiplied by."""
         config = self.vae.config
+        if self._norm is not None:
+            mean, spread = self._norm
+            return mean.to(like), 1 / spread.to(like)
         mean, std = (getattr(config, name, None) for name in ("latents_mean", "latents_std"))
         if mean is None or std is None:
             return getattr(config, "shift_factor", None) or 0.0, config.scaling_factor

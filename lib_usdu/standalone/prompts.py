@@ -172,7 +172,7 @@ def encode(pipeline: Any, prompt: str, device: Any, embeddings: Sequence[Embeddi
     import torch
 
     second = getattr(pipeline, "text_encoder_2", None)
-    pairs = [(pipeline.tokenizer, pipeline.text_encoder)]
+    pairs = [] if pipeline.text_encoder is None else [(pipeline.tokenizer, pipeline.text_encoder)]  # SDXL's refiner
     if second is not None:
         pairs.append((pipeline.tokenizer_2, second))
     of_encoders = [chunks(prompt, tokenizer, embeddings) for tokenizer, _ in pairs]

@@ -29,7 +29,7 @@ from .checkpoints import Lora
 from .conditioning import Conditions
 from .control.controls import Controls
 from .families.overviews import overviews_known
-from .families.table import DISTILLED, family_of, is_distilled, network, network_name
+from .families.table import DISTILLED, family_of, is_distilled, is_told_cfg, network, network_name
 from .families.windows import Windows, for_canvas
 from .fingerprint import fingerprint
 from .host import Refiner
@@ -255,7 +255,7 @@ class DiffusersRefiner(Refiner):
         """Generation parameters as the webui writes them; the model's, where it had a part in the picture."""
         sampling, prompts = self.sampling, ("", "")
         model = {"Steps": sampling.steps, "Sampler": sampling.sampler}
-        if self.guided:
+        if self.guided or is_told_cfg(self.pipeline):
             model["CFG scale"] = sampling.cfg_scale
         if is_distilled(self.pipeline):
             model["Distilled CFG Scale"] = DISTILLED

@@ -6,6 +6,7 @@ import inspect
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,7 @@ _SAMPLERS: dict[str, tuple[str, dict[str, Any]]] = {
     "DDIM": ("DDIMScheduler", {}),
     "LCM": ("LCMScheduler", {}),
     "TCD": ("TCDScheduler", {}),
+    "Restart": ("RestartScheduler", {}),
 }
 SAMPLERS: tuple[str, ...] = tuple(_SAMPLERS)
 """Names as the webui writes them."""
@@ -45,23 +47,56 @@ SCHEDULES = {
 """Ways to space the steps, which may follow a sampler's name, and the setting of diffusers for each."""
 WITHOUT_SCHEDULE = ("Euler a", "PLMS", "DDIM", "LCM", "TCD")
 """These space their steps in one way only."""
+SPACINGS = {"Uniform": "linspace", "SGM Uniform": "trailing", "Simple": "trailing"}
+"""More ways that may follow a name, each as diffusers calls it; of flow models it is the model's own way."""
+_WITHOUT_SPACING = (*WITHOUT_SCHEDULE, "DPM++ 2S a")
+_ALIASES = {
+    "euler_a": "Euler a", "euler_ancestral": "Euler a", "dpm_2": "DPM2", "dpm_2_a": "DPM2 a",
+    "dpm_2_ancestral": "DPM2 a", "dpmpp_2s_a": "DPM++ 2S a", "dpmpp_2s_ancestral": "DPM++ 2S a",
+    "dpmpp_2m": "DPM++ 2M", "dpmpp_2m_sde": "DPM++ 2M SDE", "dpmpp_2m_sde_heun": "DPM++ 2M SDE Heun",
+    "dpmpp_3m_sde": "DPM++ 3M SDE", "dpmpp_sde": "DPM++ SDE", "uni_pc": "UniPC",
+}  # fmt: skip
+"""What the webui's API and other programs call them, in small letters; "k_" may stand before."""
 
 
 def split_name(name: str) -> tuple[str, str]:
     """The sampler and the schedule ("" where none is named) of "DPM++ 2M Karras", as they are written in the tables.
     Raises OptionError for what is neither."""
-    known = {sampler.casefold(): (sampler, "") for sampler in SAMPLERS} | {
-        f"{sampler} {schedule}".casefold(): (sampler, schedule)
-        for sampler in SAMPLERS if sampler not in WITHOUT_SCHEDULE for schedule in SCHEDULES
-    }  # fmt: skip
-    if name.casefold() not in known:
+    found = _names().get(name.casefold()) or _names().get(name.casefold().removeprefix("k_"))
+    if found is None:
         raise OptionError("sampler", name, names_in_words())
-    return known[name.casefold()]
+    return found
+
+
+def ways_of(sampler: str) -> list[str]:
+    """The ways to space its steps that may follow this name."""
+    spacings = SPACINGS if sampler not in _WITHOUT_SPACING else {}
+    return [*(SCHEDULES if sampler not in WITHOUT_SCHEDULE else {}), *spacings]
+
+
+@cache
+def _names() -> dict[str, tuple[str, str]]:
+    """All that a person may write, in small letters."""
+    known = {}
+    called = {sampler.casefold(): sampler for sampler in SAMPLERS} | _ALIASES
+    for written, sampler in called.items():
+        known[written] = sampler, ""
+        for way in ways_of(sampler):
+            short = {"Karras": "ka", "Exponential": "exp"}.get(way, "")
+            for joined in (f" {way}", f"_{way}".replace(" ", "_"), f"_{short}" if short else f" {way}"):
+                known[written + joined.casefold()] = sampler, way
+    return known
+
+
+def full_name(name: str) -> str:
+    """The name as the webui writes it, of one that may be written in another way."""
+    sampler, way = split_name(name)
+    return f"{sampler} {way}".strip()
 
 
 def redraws_noise(scheduler: Any) -> bool:
     """Whether the steps of a scheduler of diffusers draw noise."""
-    kinds = ("Ancestral", "SDE", "LCM", "TCD")
+    kinds = ("Ancestral", "SDE", "LCM", "TCD", "Restart")
     by_name = any(kind in type(scheduler).__name__ for kind in kinds)
     return by_name or str(scheduler.config.get("algorithm_type", "")).startswith("sde")
 
@@ -69,8 +104,9 @@ def redraws_noise(scheduler: Any) -> bool:
 def names_in_words() -> str:
     """All names, in a sentence."""
     *others, last = SCHEDULES
-    schedules = f"{', '.join(others)} or {last}"
-    return f"{', '.join(SAMPLERS)}; {schedules} may follow, but not after {', '.join(WITHOUT_SCHEDULE)}"
+    schedules, without = f"{', '.join(others)} or {last}", ", ".join(WITHOUT_SCHEDULE)
+    spacings = f"{' or '.join(SPACINGS)} may, but not after those and {_WITHOUT_SPACING[-1]}"
+    return f"{', '.join(SAMPLERS)}; {schedules} may follow, but not after {without}; {spacings}"
 
 
 def scheduler_for(sampler: str, current: Any) -> Any:
@@ -79,16 +115,16 @@ def scheduler_for(sampler: str, current: Any) -> Any:
     Raises OptionError for one whose package (torchsde, scipy) is missing, and for one that this model cannot have: it
     is a flow model, or its noise schedule ends in pure noise (zero terminal SNR).
     """
-    import diffusers
-
     name, schedule = split_name(sampler)
     if is_flow(current):
         return flow_scheduler(sampler, name, SCHEDULES.get(schedule), current)
     class_name, settings = _SAMPLERS[name]
-    kind = getattr(diffusers, class_name)
+    kind = _class(class_name)
     takes = inspect.signature(kind.__init__).parameters
     # Each is said, so that a checkpoint's own setting does not stay.
-    spaced = {setting: schedule == way for way, setting in SCHEDULES.items() if setting in takes}
+    spaced: dict[str, Any] = {setting: schedule == way for way, setting in SCHEDULES.items() if setting in takes}
+    if schedule in SPACINGS:
+        spaced["timestep_spacing"] = SPACINGS[schedule]
     if current.config.get("rescale_betas_zero_snr") and "rescale_betas_zero_snr" not in takes:
         able = [other for other, (its, _) in _SAMPLERS.items() if _takes(its, "rescale_betas_zero_snr")]
         raise OptionError("sampler", sampler, f"{', '.join(able)}, with a zero-terminal-SNR checkpoint as this one")
@@ -99,10 +135,18 @@ def scheduler_for(sampler: str, current: Any) -> Any:
         raise OptionError("sampler", sampler, f"another one, or this one after `pip install {package}`") from None
 
 
-def _takes(class_name: str, setting: str) -> bool:
+def _class(name: str) -> Any:
+    if name == "RestartScheduler":
+        from .families.restart import RestartScheduler
+
+        return RestartScheduler
     import diffusers
 
-    return setting in inspect.signature(getattr(diffusers, class_name).__init__).parameters
+    return getattr(diffusers, name)
+
+
+def _takes(class_name: str, setting: str) -> bool:
+    return setting in inspect.signature(_class(class_name).__init__).parameters
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..errors import OptionError
 from .families.table import Family
-from .samplers import split_name
+from .samplers import full_name, split_name
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Sampling:
     def suited(self, family: Family) -> Suited:
         """With everything decided, for this kind of model."""
         cfg = family.cfg if self.cfg_scale is None else self.cfg_scale
-        told = {**vars(self), "sampler": self.sampler or family.sampler, "cfg_scale": cfg}
+        told = {**vars(self), "sampler": full_name(self.sampler or family.sampler), "cfg_scale": cfg}
         return Suited(**told)
 
 

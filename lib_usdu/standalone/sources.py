@@ -8,6 +8,7 @@ from pathlib import Path
 from ..errors import OptionError
 from .families.table import NAMES, STABLE_DIFFUSION, STABLE_DIFFUSION_XL, Family, of_any_task
 from .loading.headers import kind_of_names, tensor_names
+from .loading.refused import check_config, check_file, check_folder
 
 EMBEDDED = "embedded"
 GGUF = ".gguf"
@@ -18,16 +19,24 @@ ALLOWED = (
 )
 
 
-def check_checkpoint(source: str) -> None:
-    """Raises OptionError where there is nothing of this name. Whether a hub knows an id is not asked."""
-    path = Path(source).expanduser()
-    if source == EMBEDDED or path.is_dir() or is_hub_id(source):
-        return
-    if not path.is_file():
-        missing = "no such file; " if path.suffix.lower() in SINGLE_FILES or "/" in source else ""
-        raise OptionError("checkpoint", source, missing + ALLOWED)
-    if path.suffix.lower() not in SINGLE_FILES:
-        raise OptionError("checkpoint", source, ALLOWED)
+def check_checkpoint(source: str, config: str | None = None) -> None:
+    """Raises OptionError where there is nothing of this name, ModelError where it is no model that can be drawn with.
+    Whether a hub knows an id is not asked. config: of `--checkpoint-config`."""
+    path, family = Path(source).expanduser(), None
+    if path.is_dir():
+        if (path / "model_index.json").is_file():  # else loading it says so
+            check_folder(path)
+    elif path.is_file():
+        if path.suffix.lower() not in SINGLE_FILES:
+            raise OptionError("checkpoint", source, ALLOWED)
+        family = check_file(path)
+    elif source != EMBEDDED and not is_hub_id(source):
+        said = None
+        if path.suffix.lower() in SINGLE_FILES or "/" in source:
+            said = f"{source!r}: no such file; allowed: {ALLOWED}"
+        raise OptionError("checkpoint", source, ALLOWED, said)
+    if config is not None:
+        check_config(config, family)
 
 
 def is_hub_id(source: str) -> bool:

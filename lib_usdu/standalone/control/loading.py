@@ -27,11 +27,15 @@ def load_controlnet(source: str, unet: Any, dtype: torch.dtype, device: torch.de
             net = ControlNetModel.from_unet(unet, load_weights_from_unet=False)
             net.load_state_dict(_as_diffusers(_weights(path), net.config))
         else:
+            config: Any = ControlNetModel.load_config(str(path) if path.is_dir() else source)
+            kind = config.get("_class_name")
+            if kind != "ControlNetModel":
+                raise ValueError(f"it is a {kind}, not a ControlNetModel")
             net = ControlNetModel.from_pretrained(str(path) if path.is_dir() else source)
     except Exception as error:  # diffusers, torch and huggingface_hub raise many kinds
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise ModelError(f"control: {source}: not a ControlNet for this model ({lines[0][:200]})") from error
-    for name in ("cross_attention_dim", "block_out_channels", "addition_embed_type"):
+    for name in ("in_channels", "cross_attention_dim", "block_out_channels", "addition_embed_type"):
         own, wanted = net.config.get(name), unet.config.get(name)
         if _plain(own) != _plain(wanted):
             said = f"its {name} is {own}, the model's {wanted}"

@@ -7,7 +7,7 @@ A flow model goes from noise to picture along a straight path: at sigma (1 to 0)
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ...errors import OptionError
@@ -34,8 +34,12 @@ _ALMOST = 1e-6
 
 def is_flow(scheduler: Any) -> bool:
     """Whether a model's own scheduler is one of flow models."""
-    config = scheduler.config
-    return type(scheduler).__name__.startswith("FlowMatch") or config.get("prediction_type") == "flow_prediction"
+    return said_of_flow(type(scheduler).__name__, scheduler.config)
+
+
+def said_of_flow(name: str, config: Mapping[str, Any]) -> bool:
+    """As `is_flow`, by the class's name and the configuration."""
+    return name.startswith("FlowMatch") or config.get("prediction_type") == "flow_prediction"
 
 
 def check_flow_sampler(told: str, sampler: str) -> None:
@@ -59,13 +63,18 @@ def flow_scheduler(told: str, sampler: str, spacing: str | None, current: Any) -
     own = dict(current.config)
     if "flow_shift" in own and "shift" not in own:
         own["shift"] = own["flow_shift"]
-    reference = diffusers.FlowMatchEulerDiscreteScheduler.from_config(own, **({spacing: True} if spacing else {}))
+    reference = diffusers.FlowMatchEulerDiscreteScheduler.from_config(own, **_only(spacing, own))
     kind = getattr(diffusers, name)
     known = inspect.signature(kind.__init__).parameters
     made = kind.from_config({setting: value for setting, value in own.items() if setting in known}, **settings)
     made.tokens = None
     made.set_timesteps = _follows(made, reference)
     return made
+
+
+def _only(spacing: str | None, own: Mapping[str, Any]) -> dict[str, bool]:
+    """This way to space the steps in place of the configuration's own, of which a scheduler has one at most."""
+    return {name: name == spacing for name in own if name.endswith("_sigmas")} | {spacing: True} if spacing else {}
 
 
 def _follows(scheduler: Any, reference: Any) -> Callable[..., None]:
@@ -121,6 +130,23 @@ def shift(config: Any, tokens: int) -> float:
     least, most = config.get("base_image_seq_len", 256), config.get("max_image_seq_len", 4096)
     low, high = config.get("base_shift", 0.5), config.get("max_shift", 1.15)
     return low + (high - low) / (most - least) * (min(tokens, most) - least)
+
+
+def by_size(config: Mapping[str, Any], tokens: int, steps: int) -> float:
+    """`shift`, whatever the number of steps."""
+    return shift(config, tokens)
+
+
+_MOST_OF_FLUX_2 = 4096
+"""Tokens of 1024 x 1024 px: larger pictures are shifted as this one is, for the reason that `shift` has."""
+
+
+def empirical_shift(config: Mapping[str, Any], tokens: int, steps: int) -> float:
+    """The same exponent of Flux 2, by tokens and steps: between its makers' lines for 10 and for 200 steps
+    (compute_empirical_mu of diffusers' pipeline_flux2_klein.py)."""
+    tokens = min(tokens, _MOST_OF_FLUX_2)
+    many, few = 0.00016927 * tokens + 0.45666666, 8.73809524e-05 * tokens + 1.89833333
+    return many + (many - few) / 190 * (steps - 200)
 
 
 def noised(scheduler: Any, latents: Any, noise: Any) -> Any:

@@ -12,10 +12,10 @@ from typing import Any
 
 from ...geometry import Canvas
 from ...noise_share import NoiseShare, of_diffusers, share_of
-from ...spacing import levels, plain_flow
-from ..samplers import split_name
+from ...spacing import WAYS, flow_levels, levels
+from ..loading.headers import said_of_noise, tensor_names
+from ..samplers import SPACINGS, split_name
 from ..sources import EMBEDDED, kind_of
-from .flow import shift
 from .table import STABLE_DIFFUSION_XL, Family
 
 _PLAIN = {"steps_offset": 1}
@@ -37,23 +37,32 @@ def shares_of(source: str, sampler: str | None, steps: int) -> Callable[[Canvas]
     known = _config(source)
     if kind.flow:
         config = {**_PLAIN_FLOW, **(known or {})}
-        return lambda canvas: _of_flow(kind, config, steps, canvas)
+        own = way if way in WAYS else ""
+        return lambda canvas: _of_flow(kind, config, own, steps, canvas)
     plain = known if known is not None else _PLAIN_XL if kind is STABLE_DIFFUSION_XL else _PLAIN
+    plain = {**plain, **_said(source)}
+    if way in SPACINGS:
+        plain = {**plain, "timestep_spacing": SPACINGS[way]}
     share = of_diffusers(
         lambda count: [share_of(level) for level in levels(name, way, count, plain)], steps, guessed=known is None
     )
     return lambda canvas: share
 
 
-def _of_flow(kind: Family, config: Mapping[str, Any], steps: int, canvas: Canvas) -> NoiseShare:
-    """About: the pipelines of flow models space their steps in slightly different ways."""
+def _of_flow(kind: Family, config: Mapping[str, Any], way: str, steps: int, canvas: Canvas) -> NoiseShare:
+    """About: which times a pipeline hands to its scheduler is known of this version of diffusers."""
     height, width = kind.latents.size(canvas)
     tokens = height * width // kind.latents.patch**2
-    shifted = math.exp(shift(config, tokens)) if config.get("use_dynamic_shifting") else float(config["shift"])
-    return of_diffusers(
-        lambda count: [share_of(sigma, flow=True) for sigma in plain_flow(count, shifted)], steps, rounds_up=True,
-        guessed=True,
-    )  # fmt: skip
+
+    def shares(count: int) -> list[float]:
+        shift = float(config.get("shift") or config.get("flow_shift") or 1.0)
+        if config.get("use_dynamic_shifting"):
+            mu = kind.shift(config, tokens, count)
+            shift = mu if config.get("time_shift_type") == "linear" else math.exp(mu)
+        sigmas = flow_levels(count, way, shift, config, even=kind.even_times)
+        return [share_of(sigma, flow=True) for sigma in sigmas]
+
+    return of_diffusers(shares, steps, rounds_up=True, guessed=True)
 
 
 def _config(source: str) -> Mapping[str, Any] | None:
@@ -64,3 +73,13 @@ def _config(source: str) -> Mapping[str, Any] | None:
         found = json.loads((Path(source).expanduser() / "scheduler" / "scheduler_config.json").read_bytes())
         return found if isinstance(found, dict) else None
     return None
+
+
+def _said(source: str) -> Mapping[str, Any]:
+    """What a checkpoint's file says of its noise."""
+    path = Path(source).expanduser()
+    if path.suffix.lower() != ".safetensors":
+        return {}
+    with suppress(OSError, ValueError, TypeError, AttributeError):
+        return said_of_noise(path, tensor_names(path))
+    return {}

@@ -41,7 +41,36 @@ class Packing:
 
 
 PLAIN = Packing()
+IN_FLOAT32 = Packing(prepared=lambda latents, height, width: latents.float())
+"""Z-Image's pipeline has latents in single precision, whatever its network calculates in, and insists on it."""
 PACKED = Packing(pack, unpack)
 PACKED_WITH_PLACES = Packing(
     pack, unpack, lambda tokens, height, width: (tokens, places(height, width, tokens[0, 0, 0]))
 )
+
+
+def rows(latents: Any) -> Any:
+    """(n, channels, h, w) as tokens (n, h * w, channels), row by row: each latent is one."""
+    return latents.flatten(2).transpose(1, 2)
+
+
+def unrows(tokens: Any, height: int, width: int) -> Any:
+    """The reverse of `rows`."""
+    return tokens.transpose(1, 2).unflatten(2, (height, width))
+
+
+def places_of_four(height: int, width: int, like: Any) -> Any:
+    """Where each token of a window lies, as Flux 2 is told it: (h * w, 4), row and column in the middle two."""
+    import torch
+
+    across, down = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    none = torch.zeros_like(across)
+    return torch.stack([none, across, down, none], -1).reshape(-1, 4).to(like)
+
+
+def _with_places_of_four(tokens: Any, height: int, width: int) -> tuple[Any, Any]:
+    found = places_of_four(height, width, tokens[0, 0, 0]).long()
+    return tokens, found[None].expand(len(tokens), -1, -1)
+
+
+ROWS_WITH_PLACES = Packing(rows, unrows, _with_places_of_four)

@@ -48,6 +48,12 @@ def flux(pipeline: Any, prompt: str, device: Any, embeddings: Embeddings) -> Enc
     return {"prompt_embeds": embeds, "pooled_prompt_embeds": pooled}
 
 
+def flux_2(pipeline: Any, prompt: str, device: Any, embeddings: Embeddings) -> Encoded:
+    """The words alone, filled up to 512 tokens."""
+    embeds, _ = pipeline.encode_prompt(plain(prompt), device=device)
+    return {"prompt_embeds": embeds}
+
+
 def chroma(pipeline: Any, prompt: str, device: Any, embeddings: Embeddings) -> Encoded:
     """The words alone, with a mask of the tokens that count."""
     embeds, _, mask, *_ = pipeline.encode_prompt(plain(prompt), device=device, do_classifier_free_guidance=False)

@@ -20,7 +20,7 @@ import torch
 from ...fused.of_canvas import OfCanvas
 from ...fused.windows import CutConditions, Patch, over_windows, unet_in_windows
 from ...speed.in_place import in_place_of
-from .packing import pack, places, unpack
+from .packing import pack, places, places_of_four, rows, unpack, unrows
 
 Forward = Callable[..., Any]
 
@@ -67,8 +67,8 @@ class Windows:
         has numbers for."""
         placed = self.placed and max(self.tokens) <= most
         height, width = self.size
-        rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
-        lies = torch.stack([rows, columns])[None].expand(len(sample), -1, -1, -1).to(sample.device)
+        down, across = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+        lies = torch.stack([down, across])[None].expand(len(sample), -1, -1, -1).to(sample.device)
 
         def predict(cut: torch.Tensor, conditions: CutConditions) -> torch.Tensor:
             if not placed:
@@ -129,6 +129,21 @@ def flux(windows: Windows, network: Any, forward: Forward) -> Forward:
     return over_canvas
 
 
+def flux_2(windows: Windows, network: Any, forward: Forward) -> Forward:
+    """As Flux, told by four numbers for each token of each picture."""
+
+    def over_canvas(*, hidden_states: torch.Tensor, img_ids: torch.Tensor, **others: Any) -> tuple[torch.Tensor]:
+        def ask(cut: torch.Tensor, conditions: CutConditions, where: Where | None) -> torch.Tensor:
+            height, width = cut.shape[-2:]
+            ids = places_of_four(height, width, img_ids) if where is None else where.cut(img_ids[0])
+            told = {**conditions(others), "img_ids": ids[None].expand(len(cut), -1, -1)}
+            return unrows(forward(hidden_states=rows(cut), **told)[0], height, width)
+
+        return (rows(windows.over(unrows(hidden_states, *windows.size), ask, UNLIMITED)),)
+
+    return over_canvas
+
+
 def qwen_image(windows: Windows, network: Any, forward: Forward) -> Forward:
     """Counts rows and columns from the middle of the picture; its words come after the last of them."""
     embed = network.pos_embed
@@ -179,6 +194,7 @@ def z_image(windows: Windows, network: Any, forward: Forward) -> Forward:
 
 SPREADS: Mapping[str, Spread] = {
     "SD3Transformer2DModel": stable_diffusion_3, "FluxTransformer2DModel": flux, "ChromaTransformer2DModel": flux,
+    "Flux2Transformer2DModel": flux_2,
     "QwenImageTransformer2DModel": qwen_image, "ZImageTransformer2DModel": z_image,
 }  # fmt: skip
 """By diffusers' class of the transformer, as `Family.network` has it."""

@@ -6,7 +6,7 @@ import json
 import struct
 from collections.abc import Iterable
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from ..families.table import FAMILIES, STABLE_DIFFUSION, STABLE_DIFFUSION_XL, Family
 
@@ -57,6 +57,17 @@ def metadata(path: Path) -> dict[str, str]:
         return {str(name): str(value) for name, value in said.items()}
     except (OSError, ValueError, AttributeError):
         return {}
+
+
+def said_of_noise(path: Path, names: Iterable[str]) -> dict[str, Any]:
+    """What a file of Stable Diffusion says of its noise, by two tensors or in its header, as settings of diffusers'
+    schedulers: that its model predicts velocities, and that its noise ends in pure noise."""
+    found, said, changes = set(names), metadata(path), {}
+    if "v_pred" in found or said.get("modelspec.prediction_type") == "v":
+        changes["prediction_type"] = "v_prediction"
+    if "ztsnr" in found or said.get("ss_zero_terminal_snr") == "True":
+        changes |= {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
+    return changes
 
 
 def _header(file: BinaryIO) -> dict:
