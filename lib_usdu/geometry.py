@@ -175,23 +175,28 @@ class Canvas:
 
         Raises OptionError for sizes below 1 and a negative padding.
         """
+        return grid(*self._divided(tile_width, tile_height, padding, align, grain))
+
+
+    def window(self, tile_width: int, tile_height: int, padding: int, *, align: int = 64, grain: int = ORIGIN) -> Size:
+        """The size of the windows that `divide` makes of the same, without making them. Raises what it raises."""
+        columns, rows = self._divided(tile_width, tile_height, padding, align, grain)
+        return columns[0][3], rows[0][3]
+
+    def _divided(
+        self, tile_width: int, tile_height: int, padding: int, align: int, grain: int
+    ) -> tuple[list[Span], list[Span]]:
+        """Columns and rows."""
         sizes = ("width", self.width), ("height", self.height), ("tile_width", tile_width), ("tile_height", tile_height)
         for name, value in sizes:
             if value < 1:
                 raise OptionError(name, value, "1 px or more")
         if padding < 0:
             raise OptionError("padding", padding, "0 px or more")
-        return grid(
+        return (
             _divide(self.width, tile_width, padding, align, grain, self.wraps),
             _divide(self.height, tile_height, padding, align, grain, self.wraps),
         )
-
-
-    def window(self, tile_width: int, tile_height: int, padding: int, *, align: int = 64, grain: int = ORIGIN) -> Size:
-        """The size of the windows that `divide` makes of the same, without making them."""
-        across = _divide(self.width, tile_width, padding, align, grain, self.wraps)
-        down = _divide(self.height, tile_height, padding, align, grain, self.wraps)
-        return across[0][3], down[0][3]
 
 
 def plan_tiles(

@@ -71,14 +71,16 @@ def of_dict(values: Mapping[str, Any], upscalers: Sequence[str]) -> dict[str, An
 def of_script_args(args: Sequence[Any], upscalers: Sequence[str]) -> dict[str, Any]:
     """The script's options by name from the webui's positional list, or from one dict in position 0.
 
-    Raises OptionError for a dict that is followed by more, a list that is too long, a marker of a version that is not
-    known, and for what `of_dict` does.
+    Raises OptionError for a dict that is followed by more or written as text, a list that is too long, a marker of a
+    version that is not known, and for what `of_dict` does.
     """
     by_name: Any = args[0] if args else None
     if isinstance(by_name, Mapping):
         if any(value is not None for value in args[1:]):
             raise OptionError("script_args", f"a dict and {len(args) - 1} more", "one dict, or a list of values")
         return of_dict({**by_name}, upscalers)
+    if isinstance(by_name, str) and by_name.lstrip().startswith("{"):  # the original has its panel's HTML there
+        raise OptionError("script_args", "a text with a dict in it", "one dict, or a list of values")
     options = dict(zip(LEGACY_ARGUMENTS, args[1:18]))
     marker = args[18] if len(args) > 18 and is_marker(args[18]) else ""
     if marker and marker not in _ORDERS:

@@ -20,7 +20,7 @@ from ..fused.windows import CutConditions, assemble, canvas_of, on_device, over_
 from ..host import Fusion
 from ..latents import Latents
 from ..speed.denoiser import network_of
-from .phases import asked_once, coder_at, room_for
+from .phases import asked_once, coder_at, refuse_bare_noise, room_for
 from .protocols import Processing, ProcessingModule, SdModel
 
 
@@ -86,6 +86,7 @@ class FusedCall:
             denoiser.forward = self._in_windows(denoiser.forward)
         with nullcontext() if self._beside is None else self._beside.put_in():
             latents = self._sample(*args, **kwargs)
+        refuse_bare_noise(self.tile_p, latents)
         if not self.interrupted():
             with asked_once(), self._coder():
                 self.images += [self._decode(place.cut(latents)) for place in self._places]

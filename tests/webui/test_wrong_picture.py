@@ -12,6 +12,7 @@ import numpy as np
 import pydantic
 import pytest
 import torch
+from k_diffusion import sampling
 from modules import errors, processing, sd_models, shared, standin, upscaler
 from PIL import Image
 from probes.harness import options
@@ -453,6 +454,29 @@ def test_a_sentence_instead_of_pythons_words(extension, values):  # noqa: F811
     name = next(iter(values))
     assert error.status_code == 422 and (name in error.detail or name == "init_images")
     assert "Error" not in error.detail and standin.log.calls == [] and standin.log.reports == []
+
+
+@pytest.mark.parametrize("size", [(0, 64), (64, 0)])
+def test_a_size_of_0_in_the_tab_is_said_in_a_sentence(extension, size):  # noqa: F811
+    error = refused([{**TILES, "target_size_type": "img2img"}], width=size[0], height=size[1])
+    assert error.status_code == 422 and "1 px or more" in error.detail and standin.log.calls == []
+
+
+def test_a_dict_that_was_turned_into_text_twice_is_not_passed_over(extension):  # noqa: F811
+    error = refused([json.dumps(TILES)])
+    assert error.status_code == 422 and "script_args" in error.detail and "one dict" in error.detail
+    assert len(ask(["<p>the original's panel</p>"]).images) == 1
+
+
+@pytest.mark.parametrize("mode", ["parallel", "fused"])
+def test_noise_that_a_sampler_would_leave_in_the_picture_is_refused(extension, monkeypatch, mode):  # noqa: F811
+    """DDIM and PLMS with one step put noise on it and never ask the model (sd_samplers_timesteps_impl.py:24)."""
+    steps = {"steps": 4, "denoising_strength": 0.3, "sampler_name": "Euler"}
+    assert len(ask([{**TILES, "redraw_mode": mode}], **steps).images) == 1
+    monkeypatch.setattr(sampling, "sample_euler", lambda model, x, sigmas, **others: x)
+    error = refused([{**TILES, "redraw_mode": mode}], **steps)
+    assert error.status_code == 422 and "Euler would leave its noise in the picture" in error.detail
+    assert "of 4 steps at denoising strength 0.3" in error.detail
 
 
 @pytest.mark.parametrize("values", [{"steps": 2.5}, {"negative_prompt": 3}], ids=str)
