@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..errors import OptionError
+from ..errors import OptionError, plural
 from ..geometry import Canvas
 from ..host import Batch
 from ..speed.autoencoder import quicker
@@ -112,7 +112,7 @@ def refuse_bare_noise(tile_p: Processing, latents: torch.Tensor) -> None:
     if asked or before is None or before.shape != latents.shape:
         return
     if float((latents.float() - before.to(latents.device).float()).std()) > BARE_NOISE:
-        few = f"it takes none of {tile_p.steps} steps at denoising strength {tile_p.denoising_strength:g}"
+        few = f"it takes none of {plural(tile_p.steps, 'step')} at denoising strength {tile_p.denoising_strength:g}"
         sentence = f"{tile_p.sampler_name} would leave its noise in the picture: {few}; more steps or Euler do not"
         raise OptionError("sampler_name", str(tile_p.sampler_name), "", sentence)
 
