@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+from lib_usdu.embedded import DEFAULT_UPSCALER, span
 from lib_usdu.enlarge import spandrel_model
 from lib_usdu.enlarge.prepared import prepared, purely_convolutional
 from lib_usdu.enlarge.spandrel_model import SpandrelModel
@@ -56,3 +57,22 @@ def test_an_unknown_architecture(tmp_path):
     with pytest.raises(ModelError) as caught:
         SpandrelModel.load(tmp_path / "net.pth")
     assert "its architecture is unknown" in str(caught.value) and "Error()" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "factor, said", [(float("nan"), "gives NaN or infinite values"), (0.0, "the enlarged picture is of one colour")]
+)
+def test_a_black_picture_is_an_error(factor, said, photo, tmp_path):
+    """Weights of a damaged file: NaN becomes black, and so does nothing."""
+    from safetensors.torch import save_file
+
+    from lib_usdu.engine import upscale
+    from lib_usdu.options import Options
+    from lib_usdu.standalone.host import IdentityRefiner, LocalHost
+
+    weights = span.read(DEFAULT_UPSCALER)
+    spoilt = {name: (value.float() * factor).contiguous() for name, value in weights.items()}
+    save_file(spoilt, tmp_path / "net.safetensors")
+    options = Options(upscaler=str(tmp_path / "net.safetensors"), redraw_mode="none")
+    with pytest.raises(ModelError, match=said):
+        upscale(photo[:48, :48], options, LocalHost(IdentityRefiner()))

@@ -72,7 +72,7 @@ class SpandrelModel:
         parts of its outputs, uint8 (h, w, 3).
 
         Half precision can overflow, which would be seen as black or white windows: from then on the model runs in
-        float32.
+        float32. The function raises ModelError where its numbers break down there, too: the picture would be black.
         """
         import torch
 
@@ -86,8 +86,10 @@ class SpandrelModel:
             downloads.ends_with(finite)
 
         def wait() -> list[np.ndarray | None]:
-            if downloads.wait() or dtype == torch.float32:
+            if downloads.wait():
                 return downloads.blocks
+            if dtype == torch.float32:
+                raise ModelError(f"upscaler {self.name}: gives NaN or infinite values; its file may be damaged")
             self._in_float32()
             return self.begin(windows, parts)()
 

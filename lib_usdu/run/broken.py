@@ -26,6 +26,22 @@ def what_is_broken(result: np.ndarray, window: np.ndarray) -> str:
     return "the model's result is one flat colour, as where its values were NaN"
 
 
+_FAR = 16
+"""Levels, in the mean, between a picture and one colour that cannot be made of it: paper with a speck may become
+white."""
+
+
+def is_blank(enlarged: np.ndarray, picture: np.ndarray) -> bool:
+    """Whether an enlarged picture is of one colour that the picture is far from, as where an upscaler's values were NaN
+    and somebody has made black of them. Both uint8 (h, w, 3). A smaller result may be of one colour."""
+    colour = enlarged[0, 0]
+    if min(enlarged.shape[0] - picture.shape[0], enlarged.shape[1] - picture.shape[1]) < 0:
+        return False
+    if (enlarged[::16, ::16] != colour).any() or (enlarged != colour).any():
+        return False
+    return bool(np.abs(picture[::4, ::4].astype(np.int16) - colour).mean() > _FAR)
+
+
 def _finite(values: np.ndarray) -> bool:
     """Whether all of them are. Their sum tells it where it is finite itself, without a mask of all of them."""
     with np.errstate(over="ignore", invalid="ignore"):

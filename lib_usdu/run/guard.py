@@ -16,6 +16,7 @@ from ..passes import Pass
 from ..plan import Plan, batch_limits
 from ..resume.journal import open_journal
 from ..schedule import INDEPENDENT
+from .broken import is_blank
 from .memory import out_of_memory
 from .retry import Faults, one_line
 
@@ -77,11 +78,14 @@ class Guard:
             self._sizes[shape].ran_out(left)
 
     def enlarge(self, rgb: np.ndarray, name: str, width: int, height: int) -> np.ndarray:
-        """The host's; ModelError for whatever its upscaler raises."""
+        """The host's; ModelError for whatever its upscaler raises, and for a blank picture."""
 
         def enlarged() -> np.ndarray:
             try:
-                return self.host.enlarge(rgb, name, width, height)
+                canvas = self.host.enlarge(rgb, name, width, height)
+                if is_blank(canvas, rgb):
+                    raise ModelError(f"upscaler {name}: the enlarged picture is of one colour; its file may be damaged")
+                return canvas
             except UsduError:
                 raise
             except Exception as error:
