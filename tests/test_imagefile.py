@@ -18,6 +18,8 @@ from PIL import Image, ImageCms
 
 from lib_usdu.errors import InputError, OutputError
 from lib_usdu.pictures import imagefile
+from lib_usdu.pictures.deep import bits_beside
+from lib_usdu.pictures.modes import pixels_of
 
 PHOTO = Path(__file__).parent / "photos" / "chelsea.jpg"
 MANY = 10**9
@@ -308,6 +310,72 @@ def test_deep_colour_tiff(tmp_path):
     np.testing.assert_array_equal(picture.rgb, smooth())
     np.testing.assert_array_equal(picture.pixels.deep, smooth().astype(np.uint16) * 257)
     assert picture.notes == ()
+
+
+@pytest.mark.parametrize("byteorder", ["<", ">"])
+@pytest.mark.parametrize("compression", [None, "deflate"])
+def test_deep_colour_tiff_in_planes(tmp_path, byteorder, compression):
+    """Pillow takes each byte for a sample where they are not compressed, and has no low bytes where they are."""
+    tifffile = pytest.importorskip("tifffile")
+    deep = smooth().astype(np.uint16) * 257 - (smooth() > 9).astype(np.uint16) * 100
+    settings = {"photometric": "rgb", "planarconfig": "separate", "byteorder": byteorder, "compression": compression}
+    tifffile.imwrite(tmp_path / "a.tif", deep.transpose(2, 0, 1), **settings)
+    picture = read(tmp_path / "a.tif")
+    assert np.abs(picture.rgb - deep / 257.0).max() <= 1
+    if compression:
+        assert picture.notes == ("16-bit colour was reduced to 8 bits",) and picture.pixels.deep is None
+    else:
+        np.testing.assert_array_equal(picture.pixels.deep, deep)
+
+
+def test_integers_of_32_bits_without_a_sign(tmp_path):
+    """Pillow takes the upper half of them for negative ones."""
+    tifffile = pytest.importorskip("tifffile")
+    tifffile.imwrite(tmp_path / "a.tif", (np.arange(256, dtype=np.uint32) * 0x1010101)[None].repeat(4, 0))
+    assert np.abs(read(tmp_path / "a.tif").rgb[0, :, 0].astype(int) - np.arange(256)).max() <= 1
+
+
+def test_integers_below_0_are_said(tmp_path):
+    tifffile = pytest.importorskip("tifffile")
+    tifffile.imwrite(tmp_path / "a.tif", np.arange(-40, 40, dtype=np.int16)[None].repeat(4, 0))
+    assert "values below 0 were cut off" in read(tmp_path / "a.tif").notes
+
+
+def test_a_float_picture_with_lights_brighter_than_white(tmp_path):
+    values = np.array([[0, 0.5, 1, 3]], np.float32)
+    picture = read(saved(tmp_path / "a.tif", Image.fromarray(values)))
+    assert picture.rgb[0, :, 0].tolist() == [0, 128, 255, 255] and "values above 1 were cut off" in picture.notes
+
+
+@pytest.mark.parametrize("colour_type, key", [(0, [777]), (2, [1000, 2000, 3000])])
+def test_a_transparent_colour_of_16_bits(tmp_path, colour_type, key):
+    values = np.linspace(0, 65535, 64 * len(key)).astype(np.uint16).reshape(8, 8, len(key))
+    values[:4] = key
+    whole = deep_png(values, colour_type)
+    (tmp_path / "a.png").write_bytes(whole[:33] + png_chunk(b"tRNS", struct.pack(f">{len(key)}H", *key)) + whole[33:])
+    assert read(tmp_path / "a.png").alpha.tolist() == [[0] * 8] * 4 + [[255] * 8] * 4
+    with Image.open(tmp_path / "a.png") as image:  # as a webui hands it over
+        alpha = pixels_of(image).alpha
+    assert not alpha[:4].any() and alpha[5:].all()
+
+
+@pytest.mark.parametrize("most", [1023, 65535])
+def test_deep_colour_ppm(tmp_path, most):
+    values = (smooth() * (most / 255)).astype(">u2")
+    height, width = values.shape[:2]
+    (tmp_path / "a.ppm").write_bytes(b"P6\n%d %d\n%d\n" % (width, height, most) + values.tobytes())
+    picture = read(tmp_path / "a.ppm")
+    assert np.abs(picture.pixels.deep / 65535 - values / most).max() < 1 / 65535 and picture.notes == ()
+
+
+def test_bits_that_pillow_drops_are_said(tmp_path):
+    path = saved(tmp_path / "a.jp2", Image.fromarray(smooth()))
+    content = path.read_bytes()
+    depth = content.index(b"\xff\x4f\xff\x51") + 42
+    assert content[depth] == 7 and read(path).notes == ()
+    with Image.open(path) as image:
+        deeper = io.BytesIO(content[:depth] + b"\x0b" + content[depth + 1 :])
+        assert bits_beside(image, deeper) == 12
 
 
 def test_lab_tiff(tmp_path):

@@ -15,6 +15,53 @@ _OTHER_BYTE = {"16B": "16L", "16L": "16B", "16N": "16B"}
 """Pillow's names of the byte order: decoding 16-bit colour in the wrong one gives the low byte of each sample."""
 
 
+_BITS_A_SAMPLE, _PLANES = 0x0102, 0x011C
+
+
+def mend_planes(image: Image.Image) -> None:
+    """For 16-bit TIFFs with a plane for each colour, not loaded yet: Pillow would take each byte for a sample."""
+    tags = getattr(image, "tag_v2", {})
+    if tags.get(_PLANES) != 2 or max(tags.get(_BITS_A_SAMPLE, (8,))) != 16 or image.mode not in ("RGB", "RGBA"):
+        return
+    if all(part[0] == "raw" and ";" not in part[3][0] for part in image.tile):
+        order = ";16L" if tags.prefix == b"II" else ";16B"
+        image.tile = [_with_arguments(part, (part[3][0] + order, *part[3][1:])) for part in image.tile]
+
+
+def bits_beside(image: Image.Image, file: BinaryIO) -> int:
+    """Bits a sample of a format whose pixels Pillow reduces to 8 without a word; 8 where there are no more. The file
+    stays where it is."""
+    place = file.tell()
+    file.seek(0)
+    head = file.read(2**16)
+    file.seek(place)
+    with suppress(ValueError, IndexError):
+        if image.format == "JPEG2000" and image.mode in ("RGB", "RGBA", "LA"):
+            return (head[head.index(b"\xff\x4f\xff\x51") + 42] & 0x7F) + 1
+        if image.format == "AVIF":
+            flags = head[head.index(b"av1C") + 6]
+            return (12 if flags & 0x20 else 10) if flags & 0x40 else 8
+        if image.format == "PPM" and image.tile[0][0] == "ppm":
+            return max(8, int(image.tile[0][3][1]).bit_length())
+    return int(image.info.get("bit_depth", 8))  # pillow-heif's
+
+
+def of_ppm(image: Image.Image, file: BinaryIO) -> np.ndarray | None:
+    """uint16 (h, w, 3) of a binary PPM with more than 8 bits, not loaded yet; None for any other picture. The file
+    stays where it is."""
+    part = image.tile[0] if image.format == "PPM" and image.mode == "RGB" else ("",)
+    if part[0] != "ppm" or part[3][1] < 256:
+        return None
+    place, (width, height) = file.tell(), image.size
+    file.seek(part[2])
+    values = np.frombuffer(file.read(width * height * 6), ">u2").astype(np.uint32)
+    file.seek(place)
+    if values.size != width * height * 3:
+        return None  # Pillow says what is missing
+    most = part[3][1]
+    return ((values * 65535 + most // 2) // most).clip(0, 65535).astype(np.uint16).reshape(height, width, 3)
+
+
 def has_16_bits(image: Image.Image) -> bool:
     """Whether a picture from a file, not loaded yet, has 16 bits a sample in some part of it."""
     return any(";16" in str(part[3]) for part in getattr(image, "tile", ()))
@@ -30,6 +77,9 @@ def swap_bytes(image: ImageFile.ImageFile) -> bool:
 
     False where Pillow has no way to them.
     """
+    if getattr(image, "tag_v2", {}).get(_PLANES) == 2 and image.tile[0][0] == "libtiff":
+        return False
+    mend_planes(image)
     with suppress(KeyError, TypeError, ValueError, IndexError):
         image.tile = [_with_arguments(part, _swapped(part[3])) for part in image.tile]
         return True
@@ -50,7 +100,7 @@ def _swapped(arguments: Any) -> str | tuple:
     """A decoder's arguments with the other byte order in the raw mode."""
     raw_mode, *rest = (arguments,) if isinstance(arguments, str) else arguments
     mode, order = raw_mode.split(";")
-    if not mode.startswith("RGB"):  # grey with alpha, which Pillow hands over as RGBA
+    if mode not in ("RGB", "RGBA", "RGBX", "R", "G", "B", "A"):  # grey with alpha, which Pillow hands over as RGBA
         raise ValueError(raw_mode)
     swapped = f"{mode};{_OTHER_BYTE[order]}"
     return swapped if isinstance(arguments, str) else (swapped, *rest)

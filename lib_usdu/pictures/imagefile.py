@@ -16,6 +16,7 @@ from PIL import Image, ImageFile, PngImagePlugin, UnidentifiedImageError
 from ..errors import InputError
 from ..run.memory import free_bytes
 from . import deep
+from .described import look_for_cicp
 from .formats import BY_SUFFIX, INPUT_EXTENSIONS, OUTPUT_FORMATS, is_read, register_plugins, why_not_read
 from .metadata import ORIENTATION, Metadata, read_metadata, read_parameters, tiff_tags
 from .modes import Pixels, pixels_of
@@ -31,7 +32,7 @@ _INPUT_FORMATS = (
     "QOI", "PCX", "SGI", "DDS",
 )  # fmt: skip
 _UPRIGHT = dict(enumerate(map(Image.Transpose, (0, 3, 1, 5, 4, 6, 2)), start=2))  # by EXIF orientation
-_BITS_PER_SAMPLE = 0x0102
+_BITS_PER_SAMPLE, _SAMPLE_FORMAT = 0x0102, 0x0153
 _BYTES_A_PIXEL = 8
 """Taken while a picture is decoded: Pillow's copy and ours."""
 _MOST_TEXT = 2**26
@@ -42,13 +43,10 @@ _process_wide = threading.RLock()
 
 @dataclass(frozen=True)
 class Header:
-    """What a file's header says. width, height: px, upright. deep: more than 8 bits a sample. alpha: it may be
-    transparent."""
+    """What a file's header says. width, height: px, upright."""
 
     width: int
     height: int
-    deep: bool = False
-    alpha: bool = False
 
     size = property(lambda self: (self.width, self.height))
 
@@ -81,21 +79,25 @@ def look(path: str | os.PathLike, *, max_pixels: int) -> Header:
         with suppress(Exception):
             if image.getexif().get(ORIENTATION) in (5, 6, 7, 8):
                 width, height = height, width
-        more = deep.is_deep_colour(image) or image.mode[0] in "IF" or deep.has_16_bits(image)
-        alpha = image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info
-        return Header(width, height, more, alpha)
+        return Header(width, height)
 
 
 def read(path: str | os.PathLike, *, max_pixels: int) -> Picture:
     """The picture in a file of any common kind; an InputError of one line for a file that gives none."""
     look(path, max_pixels=max_pixels)
-    with _opened(path) as image:
+    with _opened(path) as image, Path(path).open("rb") as file:
+        look_for_cicp(image, file)
+        deep.mend_planes(image)
         # Pillow opens 16-bit colour as 8-bit, and forgets on loading how the file had it.
         deep_colour = deep.is_deep_colour(image)
         sixteen = deep_colour or image.mode[0] == "I" or deep.has_16_bits(image)
-        bits = max(tiff_tags(image).get(_BITS_PER_SAMPLE, (16 if sixteen else 8,)))
+        bits = max(tiff_tags(image).get(_BITS_PER_SAMPLE, (16 if sixteen else deep.bits_beside(image, file),)))
+        signed = tiff_tags(image).get(_SAMPLE_FORMAT, (1,))[0] != 1
+        of_ppm = deep.of_ppm(image, file)
         upright = _upright(image)
-        pixels = pixels_of(upright, bits=bits, deep=_deep(path, upright) if deep_colour else None)
+        pixels = pixels_of(
+            upright, bits=bits, deep=_deep(path, upright) if deep_colour else of_ppm, signed=signed or bits != 32
+        )  # fmt: skip
         notes = list(pixels.notes)
         dpi = tuple(map(float, image.info.get("dpi", (0, 0))))
         dpi = dpi if len(dpi) == 2 and all(1 <= v <= 65535 for v in dpi) else None
