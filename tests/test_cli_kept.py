@@ -485,3 +485,51 @@ def test_a_result_of_other_tiles_is_never_taken_for_this(tmp_path, photo, capsys
     assert "finished earlier, skipped" in capsys.readouterr().err
     assert main([*command, "--redo-tiles", "3"]) == 2 and "(redo_tiles 2, now 3)" in capsys.readouterr().err
     assert main(command) == 2 and "(redo_tiles 2, now all)" in capsys.readouterr().err
+
+
+def test_a_result_of_another_file_is_made_again(folder, tmp_path, photo):
+    """A file put in the place of the source may be the older one."""
+    out = tmp_path / "out"
+    assert main([str(folder), "-o", str(out), *PLAIN]) == 0
+    before = written_at(out)
+    small(folder / "a.png", photo[::-1])
+    os.utime(folder / "a.png", (1e9, 1e9))
+    assert main([str(folder), "-o", str(out), *PLAIN]) == 0
+    after = written_at(out)
+    assert after["a.png"] != before["a.png"] and after["b.png"] == before["b.png"]
+
+
+@pytest.mark.parametrize(
+    "first, then, said",
+    [
+        (["--resize-mode", "crop"], ["--resize-mode", "fill"], "resize mode crop, now fill"),
+        (["-f", "jpg", "--resize-mode", "crop"], ["-f", "jpg", "--resize-mode", "crop", "--quality", "80"], "quality"),
+        (["--resize-mode", "fit", "--engine", "identity"], ["--resize-mode", "fit", "--engine", "diffusers"], "engine"),
+    ],
+)
+def test_a_result_of_another_shape_quality_or_engine_is_never_taken_for_this(
+    first, then, said, folder, tmp_path, capsys
+):
+    command = [str(folder), "-o", str(tmp_path / "out"), "--upscaler", "None", "--size", "64x64", "--tile", "64"]
+    command += ["--engine", "identity"] if "--engine" not in first else []
+    assert main([*command, *first]) == 0 and main([*command, *first]) == 0
+    assert main([*command, *then]) == 2 and said in capsys.readouterr().err
+
+
+@POSIX
+def test_a_device_is_never_replaced_by_a_file(folder, tmp_path, capsys):
+    os.mkfifo(tmp_path / "report.json")
+    command = [str(folder / "a.png"), "-o", str(tmp_path / "out.png"), "--overwrite", *PLAIN]
+    assert main([*command, "--json", str(tmp_path / "report.json")]) == 2
+    assert "report.json: is no regular file" in capsys.readouterr().err and not (tmp_path / "out.png").exists()
+
+
+@pytest.mark.parametrize("flag, name", [("--number-tiles", "n.png"), ("--compare", "c.png")])
+def test_a_picture_beside_the_result_is_made_or_it_is_said(flag, name, folder, tmp_path, capsys):
+    beside = [flag, str(tmp_path / name)]
+    command = [str(folder / "a.png"), "-o", str(tmp_path / "out.png"), *PLAIN]
+    assert main([*command, "--try-tile", "1", *beside]) == 2 and "without --try-tile" in capsys.readouterr().err
+    if flag == "--number-tiles":
+        assert main([*command, "--redraw", "none", *beside]) == 2 and "redrawn" in capsys.readouterr().err
+    assert main(command) == 0 == main([*command, *beside])
+    assert f"so {tmp_path / name} is not made" in capsys.readouterr().err

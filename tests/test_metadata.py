@@ -196,3 +196,12 @@ def test_comparisons_and_number_sheets_carry_the_profile(photo, tmp_path):
     embedded = re.findall(r"base64,([^\"]+)", page.read_text(encoding="utf-8"))
     opened = [Image.open(io.BytesIO(base64.b64decode(text))) for text in embedded]
     assert [(image.size, image.info["icc_profile"] == profile) for image in opened] == [((128, 128), True)] * 2
+
+
+def test_a_lossless_webp_stays_so_unless_a_quality_is_asked_for(photo, tmp_path):
+    source, result = tmp_path / "a.webp", tmp_path / "b.webp"
+    Image.fromarray(photo[:40, :56]).save(source, lossless=True)
+    for more, kept in (([], True), (["--quality", "95"], False)):
+        assert main([str(source), "-o", str(result), "--scale", "1", "--upscaler", "None", "--overwrite", *more]) == 0
+        written = imagefile.read(result, max_pixels=10**6)
+        assert written.lossless == kept and np.array_equal(written.rgb, photo[:40, :56]) == kept

@@ -30,6 +30,9 @@ exit codes:
 usdu journal lists and clears what stopped runs have kept. A file of that name: usdu ./journal"""
 
 
+DEFAULT_QUALITY = 95
+
+
 def add_files(group: Any) -> None:
     """The flags that name pictures, results and their format."""
     add = group.add_argument
@@ -41,7 +44,10 @@ def add_files(group: Any) -> None:
     add("--overwrite", action="store_true", help="replace existing files")
     add("--skip-existing", action="store_true", help="leave existing files, whoever made them")
     add("-f", "--format", metavar="png|jpg|webp|tif|avif", help="format of the result (the picture's own, else png)")
-    add("--quality", type=int, default=95, metavar="1-100", help="of jpg, webp and avif (95)")
+    add(
+        "--quality", type=Given, default=DEFAULT_QUALITY, metavar="1-100",
+        help=f"of jpg, webp and avif ({DEFAULT_QUALITY}; a lossless webp stays lossless)",
+    )  # fmt: skip
     add("-r", "--recursive", action="store_true", help="inner folders too; the result has the same tree")
     add("--strip", action="store_true", help="write no camera data, XMP or parameters; the colour profile stays")
     add("--mask", type=Path, metavar="FILE", help="redraw only where this picture is white")

@@ -97,7 +97,7 @@ def _run(args: argparse.Namespace, stopping: Stopping, left: ExitStack) -> int:
     wanted = [job for job in jobs if not job.done and not job.refusal]
     skipped = [job for job in jobs if job.done]
     if skipped and not args.dry_run:
-        _say_skipped(skipped)
+        _say_skipped(skipped, [path for path in (args.compare, args.number_tiles) if path is not None])
     if args.dry_run:
         if len(wanted) > 1:
             answer(whole_time(args, options, plans))
@@ -118,9 +118,11 @@ def _run(args: argparse.Namespace, stopping: Stopping, left: ExitStack) -> int:
     return _make_all(Pictures(args, jobs, plans, host, first), args, jobs, stopping)
 
 
-def _say_skipped(skipped: list[Any]) -> None:
+def _say_skipped(skipped: list[Any], beside: list[Any]) -> None:
+    """beside: pictures that were asked for with that of the only one."""
     if len(skipped) == 1:
-        say(f"{skipped[0].target}: {skipped[0].done}, skipped; --overwrite makes it again")
+        without = "".join(f", so {path} is not made" for path in beside)
+        say(f"{skipped[0].target}: {skipped[0].done}, skipped{without}; --overwrite makes it again")
     else:
         say(f"{plural(len(skipped), 'picture')} skipped: {skipped[0].done}; --overwrite makes them again")
 

@@ -17,11 +17,11 @@ from ..noise_share import percent
 from ..pictures import imagefile
 from ..pictures.metadata import with_history
 from ..run.stats import Stats
-from .flags import STREAM, max_pixels
+from .flags import STREAM, Given, max_pixels
 from .jobs import Job, read_mask
 from .report import report_of
 from .say import Bar, say
-from .targets import our_parameters
+from .targets import of_file, our_parameters
 
 
 def read_picture(job: Job, args: argparse.Namespace) -> imagefile.Picture:
@@ -63,9 +63,10 @@ def upscale_file(
         sixteen = deep.enlarged(job.frame.apply(sixteen), result.upscaled, result.image)
     target = job.target if result.finished else _free(job.unfinished)
     about = {"icc": picture.icc, "dpi": picture.dpi, "grey": picture.pixels.grey, "quality": args.quality}
+    about["lossless"] = picture.lossless and not isinstance(args.quality, Given)
     if not args.strip:
         kept = picture.metadata
-        about["infotext"] = with_history(result.infotext, kept.parameters)
+        about["infotext"] = with_history(host.infotext({**result.parameters, **of_file(args, job)}), kept.parameters)
         about["metadata"] = kept.without_parameters()
     notes = _write(target, job, args, result.image, alpha=alpha, sixteen=sixteen, **about)
     _say_all(job, notes)

@@ -10,6 +10,7 @@ from ..geometry import Canvas
 from ..host import Abilities
 from ..noise_share import NoiseShare, percent
 from ..options import Options
+from ..options.tile_numbers import NONE
 from ..plan import Plan, batch_limits, check_mask, check_options, count_batches, make_plan, settled
 from ..resume.journal import default_folder
 from ..run.timings import FILE, Timings, Work, about
@@ -38,12 +39,22 @@ def checked(args: argparse.Namespace, options: Options, jobs: Sequence[Job]) -> 
             asked = settled(job.options, shares(plan.canvas) if plan.passes else None)
             if asked != job.options:
                 plan = make_plan(asked, job.picture_size, able, mask=mask)
+            _check_beside(args, plan)
             plans.append(plan)
         except OptionError as error:
             if len(jobs) > 1:
                 error.args = (f"{error}; picture: {job.source}",)
             raise
     return plans
+
+
+def _check_beside(args: argparse.Namespace, plan: Plan) -> None:
+    """Raises OptionError for a picture beside the result that would not be made."""
+    for name, path in (("compare", args.compare), ("number_tiles", args.number_tiles)):
+        if path is not None and plan.options.try_tile != NONE:
+            raise OptionError(name, str(path), "a whole run, without --try-tile: that makes a picture of its own")
+    if args.number_tiles is not None and not plan.numbered:
+        raise OptionError("number_tiles", str(args.number_tiles), "a run in which tiles are redrawn")
 
 
 def plan_lines(args: argparse.Namespace, jobs: Sequence[Job], plans: Sequence[Plan | None]) -> Iterator[str]:

@@ -4,6 +4,7 @@ written."""
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -18,16 +19,21 @@ from ..options.lora_tags import lora_tags, without_loras
 from ..options.tile_numbers import ALL, NONE
 from ..pictures import imagefile
 from ..pictures.compare import check_comparison
-from ..pictures.formats import INPUT_EXTENSIONS, check_size, output_kind
+from ..pictures.formats import INPUT_EXTENSIONS, LOSSY, check_size, output_kind
 from ..pictures.infotext import MASK_KEY, REDONE_KEY, mask_name, pairs_of
 from ..pictures.saving import remove_left_over
 from ..select.mask import over_canvas
 from ..standalone.control.asked import asked_controls, in_infotext
 from ..standalone.samplers import full_name
 from ..standalone.sources import EMBEDDED, kind_of, split_strength
-from .flags import STREAM
+from .flags import DEFAULT_QUALITY, STREAM
 from .jobs import Job, read_mask
 from .models import redraws
+
+SOURCE_KEY, RESIZE_KEY, QUALITY_KEY, ENGINE_KEY = (
+    INFOTEXT_PREFIX + name for name in ("source", "resize mode", "quality", "engine")
+)  # fmt: skip
+_OF_FILE = (RESIZE_KEY, QUALITY_KEY, ENGINE_KEY)
 
 
 def with_earlier(args: argparse.Namespace, jobs: Sequence[Job]) -> list[Job]:
@@ -56,9 +62,41 @@ def _looked_up(args: argparse.Namespace, job: Job) -> Job:
         other = f"made with other settings ({different})"
         raise OutputError(f"{target} exists, {other}; use --overwrite or --skip-existing")
     with suppress(OSError):
-        if target.stat().st_mtime < job.source.stat().st_mtime:
+        if target.stat().st_mtime < job.source.stat().st_mtime or _of_another(job.source, parameters):
             return replace(job, replaces=True)
     return replace(job, done="finished earlier")
+
+
+def _of_another(source: Path, parameters: Mapping[str, str]) -> bool:
+    """Whether a result was made from another file, which had this one's name. A file that was put in its place may be
+    the older one."""
+    return parameters.get(SOURCE_KEY, name := _named(source)) != name
+
+
+def _named(source: Path) -> str:
+    """Eight hexadecimal digits of a file's content."""
+    hasher = hashlib.blake2b(digest_size=4)
+    with source.open("rb") as file:
+        while piece := file.read(2**20):
+            hasher.update(piece)
+    return hasher.hexdigest()
+
+
+def of_file(args: argparse.Namespace, job: Job) -> dict[str, str]:
+    """What only the command line knows of a result, for its generation parameters: a later run tells by it whether it
+    would make the same."""
+    source = args.input_file if job.source == Path(STREAM) else job.source
+    return {SOURCE_KEY: _named(source), **_made_by(args, job)}
+
+
+def _made_by(args: argparse.Namespace, job: Job) -> dict[str, str]:
+    """The settings among them, where they are not at their default."""
+    made = {RESIZE_KEY: args.resize_mode or ""}
+    if job.target != Path(STREAM) and output_kind(job.target) in LOSSY and args.quality != DEFAULT_QUALITY:
+        made[QUALITY_KEY] = str(args.quality)
+    if args.engine != "diffusers" and (job.options.redraw_mode, job.options.seams_fix_type) != ("none", "none"):
+        made[ENGINE_KEY] = args.engine
+    return {name: text for name, text in made.items() if text}
 
 
 def our_parameters(path: Path, *, unfinished: bool = False) -> Mapping[str, str] | None:
@@ -80,7 +118,13 @@ def _difference(args: argparse.Namespace, job: Job, parameters: Mapping[str, str
         earlier = Options.from_infotext(parameters)
     except UsduError:
         return "by another version"
-    now = job.options
+    return (
+        _difference_of_options(earlier, job.options) or _difference_of_pictures(args, job, parameters)
+        or (_difference_of_model(args, job.options, parameters) if redraws(args, job.options) else "")
+    )  # fmt: skip
+
+
+def _difference_of_options(earlier: Options, now: Options) -> str:
     automatic = {"tile_width", "tile_height"} if not now.tile_width else set()
     automatic |= {"padding"} if now.auto_padding else set()
     size = {"scale": ("custom_scale",), "custom": ("custom_width", "custom_height")}[now.target_size_type]
@@ -91,16 +135,26 @@ def _difference(args: argparse.Namespace, job: Job, parameters: Mapping[str, str
         before, asked = getattr(earlier, name), getattr(now, name)
         if str(before).casefold() != str(asked).casefold():
             return f"{name} {before}, now {asked}"
+    return ""
+
+
+def _difference_of_pictures(args: argparse.Namespace, job: Job, parameters: Mapping[str, str]) -> str:
+    """Of those that take part, and of what is made of them."""
     controls = {name: text for name, text in parameters.items() if name.startswith("ControlNet ")}
     if controls != in_infotext(asked_controls(args.control, args.control_picture)):
         return "another ControlNet"
     redone = parameters.get(REDONE_KEY, ALL)
-    if redone != now.redo_tiles:
-        return f"redo_tiles {redone}, now {now.redo_tiles}"
+    if redone != job.options.redo_tiles:
+        return f"redo_tiles {redone}, now {job.options.redo_tiles}"
+    made = _made_by(args, job)
+    for name in _OF_FILE:
+        before, asked = parameters.get(name, ""), made.get(name, "")
+        if before != asked:
+            return f"{name.removeprefix(INFOTEXT_PREFIX)} {before or 'default'}, now {asked or 'default'}"
     mask = _mask_name(args, job)
     if parameters.get(MASK_KEY, "") != mask:
         return "another mask" if mask and MASK_KEY in parameters else "a mask now" if mask else "a mask then"
-    return _difference_of_model(args, now, parameters) if redraws(args, now) else ""
+    return ""
 
 
 def _mask_name(args: argparse.Namespace, job: Job) -> str:
@@ -171,8 +225,8 @@ def check_targets(args: argparse.Namespace, jobs: Sequence[Job]) -> None:
         if len(os.fsencode(target.stem + "-unfinished" + target.suffix)) > _LONGEST_NAME:
             most = _LONGEST_NAME - len("-unfinished")
             raise OutputError(f"{target.parent / target.name[:20]}...: the name is longer than {most} bytes")
-        if target.is_dir():
-            raise OutputError(f"{target}: is a folder")
+        if target.exists() and not target.is_file():
+            raise OutputError(f"{target}: is {'a folder' if target.is_dir() else 'no regular file'}")
     for folder in dict.fromkeys(target.parent for target in targets):
         if not args.dry_run:
             _check_folder(folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import BinaryIO
 
 from ..errors import OutputError
 
@@ -13,6 +14,8 @@ OUTPUT_FORMATS = {
 """Suffixes that can be written, with Pillow's name of their format."""
 DEEP_FORMATS = ("PNG", "TIFF")
 """Formats that hold 16 bits a sample."""
+LOSSY = ("JPEG", "WEBP", "AVIF")
+"""Formats with a quality."""
 MOST_PIXELS_A_SIDE = {"WEBP": 16383, "JPEG": 65500, "AVIF": 65535}
 _READ_ONLY = (
     ".apng", ".mpo", ".bmp", ".dib", ".gif", ".jp2", ".j2k", ".jpx", ".ppm", ".pgm", ".pbm", ".pnm", ".pfm", ".ico",
@@ -76,6 +79,17 @@ def is_read(path: Path) -> bool:
     """Whether a file is a picture that can be read, by its suffix."""
     suffix = path.suffix.lower()
     return suffix in INPUT_EXTENSIONS or (suffix in _WITH_PACKAGE and _opens(suffix))
+
+
+def is_lossless_webp(file: BinaryIO) -> bool:
+    """Whether a WebP file, open from its beginning on, holds its first frame without loss."""
+    file.seek(12)
+    while len(chunk := file.read(8)) == 8:
+        if chunk[:4] in (b"VP8L", b"VP8 ", b"ANMF"):
+            return chunk[:4] == b"VP8L" or (chunk[:4] == b"ANMF" and file.read(20)[16:] == b"VP8L")
+        size = int.from_bytes(chunk[4:], "little")
+        file.seek(size + size % 2, 1)
+    return False
 
 
 def register_plugins() -> None:

@@ -17,7 +17,15 @@ from ..errors import InputError
 from ..run.memory import free_bytes
 from . import deep
 from .described import look_for_cicp
-from .formats import BY_SUFFIX, INPUT_EXTENSIONS, OUTPUT_FORMATS, is_read, register_plugins, why_not_read
+from .formats import (
+    BY_SUFFIX,
+    INPUT_EXTENSIONS,
+    OUTPUT_FORMATS,
+    is_lossless_webp,
+    is_read,
+    register_plugins,
+    why_not_read,
+)  # fmt: skip
 from .metadata import ORIENTATION, Metadata, read_metadata, read_parameters, tiff_tags
 from .modes import Pixels, pixels_of
 from .saving import reason, write
@@ -53,12 +61,14 @@ class Header:
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """What was read, upright. pixels: as `modes` gives them. notes: one sentence for each conversion that was made."""
+    """What was read, upright. pixels: as `modes` gives them. notes: one sentence for each conversion that was made.
+    lossless: whether it is a WebP file of the lossless kind."""
 
     pixels: Pixels
     dpi: tuple[float, float] | None = None
     notes: tuple[str, ...] = ()
     metadata: Metadata = field(default_factory=Metadata)
+    lossless: bool = False
 
     rgb = property(lambda self: self.pixels.rgb)
     alpha = property(lambda self: self.pixels.alpha)
@@ -103,7 +113,7 @@ def read(path: str | os.PathLike, *, max_pixels: int) -> Picture:
         dpi = dpi if len(dpi) == 2 and all(1 <= v <= 65535 for v in dpi) else None
         metadata = read_metadata(image)
         notes += _other_frames(image)  # seeks through the file and so replaces the pixels: last
-        return Picture(pixels, dpi, tuple(notes), metadata)
+        return Picture(pixels, dpi, tuple(notes), metadata, image.format == "WEBP" and is_lossless_webp(file))
 
 
 def read_infotext(path: str | os.PathLike) -> str | None:

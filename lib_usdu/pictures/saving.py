@@ -41,12 +41,14 @@ def write(
     metadata: Metadata | None = None,
     overwrite: bool = False,
     quality: int = 95,
+    lossless: bool = False,
 ) -> tuple[str, ...]:
     """Writes a picture in the format of the path's suffix; returns notes on what that format could not hold.
 
     rgb: uint8 (h, w, 3). alpha: uint8 (h, w). sixteen: the picture in 16 bits, uint16 (h, w, 3), written where the
     format holds it. grey: the picture has no colour and is written with one channel, unless its profile is for RGB.
-    infotext: generation parameters, in place of those of `metadata`. quality: 1-100, of lossy formats.
+    infotext: generation parameters, in place of those of `metadata`. quality: 1-100, of lossy formats. lossless: of
+    WebP, which then has no quality.
 
     A file that is replaced keeps its mode; through a symbolic link its target is written. Raises OutputError.
     """
@@ -89,13 +91,14 @@ def write(
         image = image.convert("L") if grey else image
         if alpha is not None:
             image.putalpha(Image.fromarray(alpha))
-        save = _with_pillow(image, kind, about, {"icc_profile": icc, "dpi": dpi}, quality, notes)
+        save = _with_pillow(image, kind, about, {"icc_profile": icc, "dpi": dpi}, quality, lossless, notes)
     write_whole(path, save)
     return tuple(notes)
 
 
 def _with_pillow(
-    image: Image.Image, kind: str, about: Metadata, profile_and_dpi: dict, quality: int, notes: list[str]
+    image: Image.Image, kind: str, about: Metadata, profile_and_dpi: dict, quality: int, lossless: bool,
+    notes: list[str],
 ) -> Callable[[BinaryIO], None]:
     settings = {name: value for name, value in profile_and_dpi.items() if value is not None}
     if kind == "TIFF":
@@ -104,7 +107,9 @@ def _with_pillow(
         more, lost = save_settings(kind, about)
         settings.update(more)
         notes.extend(lost)
-        if kind != "PNG":
+        if kind == "WEBP" and lossless:
+            settings["lossless"] = True
+        elif kind != "PNG":
             settings.update({"quality": quality, "subsampling": _subsampling(kind, quality)})
 
     def save(file: BinaryIO) -> None:
@@ -134,6 +139,8 @@ def write_whole(path: Path, save: Callable[[BinaryIO], None]) -> None:
     Raises OutputError that names the folder.
     """
     target = Path(os.path.realpath(path)) if path.is_symlink() else path
+    if target.exists() and not target.is_file():  # a device, which would be replaced by a file
+        raise OutputError(f"{path}: cannot be written ({'a folder' if target.is_dir() else 'no regular file'})")
     temporary = target.with_name(_temporary_name())
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
