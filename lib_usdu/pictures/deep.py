@@ -18,17 +18,17 @@ _OTHER_BYTE = {"16B": "16L", "16L": "16B", "16N": "16B"}
 _BITS_A_SAMPLE, _PLANES = 0x0102, 0x011C
 
 
-def mend_planes(image: Image.Image) -> None:
+def mend_planes(image: Any) -> None:
     """For 16-bit TIFFs with a plane for each colour, not loaded yet: Pillow would take each byte for a sample."""
     tags = getattr(image, "tag_v2", {})
     if tags.get(_PLANES) != 2 or max(tags.get(_BITS_A_SAMPLE, (8,))) != 16 or image.mode not in ("RGB", "RGBA"):
         return
     if all(part[0] == "raw" and ";" not in part[3][0] for part in image.tile):
-        order = ";16L" if tags.prefix == b"II" else ";16B"
+        order = ";16L" if image.tag_v2.prefix == b"II" else ";16B"
         image.tile = [_with_arguments(part, (part[3][0] + order, *part[3][1:])) for part in image.tile]
 
 
-def bits_beside(image: Image.Image, file: BinaryIO) -> int:
+def bits_beside(image: Any, file: BinaryIO) -> int:
     """Bits a sample of a format whose pixels Pillow reduces to 8 without a word; 8 where there are no more. The file
     stays where it is."""
     place = file.tell()
@@ -46,12 +46,12 @@ def bits_beside(image: Image.Image, file: BinaryIO) -> int:
     return int(image.info.get("bit_depth", 8))  # pillow-heif's
 
 
-def of_ppm(image: Image.Image, file: BinaryIO) -> np.ndarray | None:
+def of_ppm(image: Any, file: BinaryIO) -> np.ndarray | None:
     """uint16 (h, w, 3) of a binary PPM with more than 8 bits, not loaded yet; None for any other picture. The file
     stays where it is."""
-    part = image.tile[0] if image.format == "PPM" and image.mode == "RGB" else ("",)
-    if part[0] != "ppm" or part[3][1] < 256:
+    if image.format != "PPM" or image.mode != "RGB" or image.tile[0][0] != "ppm" or image.tile[0][3][1] < 256:
         return None
+    part = image.tile[0]
     place, (width, height) = file.tell(), image.size
     file.seek(part[2])
     values = np.frombuffer(file.read(width * height * 6), ">u2").astype(np.uint32)

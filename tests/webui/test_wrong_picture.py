@@ -137,12 +137,23 @@ def test_a_pickle_that_runs_code_is_not_loaded_past_the_hosts_loader(extension, 
 def test_a_name_in_another_case_takes_the_exact_one_first(extension, monkeypatch):  # noqa: F811
     class Colour(upscaler.Upscaler):
         def do_upscale(self, img, selected_model):
-            return Image.new("RGB", (img.width * 4, img.height * 4), selected_model)
+            large = Image.new("RGB", (img.width * 4, img.height * 4), selected_model)
+            large.putpixel((9, 9), (0, 255, 0))  # of one colour it would be taken for a failure
+            return large
 
     for name in ("Foo", "foo"):
         add_upscaler(monkeypatch, name, {"Foo": "red", "foo": "blue"}[name], Colour())
     done = ask([{"upscaler": "foo", "redraw_mode": "none"}])
     assert tuple(pixels(done)[0, 0]) == (0, 0, 255)
+
+
+def test_a_black_picture_of_the_hosts_own_code_is_an_error(extension, monkeypatch):  # noqa: F811
+    class Black(upscaler.Upscaler):
+        def do_upscale(self, img, selected_model):
+            return Image.new("RGB", (img.width * 4, img.height * 4))
+
+    add_upscaler(monkeypatch, "Broken", "x", Black())
+    assert "upscaler Broken: the enlarged picture is of one colour" in refused([{"upscaler": "Broken"}]).detail
 
 
 # --- another client in the middle of a run ----------------------------------------------------------------------------
