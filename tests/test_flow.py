@@ -164,11 +164,12 @@ def test_every_sampler_of_flow_models(sampler, refiner, photo):
 
 
 @pytest.mark.parametrize("sampler", ["Euler", "Euler a", "DPM++ 2M SDE"])
+@pytest.mark.parametrize("kind", list(tiny_flow.ALL))
 def test_in_bfloat16_as_on_a_card(kind, sampler, tmp_path, photo):
     """Nearly the picture of single precision. Z-Image's pipeline insists on latents in single precision."""
     drawn = []
     for format in (torch.float32, torch.bfloat16):
-        made = DiffusersRefiner(tiny_flow.KINDS[kind](tmp_path).to(format), Sampling("a cat", "", sampler, 8, 3.0), "x")
+        made = DiffusersRefiner(tiny_flow.ALL[kind](tmp_path).to(format), Sampling("a cat", "", sampler, 8, 3.0), "x")
         drawn.append(upscale(small(photo)[:64, :96], OPTIONS, LocalHost(made)).image)
     assert decibels(drawn[1], drawn[0]) > 15
 

@@ -31,14 +31,14 @@ FUSED = Options(
 WHOLE = {"tile_width": 512, "tile_height": 512, "redraw_mode": "parallel"}
 
 
-@pytest.fixture(scope="module", params=list(tiny_flow.KINDS))
+@pytest.fixture(scope="module", params=list(tiny_flow.ALL))
 def kind(request):
     return request.param
 
 
 @pytest.fixture(scope="module")
 def refiner(kind, tmp_path_factory):
-    pipeline = tiny_flow.KINDS[kind](tmp_path_factory.mktemp(kind))
+    pipeline = tiny_flow.ALL[kind](tmp_path_factory.mktemp(kind))
     return DiffusersRefiner(pipeline, Sampling("a cat", "a dog", None, 6, 3.0), kind)
 
 

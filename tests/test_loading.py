@@ -184,9 +184,9 @@ def test_a_latent_consistency_model_is_told_the_cfg_scale(tmp_path, photo):
     assert {count for count, _ in asked} == {1} and all(told is not None for _, told in asked)
 
 
-@pytest.mark.parametrize("kind", [*tiny_flow.KINDS, "flux-2"])
+@pytest.mark.parametrize("kind", list(tiny_flow.ALL))
 def test_a_lora_is_merged_into_a_transformer_as_much_as_asked(kind, tmp_path):
-    pipeline = {**tiny_flow.KINDS, "flux-2": tiny_flow.flux_2_klein}[kind](tmp_path)
+    pipeline = tiny_flow.ALL[kind](tmp_path)
     layers = {name: layer for name, layer in pipeline.transformer.named_modules() if name.endswith("to_q")}
     before = {name: layer.weight.detach().clone() for name, layer in layers.items()}
     made = {}

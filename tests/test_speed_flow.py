@@ -30,9 +30,9 @@ DEPTHS = {"num_layers": 5, "num_single_layers": 3, "n_layers": 5}
 OPTIONS = Options(tile_width=64, padding=16, custom_scale=1, denoise=0.5, tone_lock=0, upscaler="None")
 
 
-@pytest.fixture(scope="module", params=list(tiny_flow.KINDS))
+@pytest.fixture(scope="module", params=list(tiny_flow.ALL))
 def pipeline(request, tmp_path_factory):
-    made = tiny_flow.KINDS[request.param](tmp_path_factory.mktemp(request.param))
+    made = tiny_flow.ALL[request.param](tmp_path_factory.mktemp(request.param))
     torch.manual_seed(1)
     told = {**made.transformer.config}
     made.transformer = type(made.transformer).from_config({**told, **{k: v for k, v in DEPTHS.items() if k in told}})

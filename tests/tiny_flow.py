@@ -181,3 +181,5 @@ def flux_2_klein(folder: Path) -> Any:
 
 
 KINDS = {"sd3": sd3, "flux": flux, "chroma": chroma, "qwen-image": qwen_image, "z-image": z_image}
+ALL = {**KINDS, "flux-2-klein": flux_2_klein}
+"""Those for which diffusers has no img2img of its own, too."""
