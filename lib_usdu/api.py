@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from .engine import Result
 from .engine import upscale as run
@@ -47,10 +47,12 @@ class Upscaler:
         chosen = {name: value for name, value in settings.items() if name in OPTION_NAMES}
         self._alone = models.upscaler_alone(settings)
         undrawn = models.UNDRAWN if self._alone else {}
+        chosen = {name: _as_typed(value) for name, value in chosen.items()}
         self.options = Options(**{"upscaler": models.upscaler_names()[0], **undrawn, **chosen})
         for name in _MODEL:
             if name in settings:
-                setattr(args, name, settings[name])
+                value = _as_typed(settings[name])
+                setattr(args, name, Path(value) if value and name.endswith("_folder") else value)
         args.checkpoint = args.checkpoint or models.EMBEDDED
         models.check_model(args, self.options)
         self._host = models.host_of(args, self.options)
@@ -80,11 +82,18 @@ def upscale(picture: Image.Image | np.ndarray | str | os.PathLike, **settings: A
     return Upscaler(**settings)(picture, **call)
 
 
+def _as_typed(value: Any) -> Any:
+    """A path as the text of it, in a list too: what the flags hold."""
+    if isinstance(value, (list, tuple)):
+        return [_as_typed(one) for one in value]
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+
 def _pixels(picture: Image.Image | np.ndarray | str | os.PathLike) -> np.ndarray:
     if isinstance(picture, np.ndarray):
         return picture
     if isinstance(picture, Image.Image):
-        pixels = pixels_of(picture)
+        pixels = pixels_of(ImageOps.exif_transpose(picture) or picture)
     else:
         pixels = imagefile.read(Path(picture), max_pixels=_MOST_PIXELS).pixels
     return pixels.rgb if pixels.alpha is None else carried_outward(pixels.rgb, pixels.alpha)

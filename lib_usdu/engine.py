@@ -12,13 +12,13 @@ import numpy as np
 from .compose.mask import through
 from .enlarge.bundled import EMBEDDED_UPSCALER, suited
 from .enlarge.seamless import enlarge_wrapped, resizer
-from .errors import Stopped, plural
+from .errors import InputError, Stopped, plural
 from .host import Host
 from .noise_share import NoiseShare
 from .options import INFOTEXT_PREFIX, Options
 from .options.tile_numbers import ALL, NONE
 from .passes import Pass
-from .pictures.infotext import TRIED_KEY, UPSCALER_KEY, of_run
+from .pictures.infotext import STRENGTH, TILE_KEY, TRIED_KEY, UPSCALER_KEY, of_run
 from .pictures.number_sheet import numbered
 from .plan import Plan, check_mask, make_plan, settled
 from .run import trial
@@ -73,13 +73,15 @@ def upscale(
     the picture is redrawn, (h, w) of the picture or of the result, uint8 0-255 or float 0-1; tiles that it does not
     touch are left out, and what it leaves out stays as upscaled.
 
-    Raises OptionError for whatever `make_plan` refuses, before any work; ModelError when the upscaler or
-    the host's model does not work at all (a tile that fails stays as upscaled). A stop asked of the host is no error:
-    the result says `finished=False`.
+    Raises InputError for another array, OptionError for whatever `make_plan` refuses, before any work; ModelError when
+    the upscaler or the host's model does not work at all (a tile that fails stays as upscaled). A stop asked of the
+    host is no error: the result says `finished=False`.
     """
     started = time.perf_counter()
     check_mask(options, mask)
     rgb = image if isinstance(image, np.ndarray) else np.asarray(image.convert("RGB"))
+    if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or 0 in rgb.shape:
+        raise InputError(f"image: an array {rgb.dtype} {rgb.shape} is not allowed; allowed: uint8 (height, width, 3)")
     plan = make_plan(options, rgb.shape[1::-1], host.abilities(), img2img_size=img2img_size, mask=mask)
     share = _noise_share(host, plan)
     if (asked := settled(options, share)) != options:
@@ -108,6 +110,10 @@ def upscale(
     stats.stages["journal"], stats.resumed = guard.seconds, guard.found
     stats.seconds = time.perf_counter() - started
     parameters.update({**_left_out(stats), **guard.parameters})
+    if finished and plan.passes and not stats.tiles_done:  # all of them flat: no model had a part in the picture
+        for name in (STRENGTH, TILE_KEY):
+            parameters.pop(name, None)
+        stats.noise_share = None
     if tries:
         parameters[TRIED_KEY] = str(trial.number_of(plan))
     if not finished:

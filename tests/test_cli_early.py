@@ -361,6 +361,29 @@ def test_a_failed_picture_of_one_is_exit_code_1(small, tmp_path, monkeypatch, ca
     assert capsys.readouterr().err == "usdu: error: the model fails: no kernel\n"
 
 
+@pytest.mark.parametrize("spoil", [
+    lambda rgb: rgb[..., 0], lambda rgb: rgb[:0], lambda rgb: rgb / 255, lambda rgb: np.dstack([rgb, rgb[..., 0]]),
+])  # fmt: skip
+def test_python_api_takes_no_array_for_another(spoil, photo):
+    import lib_usdu
+
+    with pytest.raises(lib_usdu.UsduError, match=r"image: an array .* allowed: uint8 \(height, width, 3\)"):
+        lib_usdu.upscale(spoil(photo[:30, :40]), upscaler="Lanczos", redraw_mode="none")
+
+
+def test_python_api_turns_pictures_upright_and_takes_paths(photo, tmp_path):
+    import lib_usdu
+
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(photo[:30, :40]).save(tmp_path / "a.png", exif=exif)
+    enlarge = lib_usdu.Upscaler(custom_scale=1, upscaler="Lanczos", redraw_mode="none", lora=[tmp_path / "x"])
+    with Image.open(tmp_path / "a.png") as image:
+        assert np.array_equal(enlarge(image).image, enlarge(tmp_path / "a.png").image)
+    with pytest.raises(lib_usdu.UsduError, match="no such file|not allowed"):
+        lib_usdu.Upscaler(checkpoint=tmp_path / "none.safetensors")
+
+
 def test_python_api(photo, tmp_path):
     import lib_usdu
 

@@ -533,3 +533,17 @@ def test_a_picture_beside_the_result_is_made_or_it_is_said(flag, name, folder, t
         assert main([*command, "--redraw", "none", *beside]) == 2 and "redrawn" in capsys.readouterr().err
     assert main(command) == 0 == main([*command, *beside])
     assert f"so {tmp_path / name} is not made" in capsys.readouterr().err
+
+
+def test_a_result_whose_tiles_were_all_flat_is_taken_whatever_the_prompt(tmp_path, photo, capsys):
+    """No model had a part in it, so its parameters name none."""
+    from lib_usdu.options import Options
+
+    (tmp_path / "real").mkdir()
+    small(tmp_path / "in.png", photo)
+    written = Options(upscaler="Lanczos", tile_width=512, tile_height=512, skip_flat=1).to_infotext()
+    text = "\n" + ", ".join(f"{name}: {value}" for name, value in written.items())
+    imagefile.write(tmp_path / "out.png", photo[:60, :80], infotext=text)
+    command = [str(tmp_path / "in.png"), "-o", str(tmp_path / "out.png"), "-u", "Lanczos", "--skip-flat", "1"]
+    assert main([*command, "-c", str(tmp_path / "real"), "-p", "cat", "--dry-run"]) == 0
+    assert "finished earlier, skipped" in capsys.readouterr().out

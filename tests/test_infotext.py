@@ -66,10 +66,11 @@ def test_a_chosen_tile_is_told_once(photo):
     assert INFOTEXT_PREFIX + "tile" not in pairs
 
 
-@pytest.mark.parametrize("why", ["none", "mask"])
+@pytest.mark.parametrize("why", ["none", "mask", "flat"])
 def test_where_no_tile_is_redrawn_no_model_is_named(photo, why):
     mask = np.zeros((96, 128), np.uint8) if why == "mask" else None
-    options = Options(redraw_mode="none" if why == "none" else "parallel")
+    options = Options(redraw_mode="none" if why == "none" else "parallel", skip_flat=1)
+    photo = np.full_like(photo, 90) if why == "flat" else photo
     text = upscale(photo[:96, :128], options, LocalHost(Claiming()), mask=mask).infotext
     pairs = read(text)
     assert not {*MODEL, "Denoising strength", INFOTEXT_PREFIX + "tile"} & set(pairs)
@@ -86,6 +87,17 @@ def test_a_mask_is_told_and_told_from_others(photo):
     names = [of(mask)[INFOTEXT_PREFIX + "mask"] for mask in (one, one.astype(bool), other)]
     assert names[0] == names[1] != names[2] and INFOTEXT_PREFIX + "mask" not in of(None)
     assert Options.from_infotext(of(one)) == Options(tile_width=64, custom_scale=1)
+
+
+def test_a_mask_over_nothing_that_is_redrawn_is_not_told(photo):
+    mask = np.full((96, 128), 255, np.uint8)
+    text = upscale(photo[:96, :128], Options(redraw_mode="none"), LocalHost(Claiming()), mask=mask).infotext
+    assert INFOTEXT_PREFIX + "mask" not in read(text)
+
+
+def test_seams_that_are_not_fixed_once_more_are_not_told(photo):
+    pairs = read(run(photo, custom_scale=1, tile_width=64, redo_tiles="2", seams_fix_type="band").infotext)
+    assert INFOTEXT_PREFIX + "seams_fix_type" not in pairs
 
 
 def test_tiles_that_were_redone_are_told_and_not_pasted(photo):

@@ -20,7 +20,7 @@ from ..options.tile_numbers import ALL, NONE
 from ..pictures import imagefile
 from ..pictures.compare import check_comparison
 from ..pictures.formats import INPUT_EXTENSIONS, LOSSY, check_size, output_kind
-from ..pictures.infotext import MASK_KEY, REDONE_KEY, mask_name, pairs_of
+from ..pictures.infotext import MASK_KEY, REDONE_KEY, STRENGTH, mask_name, pairs_of
 from ..pictures.saving import remove_left_over
 from ..select.mask import over_canvas
 from ..standalone.control.asked import asked_controls, in_infotext
@@ -127,6 +127,7 @@ def _difference(args: argparse.Namespace, job: Job, parameters: Mapping[str, str
 def _difference_of_options(earlier: Options, now: Options) -> str:
     automatic = {"tile_width", "tile_height"} if not now.tile_width else set()
     automatic |= {"padding"} if now.auto_padding else set()
+    automatic |= {"seams_fix_type"} if now.redo_tiles != ALL else set()
     size = {"scale": ("custom_scale",), "custom": ("custom_width", "custom_height")}[now.target_size_type]
     automatic |= {"custom_scale", "custom_width", "custom_height"} - set(size)
     for name in OF_PICTURE:
@@ -159,11 +160,14 @@ def _difference_of_pictures(args: argparse.Namespace, job: Job, parameters: Mapp
 
 def _mask_name(args: argparse.Namespace, job: Job) -> str:
     """As generation parameters name this run's mask, "" for none."""
-    mask = read_mask(args, job)
+    undrawn = (job.options.redraw_mode, job.options.seams_fix_type) == ("none", "none")
+    mask = None if undrawn else read_mask(args, job)
     return "" if mask is None else mask_name(over_canvas(mask, Canvas(*job.result_size)))
 
 
 def _difference_of_model(args: argparse.Namespace, now: Options, parameters: Mapping[str, str]) -> str:
+    if STRENGTH not in parameters:  # no tile was redrawn: all were flat, or outside of the mask
+        return ""
     path, kind = Path(args.checkpoint), kind_of(args.checkpoint)
     sampler = full_name(args.sampler) if args.sampler else kind.sampler if kind else None
     cfg = kind.cfg if args.cfg is None and kind else args.cfg

@@ -41,13 +41,15 @@ def of_run(asked: Options, plan: Plan) -> dict[str, str]:
     left out), `Guard.parameters` (tiles that failed) and the host (model, sampler, prompt).
     """
     options = plan.options.with_(tile_width=asked.tile_width, tile_height=asked.tile_height)
+    if options.redo_tiles != ALL:  # seams are not fixed once more
+        options = options.with_(seams_fix_type="none")
     parameters = {"Size": f"{plan.canvas.width}x{plan.canvas.height}"}
     if plan.passes:
         parameters[STRENGTH] = f"{options.denoise:.10g}"
     parameters |= options.to_infotext()
     if not asked.tile_width and plan.passes:
         parameters[TILE_KEY] = f"{plan.options.tile_width}x{plan.options.tile_height}"
-    if plan.mask is not None:
+    if plan.mask is not None and plan.numbered:
         parameters[MASK_KEY] = mask_name(plan.mask)
     if options.redo_tiles != ALL:
         parameters[REDONE_KEY] = options.redo_tiles
