@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from lib_usdu.engine import upscale
 from lib_usdu.enlarge.torchvision_operators import declare_missing_operators
@@ -142,6 +143,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="file for the numbers")
     args = parser.parse_args()
     keep_freed()  # as the command line does
+    torch.set_num_threads(1)  # else the model takes the core of the thread that works beside a card
     found = []
     columns = ("family", "tiles", "calls of network and autoencoder", *PARTS.values(), "together", "a card waits")
     print("|", " | ".join(columns), "|")

@@ -81,8 +81,9 @@ class Overviews:
     @contextmanager
     def put_in(self, network: torch.nn.Module) -> Iterator[None]:
         """While inside, the network is told what is known of what `sees` has said."""
-        norms = [part for part in network.modules() if isinstance(part, torch.nn.GroupNorm)]
-        layers = [part for name, part in network.named_modules() if name.rpartition(".")[2] == "attn1"]
+        parts = list(network.named_modules())
+        norms = [part for _, part in parts if isinstance(part, torch.nn.GroupNorm)]
+        layers = [part for name, part in parts if name.rpartition(".")[2] == "attn1"]
         asked = [getattr(layer, name, None) for layer in layers for name in ("to_k", "to_v")]
         with ExitStack() as stack:
             for number, norm in enumerate(norms):

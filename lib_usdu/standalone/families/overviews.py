@@ -30,13 +30,10 @@ def overviews_known(
         nonlocal begun
         if not begun:
             begun = True
-            ratio = noise_over_signal(scheduler)
-            wanted, times = looked_at(share_of(ratio(float(timestep)), flow=False)), len(scheduler.alphas_cumprod)
-            time = min(range(times), key=lambda one: abs(share_of(ratio(one), flow=False) - wanted))
-            kept = float(scheduler.alphas_cumprod[time])
 
             def look(at: int) -> None:
-                overview = batch.overviews[at]
+                overview, time = batch.overviews[at], _looking_time(scheduler, float(timestep))
+                kept = float(scheduler.alphas_cumprod[time])
                 picture = latents[overview.content].to(sample)
                 noise = torch.from_numpy(overview.noise.draw(0, picture.shape[1]))[None].to(sample)
                 told = {"encoder_hidden_states": encoder_hidden_states, **others}
@@ -50,3 +47,11 @@ def overviews_known(
 
     with known.put_in(network), in_place_of(network, forward=seen):
         yield
+
+
+def _looking_time(scheduler: Any, first: float) -> int:
+    """The time of training with the share of noise that the network looks at, where its steps begin at this one."""
+    wanted = looked_at(share_of(noise_over_signal(scheduler)(first)))
+    kept = scheduler.alphas_cumprod.double().cpu().numpy()
+    noise, picture = np.sqrt(1 - kept), np.sqrt(kept)
+    return int(np.abs(noise / (noise + picture) - wanted).argmin())
