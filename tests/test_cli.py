@@ -162,14 +162,14 @@ def test_every_option_has_its_flag(small, tmp_path):
         "--seams-fix-width": "32", "--seams-fix-padding": "8", "--seams-fix-mask-blur": "2", "--noise": "tile",
         "--blend": "cut", "--tone-lock": "0.5",
     }  # fmt: skip
-    switches = ["--seamless"]
+    switches = ["--seamless", "--no-overviews"]
     assert main([str(small), "-o", str(out), *DRY, *switches, *[part for pair in flags.items() for part in pair]]) == 0
     line = imagefile.read_infotext(out).splitlines()[-1]
     read = Options.from_infotext(dict(pair.split(": ", 1) for pair in line.split(", ")))
     assert read == Options(
         custom_scale=1.6, tile_width=96, tile_height=96, padding=8, mask_blur=3, tile_batch=2, redraw_mode="chess",
         seams_fix_type="band", seams_fix_denoise=0.5, seams_fix_width=32, seams_fix_padding=8, seams_fix_mask_blur=2,
-        noise="tile", blend="cut", tone_lock=0.5, upscaler="Lanczos", seamless=True,
+        noise="tile", blend="cut", tone_lock=0.5, upscaler="Lanczos", seamless=True, overviews=False,
     )  # fmt: skip
 
 

@@ -127,7 +127,7 @@ values = {
     "resemblance": st.integers(0, 20).map(lambda n: n / 20), "creativity": st.integers(0, 100).map(lambda n: n / 100),
     "speed": st.sampled_from(list(rule_of("speed").labels)),
     "strength_map": st.sampled_from(list(rule_of("strength_map").labels)),
-    "seamless": st.booleans(), "auto_padding": st.booleans(),
+    "seamless": st.booleans(), "auto_padding": st.booleans(), "overviews": st.booleans(),
     "skip_flat": st.integers(0, 320).map(lambda n: n / 10),
     "tile_prompts": st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), max_size=30),
     "interrogator": st.sampled_from(list(rule_of("interrogator").labels)),

@@ -211,8 +211,10 @@ def test_what_has_no_norms_is_not_asked():
 def test_it_counts_and_batches_change_nothing(pipes, picture, kind, cfg, monkeypatch):
     one_by_one = run(pipes[kind], picture, cfg=cfg, tile_batch=1)
     assert np.abs(run(pipes[kind], picture, cfg=cfg, tile_batch=3) - one_by_one).max() <= 1
+    without = run(pipes[kind], picture, cfg=cfg, tile_batch=1, overviews=False)
+    assert np.abs(without - one_by_one).max() > 2
     monkeypatch.setattr(DiffusersRefiner, "looks_over", lambda self: False)
-    assert np.abs(run(pipes[kind], picture, cfg=cfg, tile_batch=1) - one_by_one).max() > 2
+    assert np.array_equal(run(pipes[kind], picture, cfg=cfg, tile_batch=1), without)
 
 
 def test_the_network_is_as_it_was_afterwards(pipes, picture):

@@ -26,7 +26,7 @@ OWN_ARGUMENTS: tuple[str, ...] = (
     "tile_batch", "noise", "blend", "tone_lock", "seamless",
     "auto_padding", "resume", "redo_tiles", "number_tiles", "tile_prompts", "interrogator",
     "finish", "compare", "skip_flat", "resemblance", "try_tile", "creativity", "speed",
-    "strength_map",
+    "strength_map", "overviews",
 )  # fmt: skip
 """Positions 19 and on. Only ever appended to; where one goes, the marker gets another number and the old order stands
 below."""

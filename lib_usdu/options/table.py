@@ -266,6 +266,17 @@ class Table:
         flag=CommandFlag("--strength-map"),
         control=Control((2, 2), "Strength map", "Less noise in sky and blur, or by the greys of the Inpaint mask"),
     )
+    overviews: bool = option(
+        True, Flag(), "tell the model what surrounds a tile", "drawing",
+        more="With `parallel`, one noise for all tiles, and Stable Diffusion 1, 2 and XL: colours and detail are then "
+        "nearer to those of one pass over the whole picture. Other models and modes go without. "
+        "[how-it-works.md](how-it-works.md#overviews) says how.",
+        flag=CommandFlag("--no-overviews", help="do not tell the model what surrounds a tile"),
+        control=Control(
+            (3, 1), "Overviews", "The model knows what surrounds a tile. SD 1, 2 and XL",
+            counts={"redraw_mode": ("parallel",)},
+        ),
+    )
 
     denoise: float = option(
         0.25, Number(0, 1, 0.01), "denoising strength: how much is drawn anew", "redraw",

@@ -106,11 +106,11 @@ def run_pass(work: Pass, base: np.ndarray, plan: Plan, guard: Guard, stats: Stat
 
 
 def _overviews(work: Pass, base: np.ndarray, plan: Plan, host: Host) -> OverviewOf:
-    """What each tile is shown of its surroundings: nothing where it sees its finished neighbours, where tiles have
-    noise of their own, and where the canvas goes on at its other side."""
+    """What each tile is shown of its surroundings: nothing where that is not asked for, where it sees its finished
+    neighbours, where tiles have noise of their own, and where the canvas goes on at its other side."""
     options = plan.options
     redraw = work.context == PARALLEL and work.name == "redraw" and options.noise == "canvas"
-    if not redraw or work.canvas.wraps or not host.looks_over():
+    if not (options.overviews and redraw) or work.canvas.wraps or not host.looks_over():
         return lambda tile: None
     able = host.abilities()
     grid = redraw_grid(options, work.canvas, able.alignment, able.grain)

@@ -79,6 +79,7 @@ def test_other_prompts(extension, looks, values):  # noqa: F811
 
 @pytest.mark.parametrize("given", [
     {"redraw_mode": "linear"}, {"redraw_mode": "fused"}, {"noise": "tile"}, {"seamless": True}, {"tile_width": 512},
+    {"overviews": False},
 ], ids=str)  # fmt: skip
 def test_where_there_is_nothing_to_show(extension, looks, given):  # noqa: F811
     ask([{**NINE, "padding": 16, **given}])
