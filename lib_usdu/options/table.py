@@ -272,10 +272,7 @@ class Table:
         "nearer to those of one pass over the whole picture. Other models and modes go without. "
         "[how-it-works.md](how-it-works.md#overviews) says how.",
         flag=CommandFlag("--no-overviews", help="do not tell the model what surrounds a tile"),
-        control=Control(
-            (3, 1), "Overviews", "The model knows what surrounds a tile. SD 1, 2 and XL",
-            counts={"redraw_mode": ("parallel",)},
-        ),
+        control=Control((3, 1), "Overviews", "The model knows what surrounds a tile. SD 1, 2 and XL, Parallel only"),
     )
 
     denoise: float = option(
