@@ -18,6 +18,7 @@ from ..enlarge.seamless import resizer
 from ..errors import ModelError, OptionError, TooLarge, UsduError, plural
 from ..geometry import Canvas, Size
 from ..host import Abilities
+from ..noise_share import NoiseShare
 from ..options import Options
 from ..options.tile_prompts import within
 from ..panel.text import message
@@ -141,6 +142,7 @@ def _run(p: Processing, script: Script, args: Sequence[Any]) -> Processed:
         settings.set_temporary(names_of_the_folder(p, file))
         load_chosen_model(p)  # before anything asks what kind of model it is
         options = settled(options, share := noise_share_in_run(p, _window(p, options, sources[0])))
+        _check_schedule(p, options, share)
         if options.creativity and share is None:
             delivery.comments[NO_SHARE] = 1
         watch = ModelWatch(model_in_use, lambda: settings.changed(picture_settings()))
@@ -161,6 +163,16 @@ def _run(p: Processing, script: Script, args: Sequence[Any]) -> Processed:
         if not getattr(p, "is_api", False):
             remember(options.upscaler)
         return delivery.processed(p)
+
+
+def _check_schedule(p: Processing, options: Options, share: NoiseShare | None) -> None:
+    """Raises OptionError where a low strength begins with noise alone: Forge's Automatic gives Flux, whose levels end
+    at 1, levels of thousands with Euler (sd_samplers_kdiffusion.py:82 of dfdcbab), and one flat colour comes out."""
+    if share is None or p.steps < 2 or options.denoise >= 0.5 or share.of(options.denoise) < 0.9999:
+        return
+    way = str(getattr(p, "scheduler", None) or "Automatic")
+    begun = f"{p.sampler_name} would begin with noise alone at denoising strength {options.denoise:g} with this model"
+    raise OptionError("scheduler", way, "", f"with {way}, {begun}; Simple or Beta do not")
 
 
 def _window(p: Processing, options: Options, source: _Source) -> Size:

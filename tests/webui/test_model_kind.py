@@ -18,11 +18,11 @@ from modules import (
     standin,
 )
 from panel_values import from_the_panel
-from test_extension import extension, person  # noqa: F401
+from test_extension import ask, extension, person, refused  # noqa: F401
 
 from lib_usdu.errors import UsduError
 from lib_usdu.geometry import Region
-from lib_usdu.noise_share import percent
+from lib_usdu.noise_share import percent, share_of
 from lib_usdu.options import VERSION_MARKER
 from lib_usdu.panel.live_line import live_line
 from lib_usdu.run.noise_draws import Brownian, CanvasDraws
@@ -368,6 +368,22 @@ class _Flow:
 
     def get_sigmas(self, p, steps):
         return torch.linspace(1, 0, steps + 1)
+
+
+def test_a_schedule_that_begins_with_noise_alone_is_refused(extension, monkeypatch):  # noqa: F811
+    """Forge's Automatic with Flux and Euler: levels of thousands, where a flow's end at 1. Its result was flat."""
+
+    def sigmas(self, p, steps):
+        return torch.linspace(9999, 0, steps + 1)
+
+    monkeypatch.setattr(sd_samplers_kdiffusion.KDiffusionSampler, "get_sigmas", sigmas)
+    monkeypatch.setattr(model_kind, "share_of", lambda sigma, **_: share_of(sigma, flow=True))
+    options = {"custom_scale": 1, "tile_width": 64}
+    error = refused([options], steps=9, denoising_strength=0.3, sampler_name="Euler")
+    assert error.status_code == 422 and standin.log.calls == []
+    assert "noise alone at denoising strength 0.3" in error.detail and "Simple" in error.detail
+    ask([options], steps=9, denoising_strength=0.8, sampler_name="Euler")
+    assert standin.log.calls
 
 
 @pytest.mark.parametrize("made, share", [(_Sampler(), 0.411), (_Flow(), 0.3)])
