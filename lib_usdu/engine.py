@@ -121,7 +121,7 @@ def upscale(
     sheet = numbered(canvas, plan.numbered) if plan.options.number_tiles and plan.numbered else None
     result = Result(
         canvas, plan, host.infotext(parameters), parameters, stats, upscaled, redrawn, finished, sheet,
-        (*([why] if why else []), *guard.notes, *_saved(stats)),
+        (*([why] if why else []), *guard.notes, *_saved(stats), *_without_effect(plan)),
     )  # fmt: skip
     if not tries:
         return replace(result, forget=guard.forget, keep_awhile=guard.keep_awhile)
@@ -206,3 +206,10 @@ def _saved(stats: Stats) -> list[str]:
     note = f"{stats.tiles_flat} of {tiles} {are} flat and {stay} as upscaled"
     each = (stats.refine_seconds + stats.outside_seconds) / max(stats.tiles_done, 1)
     return [note + f": about {each * stats.tiles_flat:.0f} s saved" * (stats.tiles_done > 0)]
+
+
+def _without_effect(plan: Plan) -> list[str]:
+    """What was asked for and cannot be had with the rest."""
+    if not plan.options.skip_flat or not any(work.context == FUSED for work in plan.passes):
+        return []
+    return ["skip_flat leaves no tile of Fused out: all of them take each step together"]

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from lib_usdu.engine import upscale
 from lib_usdu.options import Options
 from lib_usdu.select.flat import variation
-from lib_usdu.standalone.host import LocalHost
+from lib_usdu.standalone.host import IdentityRefiner, LocalHost
 
 OPTIONS = Options(tile_width=64, padding=16, mask_blur=4, custom_scale=1, denoise=0.5, tone_lock=0)
 
@@ -65,3 +65,9 @@ def test_tiles_asked_for_by_number_are_redrawn(half_sky):
 def test_fused_windows_all_stay(half_sky):
     result = upscale(half_sky, OPTIONS.with_(skip_flat=1, redraw_mode="fused"), LocalHost(NoisyRefiner()))
     assert result.stats.tiles_flat == 0 and (result.image[:50] != half_sky[:50]).any()
+
+
+def test_fused_leaves_no_flat_tile_out_and_says_so(half_sky):
+    result = upscale(half_sky, OPTIONS.with_(redraw_mode="fused", skip_flat=1), LocalHost(IdentityRefiner()))
+    assert result.stats.tiles_flat == 0
+    assert any("skip_flat leaves no tile of Fused out" in note for note in result.notes)
