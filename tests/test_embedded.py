@@ -218,3 +218,14 @@ def test_paper_and_sky_stay_to_the_bit(host):
     sky = np.linspace((236, 160, 120), (70, 90, 150), 256)[:, None].repeat(64, 1).round().astype(np.uint8)
     for canvas in (np.full((64, 64, 3), 255, np.uint8), sky):
         assert np.array_equal(redrawn(host, canvas, 0.5), canvas)
+
+
+def test_a_cfg_scale_is_said_to_be_left_out(tmp_path, photo, capsys):
+    from PIL import Image
+
+    from lib_usdu.cli.main import main
+
+    Image.fromarray(photo[:64, :64]).save(tmp_path / "a.png")
+    flags = ["-c", "embedded", "--cfg", "5", "--steps", "1", "--scale", "1", "-u", "None"]
+    assert main([str(tmp_path / "a.png"), "-o", str(tmp_path / "b.png"), *flags]) == 0
+    assert "CFG scale and LoRA files are left out" in capsys.readouterr().err

@@ -165,8 +165,8 @@ def _refiner(args: argparse.Namespace, options: Options) -> Any:
     sampling = Sampling(told, args.negative_prompt, args.sampler, args.steps, args.cfg, options.seed)
     if args.checkpoint == EMBEDDED:
         say(EMBEDDED_HINT)
-        if args.prompt or args.negative_prompt or args.lora or args.tile_prompts:
-            say("The embedded model has no text input: prompts and LoRA files are left out.")
+        if args.prompt or args.negative_prompt or args.lora or args.tile_prompts or args.cfg is not None:
+            say("The embedded model has no text input: prompts, CFG scale and LoRA files are left out.")
     keep_freed()
     device = device_of(args.device)
     pipeline, model_name = load_checkpoint(args.checkpoint, device, config=args.checkpoint_config, placed=False)
