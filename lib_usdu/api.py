@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from .engine import upscale as run
 from .errors import OptionError
 from .host import Progress
 from .options import OPTION_NAMES, Options
+from .options.unused import in_words, unused
 from .pictures import imagefile
 from .pictures.cutout import carried_outward
 from .pictures.modes import pixels_of
@@ -23,6 +25,7 @@ _MODEL = (
     "checkpoint", "checkpoint_config", "prompt", "negative_prompt", "sampler", "steps", "cfg", "lora", "lora_folder",
     "embedding_folder", "device", "control", "control_picture",
 )  # fmt: skip
+_LISTS = ("lora", "control", "control_picture")
 _MOST_PIXELS = 10**9
 
 
@@ -52,9 +55,12 @@ class Upscaler:
         for name in _MODEL:
             if name in settings:
                 value = _as_typed(settings[name])
+                if name in _LISTS and not isinstance(value, list):
+                    raise OptionError(name, value, "a list")
                 setattr(args, name, Path(value) if value and name.endswith("_folder") else value)
         args.checkpoint = args.checkpoint or models.EMBEDDED
         models.check_model(args, self.options)
+        self._not_used = in_words(unused(self.options, list(settings)))
         self._host = models.host_of(args, self.options)
 
     def __call__(
@@ -71,7 +77,10 @@ class Upscaler:
         """
         if mask is not None and self._alone:
             raise OptionError("mask", "a picture", 'with a checkpoint, such as Upscaler(checkpoint="embedded")')
-        return run(_pixels(picture), self.options, self._host.with_progress(progress), mask=mask)
+        if mask is not None and (self.options.redraw_mode, self.options.seams_fix_type) == ("none", "none"):
+            raise OptionError("mask", "a picture", "where something is redrawn")
+        result = run(_pixels(picture), self.options, self._host.with_progress(progress), mask=mask)
+        return replace(result, notes=(*self._not_used, *result.notes))
 
 
 def upscale(picture: Image.Image | np.ndarray | str | os.PathLike, **settings: Any) -> Result:

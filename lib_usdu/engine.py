@@ -88,7 +88,7 @@ def upscale(
         options = asked
         plan = make_plan(options, rgb.shape[1::-1], host.abilities(), img2img_size=img2img_size, mask=mask)
         share = _noise_share(host, plan)  # padding follows the strength: windows may have another size now
-    stats = Stats(tiles=plan.tiles, noise_share=None if share is None else share.of(options.denoise))
+    stats = Stats(tiles=plan.tiles, noise_share=None if share is None else share.of(plan.passes[0].denoise))
     guard = Guard(host, plan, rgb)
     parameters = of_run(options, plan)
     host.announce(parameters, plan)

@@ -205,7 +205,7 @@ def test_what_a_user_downloads_is_small():
     assert sum((ROOT / name).stat().st_size for name in kept.split("\0") if (ROOT / name).is_file()) < 25e6
 
 
-def test_everything_that_is_written_is_removed_again(desk, monkeypatch):
+def test_everything_that_is_written_is_removed_again(desk, monkeypatch, capsys):
     """What docs/troubleshooting.md says: an unfinished run leaves its journal in the cache folder and nothing else but
     the picture so far; `usdu journal clear` removes it."""
     from lib_usdu.standalone.host import IdentityRefiner
@@ -230,5 +230,11 @@ def test_everything_that_is_written_is_removed_again(desk, monkeypatch):
     made = [path for path in set(desk.rglob("*")) - before if path.is_file()]
     in_cache = [path for path in made if cache / "ultimate-sd-upscale" in path.parents]
     assert in_cache and len(made) - len(in_cache) <= 1  # the picture so far
-    assert main(["journal", "clear"]) == 0
+    with monkeypatch.context() as locked:
+        locked.setattr(Path, "unlink", lambda path, missing_ok=False: (_ for _ in ()).throw(PermissionError(path)))
+        capsys.readouterr()
+        assert main(["journal", "clear"]) == 1
+    said = capsys.readouterr()
+    assert said.out == "0 runs removed, 0.0 MB\n" and "could not be removed" in said.err
+    assert main(["journal", "clear"]) == 0 and capsys.readouterr().out.startswith("1 run removed")
     assert not [path for path in cache.rglob("*") if path.is_file()] and not list(home.iterdir())

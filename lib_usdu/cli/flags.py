@@ -217,6 +217,12 @@ STREAM = "-"
 """Stands for standard input as INPUT, and for standard output as -o."""
 
 
+def given_names(args: argparse.Namespace) -> list[str]:
+    """What the person typed, by the names in `args` as the parser made them."""
+    plain = parser()
+    return [name for name, value in vars(args).items() if isinstance(value, Given) or value != plain.get_default(name)]
+
+
 def options_of(args: argparse.Namespace) -> Options:
     """The options that the flags ask for, but the size: that is each picture's own, see `size`.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,9 +14,10 @@ from PIL import Image
 from ..errors import InputError, OptionError, OutputError, UsduError
 from ..options import Options
 from ..options.tile_numbers import NONE
+from ..options.unused import in_words, unused
 from ..pictures import imagefile
-from ..pictures.formats import OUTPUT_FORMATS, kept_suffix, output_kind
-from .flags import STREAM, max_pixels
+from ..pictures.formats import LOSSY, OUTPUT_FORMATS, kept_suffix, output_kind
+from .flags import FLAGS, PAIRS, STREAM, max_pixels
 from .size import Frame, Size
 
 
@@ -89,6 +91,16 @@ def jobs_of(args: argparse.Namespace, options: Options) -> tuple[list[Job], list
                 error.args = (f"{error} ({job.source})",)
             raise
     return jobs, notes
+
+
+def not_used(args: argparse.Namespace, options: Options, given: Collection[str], jobs: Sequence[Job]) -> list[str]:
+    """A line for each reason for which given flags change nothing. given: by their names in `args`."""
+    found = {name: why for name, why in unused(options, given).items() if name not in PAIRS.values()}
+    if "ray_workers" in given and args.ray is None:
+        found["ray_workers"] = "there is no --ray"
+    if "quality" in given and not any(OUTPUT_FORMATS.get(job.target.suffix.lower(), "PNG") in LOSSY for job in jobs):
+        found["quality"] = "the format keeps all there is"
+    return in_words(found, lambda name: FLAGS.get(name, "--" + name.replace("_", "-")))
 
 
 def check_mask(args: argparse.Namespace) -> None:

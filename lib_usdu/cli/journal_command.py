@@ -10,7 +10,7 @@ from pathlib import Path
 from ..errors import plural
 from ..resume import journal
 from ..run import timings
-from .say import answer
+from .say import answer, say
 
 
 def main(arguments: list[str]) -> int:
@@ -28,8 +28,12 @@ def main(arguments: list[str]) -> int:
             run.remove()
         with suppress(OSError):
             (args.journal / timings.FILE).unlink()
-        answer(f"{plural(len(runs), 'run')} removed, {size}")
-        return 0
+        left = [run for run in journal.kept_runs(args.journal) if run.bytes]
+        freed = sum(run.bytes for run in runs) - sum(run.bytes for run in left)
+        answer(f"{plural(len(runs) - len(left), 'run')} removed, {freed / 1e6:.1f} MB")
+        for run in left:
+            say(f"usdu: error: {run.folder}: could not be removed", level=0)
+        return 1 if left else 0
     answer(f"{args.journal}: {plural(len(runs), 'run')}, {size}")
     for run in runs:
         used = time.strftime("%Y-%m-%d %H:%M", time.localtime(run.used))

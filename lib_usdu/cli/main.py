@@ -71,13 +71,14 @@ def _command(arguments: list[str], stopping: Stopping) -> int:
 def _run(args: argparse.Namespace, stopping: Stopping, left: ExitStack) -> int:
     from .batch import Pictures
     from .few_steps import settle
-    from .flags import options_of, take_input
-    from .jobs import check_mask, jobs_of
+    from .flags import given_names, options_of, take_input
+    from .jobs import check_mask, jobs_of, not_used
     from .models import check_model, redraws, settle_model
     from .planning import checked, loading, plan_lines, timings, whole_time
     from .targets import check_targets, with_earlier
 
     take_input(args, left)
+    given = given_names(args)
     alone = settle_model(args)
     options = options_of(args)
     few = settle(args)
@@ -89,7 +90,7 @@ def _run(args: argparse.Namespace, stopping: Stopping, left: ExitStack) -> int:
     jobs = with_earlier(args, jobs)
     check_targets(args, jobs)
     plans = checked(args, options, jobs)
-    for note in (alone, few, *notes):
+    for note in (alone, few, *notes, *not_used(args, options, given, jobs)):
         if note:
             say(note)
     for line in plan_lines(args, jobs, plans):

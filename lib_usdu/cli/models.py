@@ -26,7 +26,7 @@ from ..standalone.prompts import not_here
 from ..standalone.samplers import split_name
 from ..standalone.sampling import Sampling
 from ..standalone.sources import EMBEDDED, check_checkpoint, kind_of, split_strength
-from .flags import Given, journal_folder, max_pixels, parser
+from .flags import given_names, journal_folder, max_pixels
 from .say import say
 
 EMBEDDED_HINT = (
@@ -66,10 +66,7 @@ def upscaler_alone(given: Collection[str]) -> bool:
 def settle_model(args: argparse.Namespace) -> str:
     """Without a checkpoint: the embedded one, or no redrawing where no flag is about it. `args` is changed. Returns
     what there is to say of it."""
-    plain = parser()
-    given = [
-        name for name, value in vars(args).items() if isinstance(value, Given) or value != plain.get_default(name)
-    ]  # fmt: skip
+    given = given_names(args)
     args.checkpoint = args.checkpoint or EMBEDDED
     if not upscaler_alone(given):
         return ""
@@ -98,7 +95,7 @@ def check_model(args: argparse.Namespace, options: Options) -> None:
     """Raises OptionError for a model or a setting of it that cannot be; nothing is loaded."""
     if not redraws(args, options):
         return
-    Sampling(sampler=args.sampler, steps=args.steps, cfg_scale=args.cfg)
+    Sampling(args.prompt, args.negative_prompt, args.sampler, args.steps, args.cfg)
     check_checkpoint(args.checkpoint, args.checkpoint_config)
     kind = kind_of(args.checkpoint)
     if kind is not None and kind.flow and args.sampler is not None:

@@ -110,11 +110,11 @@ def _shares(args: argparse.Namespace) -> Callable[[Canvas], NoiseShare | None]:
 
 
 def _noise(shares: Callable[[Canvas], NoiseShare | None], plan: Plan) -> str:
-    """ ", denoise 0.25: 41 % noise"."""
+    """ ", denoise 0.25: 41 % noise", of the first pass."""
     known = shares(plan.canvas) if plan.passes else None
     if known is None:
         return ""
-    about, denoise = "about " * known.guessed, plan.options.denoise
+    about, denoise = "about " * known.guessed, plan.passes[0].denoise
     return f", denoise {denoise:g}: {about}{percent(known.of(denoise))} noise"
 
 

@@ -62,7 +62,8 @@ _ALIASES = {
 def split_name(name: str) -> tuple[str, str]:
     """The sampler and the schedule ("" where none is named) of "DPM++ 2M Karras", as they are written in the tables.
     Raises OptionError for what is neither."""
-    found = _names().get(name.casefold()) or _names().get(name.casefold().removeprefix("k_"))
+    written = str(name).casefold()
+    found = _names().get(written) or _names().get(written.removeprefix("k_"))
     if found is None:
         raise OptionError("sampler", name, names_in_words())
     return found

@@ -22,8 +22,9 @@ from ..compose.mask import painted, soften
 from ..enlarge.resize_mode import fit_plane
 from ..enlarge.windows import resize
 from ..errors import OptionError, UsduError
-from ..options import LEGACY_ARGUMENTS, VERSION_MARKER
+from ..options import LEGACY_ARGUMENTS, VERSION_MARKER, Options
 from ..options.forms import is_marker
+from ..options.unused import in_words, unused
 from ..pictures.cutout import carried_outward
 from ..pictures.modes import Pixels, pixels_of
 from .protocols import Processing, Script
@@ -55,6 +56,12 @@ def supplied(p: Processing, script: Script, args: Sequence[Any]) -> list[Any]:
         allowed = f"{VERSION_MARKER!r}, where more than {len(LEGACY_ARGUMENTS) + 1} values are sent"
         raise OptionError("script_args[18]", sent[len(LEGACY_ARGUMENTS) + 1], allowed)
     return sent
+
+
+def not_used(sent: Sequence[Any], options: Options) -> list[str]:
+    """A line for each reason for which options that a client named change nothing. sent: as `supplied` has it; values
+    of a list are the panel's, which stand there whether they count or not."""
+    return in_words(unused(options, list(sent[0]))) if sent and isinstance(sent[0], Mapping) else []
 
 
 @dataclass(frozen=True)

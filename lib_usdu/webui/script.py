@@ -52,6 +52,7 @@ from .request import (
     file_of_the_folder,
     inpaint_mask,
     names_of_the_folder,
+    not_used,
     read,
     supplied,
     wanted,
@@ -130,7 +131,7 @@ class _Source:
 
 def _run(p: Processing, script: Script, args: Sequence[Any]) -> Processed:
     check(p)
-    options = Options.from_script_args(supplied(p, script, args), upscalers=upscaler_names())
+    options = Options.from_script_args(sent := supplied(p, script, args), upscalers=upscaler_names())
     options = options.with_(denoise=float(p.denoising_strength), max_megapixels=max_megapixels())
     # A size by scale keeps the picture's shape; for the others the tab says what to do with another shape.
     resize_mode = 0 if options.target_size_type == "scale" else p.resize_mode
@@ -138,6 +139,7 @@ def _run(p: Processing, script: Script, args: Sequence[Any]) -> Processed:
     sources = _sources(p, whole_pictures(p, file, images.read), options, resize_mode)
     subseed = processing.get_fixed_seed(p.subseed)
     delivery, total = _Delivery(), len(wanted(p, 0, 0))
+    delivery.comments |= dict.fromkeys(not_used(sent, options), 1)
     with in_force(shared.opts, p, check_settings, apply_settings) as settings, JobCount(shared.state, total) as jobs:
         settings.set_temporary(names_of_the_folder(p, file))
         load_chosen_model(p)  # before anything asks what kind of model it is

@@ -158,6 +158,14 @@ def test_where_nothing_is_redrawn_no_model_is_named(extension):
     assert "Sampler: Euler" in ask([{}]).infotexts[0]
 
 
+def test_a_client_is_told_which_of_its_options_change_nothing(extension):
+    said = "padding is not used: nothing is redrawn"
+    assert said in ask([{"redraw_mode": "none", "padding": 48}]).comments
+    assert "not used" not in ask([{"padding": 48}]).comments
+    in_a_list = [*LEGACY[:10], "None", *LEGACY[11:]]  # the panel's values stand there whether they count or not
+    assert "not used" not in ask(in_a_list).comments
+
+
 def test_a_full_list_with_our_own_options(extension):
     own = {"tile_batch": 3, "noise": "tile", "blend": "cut", "tone_lock": 0.5, "seamless": True,
            "auto_padding": True}  # fmt: skip
