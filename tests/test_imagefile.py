@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, PngImagePlugin
 
 from lib_usdu.errors import InputError, OutputError
 from lib_usdu.pictures import imagefile
@@ -674,3 +674,22 @@ def test_list_images_of_no_folder(tmp_path):
     for path in (tmp_path / "gone", PHOTO):
         with pytest.raises(InputError, match=path.name):
             imagefile.list_images(path)
+
+
+@pytest.mark.parametrize("behind", [False, True])
+def test_a_png_is_not_decoded_for_its_header(tmp_path, monkeypatch, behind):
+    """Unless EXIF follows the pixels, where Pillow finds it by decoding."""
+    path = tmp_path / "a.png"
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (40, 30)).save(path, **({"exif": exif} if behind else {}))
+    if behind:
+        data = path.read_bytes()
+        at = data.index(b"eXIf") - 4
+        chunk = data[at : at + 12 + int.from_bytes(data[at : at + 4], "big")]
+        path.write_bytes(data.replace(chunk, b"")[:-12] + chunk + data[-12:])
+    loads, load = [], PngImagePlugin.PngImageFile.load
+    monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", lambda self: loads.append(self) or load(self))
+    header = imagefile.look(path, max_pixels=10**6)
+    assert (header.width, header.height) == ((30, 40) if behind else (40, 30))
+    assert bool(loads) == behind

@@ -27,7 +27,8 @@ CASES = [
     ),
     (ALONE, {"padding": 32, "overviews": False}, {}),  # at its default; off where it is off anyway
     (
-        {**ALONE, "seams_fix_type": "half"}, {"padding": 48, "noise": "tile", "seams_fix_width": 32, "seams_fix_padding": 8},
+        {**ALONE, "seams_fix_type": "half"},
+        {"padding": 48, "noise": "tile", "seams_fix_width": 32, "seams_fix_padding": 8},
         {"padding": "nothing is redrawn but the seams", "seams_fix_width": "only a band pass has a width"},
     ),
     ({"seams_fix_type": "band"}, {"seams_fix_width": 32, "save_seams_fix_image": True}, {}),

@@ -1,4 +1,4 @@
-"""Options that were given and change nothing beside the others: they are said, so that nobody waits for what they do."""
+"""Options that were given and change nothing beside the others, so that nobody waits for what they do."""
 
 from __future__ import annotations
 

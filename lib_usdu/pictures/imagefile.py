@@ -87,9 +87,28 @@ def look(path: str | os.PathLike, *, max_pixels: int) -> Header:
             lack = f"{width} x {height} px need {need / 1e9:.1f} GB to read; {free / 1e9:.1f} GB are free"
             raise InputError(f"{path}: {lack}")
         with suppress(Exception):
-            if image.getexif().get(ORIENTATION) in (5, 6, 7, 8):
+            # Pillow decodes a PNG without EXIF to see whether some follows the pixels.
+            looked_for = image.format != "PNG" or _EXIF_OF_PNG & {*image.info} or _exif_behind(path)
+            if looked_for and image.getexif().get(ORIENTATION) in (5, 6, 7, 8):
                 width, height = height, width
         return Header(width, height)
+
+
+_EXIF_OF_PNG = {"exif", "Raw profile type exif"}
+"""Under one of these keys Pillow has what stands before the pixels."""
+
+
+def _exif_behind(path: str | os.PathLike) -> bool:
+    """Whether EXIF may follow the pixels of a PNG: as a chunk of its own, or as text."""
+    with Path(path).open("rb") as file:
+        file.seek(8)
+        while len(head := file.read(8)) == 8:
+            length, name = int.from_bytes(head[:4], "big"), head[4:]
+            start = file.read(min(length, 24))
+            if name == b"eXIf" or (name in (b"tEXt", b"zTXt", b"iTXt") and b"exif" in start):
+                return True
+            file.seek(length - len(start) + 4, os.SEEK_CUR)
+    return False
 
 
 def read(path: str | os.PathLike, *, max_pixels: int) -> Picture:
