@@ -1,8 +1,9 @@
-"""What a run has made, as pictures for the webui's gallery and for files."""
+"""What a run has made, as pictures for the webui's gallery and for files, and as the API's answer."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -15,7 +16,7 @@ from ..pictures.compare import side_by_side
 from ..pictures.modes import Pixels
 from .environment import errors, images, shared
 from .overrides import temporarily
-from .protocols import Processing
+from .protocols import Processed, Processing
 
 
 def pictures(
@@ -107,3 +108,11 @@ def to_save(options: Options, final: Image.Image, redrawn: Image.Image | None) -
         return [(final, "")] if options.save_upscaled_image else []
     files = [(redrawn, "-before-seams-fix")] if options.save_upscaled_image else []
     return files + ([(final, "")] if options.save_seams_fix_image else [])
+
+
+def with_comments(done: Processed, comments: Iterable[str]) -> Processed:
+    """The same, whose answer to an API client (`js`, processing.py:571) has the lines, too, that the host shows below
+    the pictures: under "comments", a list."""
+    own, lines = done.js, list(comments)
+    done.js = lambda: json.dumps({**json.loads(own()), "comments": lines})
+    return done

@@ -129,6 +129,7 @@ class Processed(Protocol):
 
     images: list[Any]
     index_of_first_image: int
+    js: Callable[[], str]
 
 
 class ProcessingModule(Protocol):

@@ -108,10 +108,11 @@ class _Delivery:
         info.all_prompts = info.all_prompts * len(entries)
         info.all_negative_prompts = info.all_negative_prompts * len(entries)
         texts = [entry.infotext for entry in entries]
-        return processing.Processed(
+        done = processing.Processed(
             info, [entry.picture for entry in entries], seed=seeds[0], subseed=subseeds[0], info=texts[0],
             infotexts=texts,
         )  # fmt: skip
+        return gallery.with_comments(done, info.comments)
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,8 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Answer:
-    """What a client gets: pictures, their infotexts, and `info`, the first of these. `comments` are the webui's own,
-    which it shows in the page and keeps from API clients."""
+    """What a client gets: pictures, their infotexts, and `info`, the first of these. `comments`: what the page shows
+    below the pictures, which must be what the answer has."""
 
     images: tuple[Image.Image, ...]
     infotexts: tuple[str, ...]
@@ -60,4 +60,6 @@ def img2img(**request: Any) -> Answer:
     info = json.loads(answer["info"])
     pictures = tuple(Image.open(io.BytesIO(base64.b64decode(image))) for image in answer["images"])
     comments = standin.log.processed[-1].comments
+    if "comments" in info:  # without our script the webui keeps them from its clients
+        assert comments == "".join(f"{line}\n" for line in info["comments"])
     return Answer(pictures, tuple(info["infotexts"]), info["all_seeds"], info["all_subseeds"], comments)

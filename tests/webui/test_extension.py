@@ -2,6 +2,7 @@
 
 import base64
 import copy
+import json
 from pathlib import Path
 
 import client
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from modules import img2img, paths, processing, script_callbacks, scripts, shared, standin, upscaler
+from modules.api import api
 from modules.api.api import Api
 from panel_values import from_the_panel
 from PIL import Image
@@ -164,6 +166,17 @@ def test_a_client_is_told_which_of_its_options_change_nothing(extension):
     assert "not used" not in ask([{"padding": 48}]).comments
     in_a_list = [*LEGACY[:10], "None", *LEGACY[11:]]  # the panel's values stand there whether they count or not
     assert "not used" not in ask(in_a_list).comments
+
+
+def test_the_answer_has_what_the_page_shows_below_the_pictures(extension):
+    body = {
+        "init_images": [client.as_base64(photo())], "denoising_strength": 0.5, "script_name": "ultimate sd upscale",
+        "script_args": [{"redraw_mode": "none", "padding": 48}], "alwayson_scripts": {},
+    }  # fmt: skip
+    status, answer = api.post("/sdapi/v1/img2img", json.dumps(body))
+    info = json.loads(json.loads(answer)["info"])
+    assert status == 200 and info["comments"] == ["padding is not used: nothing is redrawn"]
+    assert {"infotexts", "all_seeds", "seed"} <= set(info)
 
 
 def test_a_full_list_with_our_own_options(extension):
