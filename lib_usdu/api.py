@@ -55,8 +55,7 @@ class Upscaler:
         for name in _MODEL:
             if name in settings:
                 value = _as_typed(settings[name])
-                if name in _LISTS and not isinstance(value, list):
-                    raise OptionError(name, value, "a list")
+                _check_list(name, value)
                 setattr(args, name, Path(value) if value and name.endswith("_folder") else value)
         args.checkpoint = args.checkpoint or models.EMBEDDED
         models.check_model(args, self.options)
@@ -96,6 +95,12 @@ def _as_typed(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_as_typed(one) for one in value]
     return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+
+def _check_list(name: str, value: Any) -> None:
+    """Raises OptionError for one file where several may stand: it would be read letter by letter."""
+    if name in _LISTS and not isinstance(value, list):
+        raise OptionError(name, value, "a list")
 
 
 def _pixels(picture: Image.Image | np.ndarray | str | os.PathLike) -> np.ndarray:
