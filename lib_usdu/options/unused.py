@@ -45,8 +45,8 @@ def _without_effect(options: Options) -> Iterator[tuple[Collection[str], str]]:
         yield {"seams_fix_width"}, "only a band pass has a width"
     if options.auto_padding:
         yield {"padding"}, "the padding is automatic"
-    of_sizes = {name for names in _SIZES.values() for name in names}
-    yield of_sizes - _SIZES[options.target_size_type], f"the size comes from target_size_type {options.target_size_type}"
+    of_sizes, kind = {name for names in _SIZES.values() for name in names}, options.target_size_type
+    yield of_sizes - _SIZES[kind], f"the size comes from target_size_type {kind}"
 
 
 def in_words(found: dict[str, str], name_of: Callable[[str], str] = lambda name: name) -> list[str]:
