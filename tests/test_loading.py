@@ -19,6 +19,7 @@ import tiny_flow  # noqa: E402
 import tiny_models  # noqa: E402
 
 from lib_usdu.cli import models  # noqa: E402
+from lib_usdu.cli.flags import parser  # noqa: E402
 from lib_usdu.engine import upscale  # noqa: E402
 from lib_usdu.errors import ModelError, OptionError  # noqa: E402
 from lib_usdu.options import Options  # noqa: E402
@@ -157,7 +158,7 @@ def test_a_controlnet_of_another_kind_and_a_model_without_a_unet(folders, tmp_pa
     (tmp_path / "net" / "config.json").write_text(json.dumps({"_class_name": "FluxControlNetModel"}))
     with pytest.raises(ModelError, match="it is a FluxControlNetModel, not a ControlNetModel"):
         load_controlnet(str(tmp_path / "net"), unet, torch.float32, CPU)
-    args = models.parser().parse_args(["a.png", "-c", "owner/name", "--control", "owner/net"])
+    args = parser().parse_args(["a.png", "-c", "owner/name", "--control", "owner/net"])
     flux, _ = load_checkpoint(str(folders / "flux"), CPU)
     with pytest.raises(OptionError, match="Stable Diffusion 1, 2 or XL, not FluxImg2ImgPipeline"):
         models._controls(args, flux, CPU)
