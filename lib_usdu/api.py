@@ -76,7 +76,7 @@ class Upscaler:
         """
         if mask is not None and self._alone:
             raise OptionError("mask", "a picture", 'with a checkpoint, such as Upscaler(checkpoint="embedded")')
-        if mask is not None and (self.options.redraw_mode, self.options.seams_fix_type) == ("none", "none"):
+        if mask is not None and not self.options.redraws:
             raise OptionError("mask", "a picture", "where something is redrawn")
         result = run(_pixels(picture), self.options, self._host.with_progress(progress), mask=mask)
         return replace(result, notes=(*self._not_used, *result.notes))

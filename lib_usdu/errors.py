@@ -19,6 +19,12 @@ def _shown(value: object) -> str:
     return shown if len(shown) <= 120 else shown[:117] + "..."
 
 
+def first_line(error: BaseException) -> str:
+    """What a sentence can say of an error of any kind: its first line, at most 200 characters, else its kind."""
+    lines = str(error).strip().splitlines()
+    return (lines[0] if lines else type(error).__name__)[:200]
+
+
 def plural(count: int, what: str, many: str = "") -> str:
     """A number with its noun. many: the noun's plural, where an s does not make it.
 

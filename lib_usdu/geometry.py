@@ -177,7 +177,6 @@ class Canvas:
         """
         return grid(*self._divided(tile_width, tile_height, padding, align, grain))
 
-
     def window(self, tile_width: int, tile_height: int, padding: int, *, align: int = 64, grain: int = ORIGIN) -> Size:
         """The size of the windows that `divide` makes of the same, without making them. Raises what it raises."""
         columns, rows = self._divided(tile_width, tile_height, padding, align, grain)

@@ -172,7 +172,7 @@ def _check_size(options: Options, picture: tuple[int, int], canvas: Canvas, grai
         raise OptionError("redo_tiles", options.redo_tiles, allowed)
     width, height = options.tile_width, options.tile_height
     count = -(-canvas.width // width) * -(-canvas.height // height)
-    if count > MOST_TILES and (options.redraw_mode, options.seams_fix_type) != ("none", "none"):
+    if count > MOST_TILES and options.redraws:
         allowed = f"a size that makes at most {MOST_TILES} tiles, not {count}"
         raise OptionError("tile_width", f"{width}x{height}", allowed)
 

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from lib_usdu import Upscaler, UsduError, upscale
-from lib_usdu.cli.flags import parser
+from lib_usdu.cli.flags import given_names, parser
 from lib_usdu.cli.main import main
 from lib_usdu.cli.models import settle_model
 from lib_usdu.options import Options
@@ -217,7 +217,7 @@ def test_without_a_checkpoint_and_a_word_about_redrawing_the_upscaler_works_alon
 )  # fmt: skip
 def test_any_flag_about_redrawing_redraws(flags):
     args = parser().parse_args(["photo.png", *flags])
-    assert settle_model(args) == "" and args.checkpoint == "embedded" and args.redraw_mode != "none"
+    assert settle_model(args, given_names(args)) == "" and args.checkpoint == "embedded" and args.redraw_mode != "none"
 
 
 def test_a_mask_is_not_ignored_where_nothing_is_redrawn(photo):
@@ -228,7 +228,8 @@ def test_a_mask_is_not_ignored_where_nothing_is_redrawn(photo):
 @pytest.mark.parametrize("flags", [[], ["-s", "3"], ["-q", "--device", "cpu"], ["-u", "Lanczos", "--seamless"]])
 def test_other_flags_leave_the_upscaler_alone(flags):
     args = parser().parse_args(["photo.png", *flags])
-    assert "alone" in settle_model(args) and (args.redraw_mode, args.seams_fix_type) == ("none", "none")
+    said = settle_model(args, given_names(args))
+    assert "alone" in said and (args.redraw_mode, args.seams_fix_type) == ("none", "none")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals to a child are different there")

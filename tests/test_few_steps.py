@@ -7,7 +7,7 @@ import pytest
 
 from lib_usdu.cli import few_steps as told
 from lib_usdu.cli import models
-from lib_usdu.cli.flags import parser
+from lib_usdu.cli.flags import given_names, parser
 from lib_usdu.speed.few_steps import KINDS, FewSteps, named, of_folder, of_metadata
 
 
@@ -38,7 +38,7 @@ def test_what_a_trainer_wrote_and_a_scheduler(tmp_path):
 
 def settled(*flags):
     args = parser().parse_args(["photo.png", *map(str, flags)])
-    models.settle_model(args)  # before, as the command does
+    models.settle_model(args, given_names(args))  # before, as the command does
     return args, told.settle(args)
 
 

@@ -13,7 +13,8 @@ from lib_usdu.cli import models
 from lib_usdu.cli.main import main
 from lib_usdu.standalone.families.table import FAMILIES, of_any_task
 from lib_usdu.standalone.loading import hub
-from lib_usdu.standalone.loading.refused import absent, check_folder, doubtful
+from lib_usdu.standalone.loading.flow_files import doubtful
+from lib_usdu.standalone.loading.refused import absent, check_folder
 
 CONFIGS = {
     "StableDiffusionPipeline": (4, 4), "StableDiffusionXLPipeline": (4, 4), "StableDiffusion3Pipeline": (16, 16),

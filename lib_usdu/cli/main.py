@@ -79,7 +79,7 @@ def _run(args: argparse.Namespace, stopping: Stopping, left: ExitStack) -> int:
 
     take_input(args, left)
     given = given_names(args)
-    alone = settle_model(args)
+    alone = settle_model(args, given)
     options = options_of(args)
     few = settle(args)
     check_model(args, options)

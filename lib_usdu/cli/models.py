@@ -26,7 +26,7 @@ from ..standalone.prompts import not_here
 from ..standalone.samplers import split_name
 from ..standalone.sampling import Sampling
 from ..standalone.sources import EMBEDDED, check_checkpoint, kind_of, split_strength
-from .flags import given_names, journal_folder, max_pixels
+from .flags import journal_folder, max_pixels
 from .say import say
 
 EMBEDDED_HINT = (
@@ -63,10 +63,9 @@ def upscaler_alone(given: Collection[str]) -> bool:
     return not any(name in given for name in ("checkpoint", *_DRAWING))
 
 
-def settle_model(args: argparse.Namespace) -> str:
+def settle_model(args: argparse.Namespace, given: Collection[str]) -> str:
     """Without a checkpoint: the embedded one, or no redrawing where no flag is about it. `args` is changed. Returns
-    what there is to say of it."""
-    given = given_names(args)
+    what there is to say of it. given: as `flags.given_names` has it."""
     args.checkpoint = args.checkpoint or EMBEDDED
     if not upscaler_alone(given):
         return ""
@@ -77,8 +76,7 @@ def settle_model(args: argparse.Namespace) -> str:
 
 def redraws(args: argparse.Namespace, options: Options) -> bool:
     """Whether a diffusion model takes part."""
-    asked = (options.redraw_mode, options.seams_fix_type) != ("none", "none")
-    return asked and args.engine == "diffusers"
+    return options.redraws and args.engine == "diffusers"
 
 
 def abilities(args: argparse.Namespace) -> Abilities:

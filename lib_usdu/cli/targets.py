@@ -70,7 +70,8 @@ def _looked_up(args: argparse.Namespace, job: Job) -> Job:
 def _of_another(source: Path, parameters: Mapping[str, str]) -> bool:
     """Whether a result was made from another file, which had this one's name. A file that was put in its place may be
     the older one."""
-    return parameters.get(SOURCE_KEY, name := _named(source)) != name
+    told = parameters.get(SOURCE_KEY)
+    return told is not None and told != _named(source)
 
 
 def _named(source: Path) -> str:
@@ -94,7 +95,7 @@ def _made_by(args: argparse.Namespace, job: Job) -> dict[str, str]:
     made = {RESIZE_KEY: args.resize_mode or ""}
     if job.target != Path(STREAM) and output_kind(job.target) in LOSSY and args.quality != DEFAULT_QUALITY:
         made[QUALITY_KEY] = str(args.quality)
-    if args.engine != "diffusers" and (job.options.redraw_mode, job.options.seams_fix_type) != ("none", "none"):
+    if args.engine != "diffusers" and job.options.redraws:
         made[ENGINE_KEY] = args.engine
     return {name: text for name, text in made.items() if text}
 
@@ -160,8 +161,7 @@ def _difference_of_pictures(args: argparse.Namespace, job: Job, parameters: Mapp
 
 def _mask_name(args: argparse.Namespace, job: Job) -> str:
     """As generation parameters name this run's mask, "" for none."""
-    undrawn = (job.options.redraw_mode, job.options.seams_fix_type) == ("none", "none")
-    mask = None if undrawn else read_mask(args, job)
+    mask = read_mask(args, job) if job.options.redraws else None
     return "" if mask is None else mask_name(over_canvas(mask, Canvas(*job.result_size)))
 
 

@@ -21,6 +21,11 @@ class Options(Table):
     Constructing one checks every value; OptionError names the option, the value and what is allowed.
     """
 
+    @property
+    def redraws(self) -> bool:
+        """Whether anything of the picture is redrawn, if only its seams."""
+        return (self.redraw_mode, self.seams_fix_type) != ("none", "none")
+
     def __post_init__(self):
         for item in fields(self):
             checked = item.metadata["declared"].rule.read(item.name, getattr(self, item.name))

@@ -11,6 +11,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image, ImageFile
 
+from .formats import head_of
+
 _OTHER_BYTE = {"16B": "16L", "16L": "16B", "16N": "16B"}
 """Pillow's names of the byte order: decoding 16-bit colour in the wrong one gives the low byte of each sample."""
 
@@ -31,10 +33,7 @@ def mend_planes(image: Any) -> None:
 def bits_beside(image: Any, file: BinaryIO) -> int:
     """Bits a sample of a format whose pixels Pillow reduces to 8 without a word; 8 where there are no more. The file
     stays where it is."""
-    place = file.tell()
-    file.seek(0)
-    head = file.read(2**16)
-    file.seek(place)
+    head = head_of(file)
     with suppress(ValueError, IndexError):
         if image.format == "JPEG2000" and image.mode in ("RGB", "RGBA", "LA"):
             return (head[head.index(b"\xff\x4f\xff\x51") + 42] & 0x7F) + 1

@@ -9,6 +9,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image
 
+from .formats import head_of
+
 _XYZ = b"XYZ \0\0\0\0"
 _D50 = np.array([0.9642, 1.0, 0.8249])
 _D65 = (0.3127, 0.329)
@@ -28,10 +30,7 @@ CICP = "cicp"
 def look_for_cicp(image: Image.Image, file: BinaryIO) -> None:
     """Puts the numbers by which PNG, AVIF and HEIF may name their colours into `image.info`; the file stays where it
     is. Pillow passes them over."""
-    place = file.tell()
-    file.seek(0)
-    head = file.read(2**16)
-    file.seek(place)
+    head = head_of(file)
     with suppress(struct.error, ValueError):
         if image.format == "PNG":
             at = head.index(b"\0\0\0\x04cICP") + 8

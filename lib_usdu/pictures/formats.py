@@ -81,6 +81,15 @@ def is_read(path: Path) -> bool:
     return suffix in INPUT_EXTENSIONS or (suffix in _WITH_PACKAGE and _opens(suffix))
 
 
+def head_of(file: BinaryIO) -> bytes:
+    """The first 64 KiB; the file stays where it is."""
+    place = file.tell()
+    file.seek(0)
+    head = file.read(2**16)
+    file.seek(place)
+    return head
+
+
 def is_lossless_webp(file: BinaryIO) -> bool:
     """Whether a WebP file, open from its beginning on, holds its first frame without loss."""
     file.seek(12)

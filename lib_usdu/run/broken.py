@@ -18,8 +18,7 @@ def what_is_broken(result: np.ndarray, window: np.ndarray) -> str:
     """
     if result.dtype.kind not in "ui" and not _finite(result):
         return "the model's result holds NaN or infinite values"
-    colour = result[0, 0]
-    if (result[::16, ::16] != colour).any() or (result != colour).any():
+    if not _of_one_colour(result):
         return ""
     if (np.ptp(window, axis=(0, 1)) <= FLAT).all():
         return ""
@@ -34,12 +33,17 @@ white."""
 def is_blank(enlarged: np.ndarray, picture: np.ndarray) -> bool:
     """Whether an enlarged picture is of one colour that the picture is far from, as where an upscaler's values were NaN
     and somebody has made black of them. Both uint8 (h, w, 3). A smaller result may be of one colour."""
-    colour = enlarged[0, 0]
     if min(enlarged.shape[0] - picture.shape[0], enlarged.shape[1] - picture.shape[1]) < 0:
         return False
-    if (enlarged[::16, ::16] != colour).any() or (enlarged != colour).any():
+    if not _of_one_colour(enlarged):
         return False
-    return bool(np.abs(picture[::4, ::4].astype(np.int16) - colour).mean() > _FAR)
+    return bool(np.abs(picture[::4, ::4].astype(np.int16) - enlarged[0, 0]).mean() > _FAR)
+
+
+def _of_one_colour(values: np.ndarray) -> bool:
+    """Whether all of (h, w, 3) is. A few of its pixels mostly tell that it is not."""
+    colour = values[0, 0]
+    return not ((values[::16, ::16] != colour).any() or (values != colour).any())
 
 
 def _finite(values: np.ndarray) -> bool:

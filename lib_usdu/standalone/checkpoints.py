@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from ..enlarge.torchvision_operators import declare_missing_operators
-from ..errors import ModelError, OptionError
+from ..errors import ModelError, OptionError, first_line
 from .families.table import STABLE_DIFFUSION, STABLE_DIFFUSION_XL, Family, family_of, network
 from .loading import hub
 from .loading.flow_files import load_flow_file
@@ -105,7 +105,7 @@ def add_loras(pipeline: Any, loras: Sequence[str]) -> list[Lora]:
             pipeline.fuse_lora()
             pipeline.unload_lora_weights()
         except Exception as error:  # peft and diffusers raise many kinds
-            said = _first_line(error)
+            said = first_line(error)
             if "not in the list of present adapters" in said:  # diffusers only warns of it
                 said = "nothing in it belongs to this model"
             raise ModelError(f"lora: {path}: cannot be used with this model ({said})") from error
@@ -132,7 +132,7 @@ def add_embeddings(pipeline: Any, files: Sequence[Path]) -> list[Embedding]:
                     vectors, token=f"<usdu{number}>", text_encoder=encoder, tokenizer=tokenizer
                 )
         except Exception as error:
-            said = f"cannot be used with this model ({_first_line(error)})"
+            said = f"cannot be used with this model ({first_line(error)})"
             raise ModelError(f"textual inversion {path.stem}: {path}: {said}") from error
         tokens = [f"<usdu{number}>" + f"_{i}" * (i > 0) for i in range(len(found[0]))]
         digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
@@ -189,7 +189,7 @@ def _from_pretrained(source: str, device: torch.device) -> Any:
     except ModelError:
         raise
     except Exception as error:  # diffusers and huggingface_hub raise many kinds
-        reason = hub.why(error) or f"not a model diffusers can load ({_first_line(error)})"
+        reason = hub.why(error) or f"not a model diffusers can load ({first_line(error)})"
         raise ModelError(f"checkpoint: {source}: {reason}") from error
 
 
@@ -206,7 +206,7 @@ def _from_file(path: Path, device: torch.device, config: str | None) -> Any:
     try:
         names = _names_in_ckpt(path) if path.suffix.lower() == ".ckpt" else tensor_names(path)
     except Exception as error:
-        raise ModelError(f"checkpoint: {path}: not a {path.suffix or 'model'} file ({_first_line(error)})") from error
+        raise ModelError(f"checkpoint: {path}: not a {path.suffix or 'model'} file ({first_line(error)})") from error
     family = check_names(path, names)
     try:
         dtype = _format(device, family)
@@ -218,10 +218,10 @@ def _from_file(path: Path, device: torch.device, config: str | None) -> Any:
     except (IndexError, KeyError, AttributeError, TypeError, NotImplementedError) as error:
         # in the middle of renaming its tensors; the last where some are not there
         reason = f"its tensors are not those of a whole {family.name} model as diffusers knows it"
-        raise ModelError(f"checkpoint: {path}: {reason} ({type(error).__name__}: {_first_line(error)})") from error
+        raise ModelError(f"checkpoint: {path}: {reason} ({type(error).__name__}: {first_line(error)})") from error
     except Exception as error:
         hint = "" if config else "; without a network, give --checkpoint-config FOLDER"
-        reason = hub.why(error) or _first_line(error)
+        reason = hub.why(error) or first_line(error)
         raise ModelError(f"checkpoint: {path}: could not be loaded ({reason}{hint})") from error
 
 
@@ -245,7 +245,7 @@ def _from_old_file(path: Path, device: torch.device, config: str | None) -> Any:
         try:
             copied = as_safetensors(path, Path(folder))
         except Exception as error:
-            raise ModelError(f"checkpoint: {path}: not a .ckpt file ({_first_line(error)})") from error
+            raise ModelError(f"checkpoint: {path}: not a .ckpt file ({first_line(error)})") from error
         try:
             return _from_file(copied, device, config)
         except ModelError as error:
@@ -256,8 +256,3 @@ def _names_in_ckpt(path: Path) -> list[str]:
     """Names of a checkpoint's tensors, read without running anything in the file."""
     state = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
     return list(state.get("state_dict", state))
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return (lines[0] if lines else type(error).__name__)[:200]

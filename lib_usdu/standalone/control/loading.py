@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from ...errors import ModelError
+from ...errors import ModelError, first_line
 
 
 def load_controlnet(source: str, unet: Any, dtype: torch.dtype, device: torch.device) -> Any:
@@ -33,8 +33,7 @@ def load_controlnet(source: str, unet: Any, dtype: torch.dtype, device: torch.de
                 raise ValueError(f"it is a {kind}, not a ControlNetModel")
             net = ControlNetModel.from_pretrained(str(path) if path.is_dir() else source)
     except Exception as error:  # diffusers, torch and huggingface_hub raise many kinds
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise ModelError(f"control: {source}: not a ControlNet for this model ({lines[0][:200]})") from error
+        raise ModelError(f"control: {source}: not a ControlNet for this model ({first_line(error)})") from error
     for name in ("in_channels", "cross_attention_dim", "block_out_channels", "addition_embed_type"):
         own, wanted = net.config.get(name), unet.config.get(name)
         if _plain(own) != _plain(wanted):

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from ...errors import ModelError
 from ..families.table import Family
+from .headers import PREFIXES
 from .pipelines import class_of
-from .refused import PREFIXES, SCALES, WITH_AUTOENCODER, doubtful
+from .refused import SCALES, WITH_AUTOENCODER
 
 _FAST_FLUX = "black-forest-labs/FLUX.1-schnell"
 
@@ -40,6 +41,12 @@ def load_flow_file(path: Path, family: Family, names: Sequence[str], dtype: Any,
         weights, config=whole, subfolder="transformer", torch_dtype=dtype, **told
     )
     return kind.from_pretrained(whole, transformer=network, torch_dtype=dtype)
+
+
+def doubtful(names: Iterable[str]) -> bool:
+    """Whether a file's tensors are to be read by us before diffusers sees them: their names have a prefix, or their
+    weights have scales."""
+    return any(name.startswith(PREFIXES) or name.endswith(SCALES) for name in names)
 
 
 def _read(path: Path, names: Sequence[str], dtype: Any) -> dict[str, Any]:

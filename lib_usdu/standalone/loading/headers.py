@@ -31,14 +31,16 @@ _SIGNS: tuple[tuple[str, Family | None], ...] = (
     ("input_blocks.", STABLE_DIFFUSION),
 )
 """What names begin with, by kind, None for one that is not drawn with; the first that is found counts."""
-_PREFIXES = ("", "model.diffusion_model.", "diffusion_model.", "transformer.")
+PREFIXES = ("model.diffusion_model.", "diffusion_model.", "transformer.")
+"""Of a network's tensors in a file that others than diffusers wrote; some have none."""
 
 
 def kind_of_names(names: Iterable[str]) -> Family | None:
     """The kind of model whose tensors are named like this; None for another one."""
     found = tuple(names)
     for sign, family in _SIGNS:
-        if any(name.startswith(tuple(prefix + sign for prefix in _PREFIXES)) for name in found):
+        begins = tuple(prefix + sign for prefix in ("", *PREFIXES))
+        if any(name.startswith(begins) for name in found):
             return family
     return None
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ...errors import ModelError, OptionError
+from ...errors import ModelError, OptionError, first_line
 from ..families.flow import said_of_flow
 from ..families.packing import PLAIN
 from ..families.table import NAMES, Family, of_any_task
@@ -137,7 +137,7 @@ def check_file(path: Path) -> Family | None:
     try:
         names = tensor_names(path)
     except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise ModelError(f"checkpoint: {path}: not a {path.suffix or 'model'} file ({_first(error)})") from None
+        raise ModelError(f"checkpoint: {path}: not a {path.suffix or 'model'} file ({first_line(error)})") from None
     return check_names(path, names)
 
 
@@ -157,17 +157,3 @@ def check_config(config: str, family: Family | None) -> None:
         raise OptionError("checkpoint_config", config, "a diffusers folder, with a model_index.json in it") from None
     if family is not None and told is not family:
         raise OptionError("checkpoint_config", config, f"a model of the checkpoint's kind, {family.name}")
-
-
-def _first(error: BaseException) -> str:
-    return next(iter(str(error).splitlines()), "") or type(error).__name__
-
-
-def doubtful(names: Iterable[str]) -> bool:
-    """Whether a file's tensors are to be read by us before diffusers sees them: their names have a prefix, or their
-    weights have scales."""
-    return any(name.startswith(PREFIXES) or name.endswith(SCALES) for name in names)
-
-
-PREFIXES = ("model.diffusion_model.", "diffusion_model.", "transformer.")
-"""Of a transformer's tensors in a file that others than diffusers wrote."""
