@@ -164,7 +164,8 @@ class Steps:
     ) -> Iterator[dict[str, Any]]:  # fmt: skip
         """Models that know straight paths from noise to picture; what is drawn, they are told in px."""
         scheduler, pack = self.pipeline.scheduler, self.family.pack
-        scheduler.tokens = canvas[0] * canvas[1] // self.family.latents.patch**2
+        tokens = canvas[0] * canvas[1] // self.family.latents.patch**2
+        scheduler.size_shift = lambda config, steps: self.family.shift(config, tokens, steps)
 
         def get_timesteps(steps: int, strength: float, device: Any) -> tuple[Any, int]:
             return flow.first_step(scheduler, strength)

@@ -52,8 +52,9 @@ def flow_scheduler(told: str, sampler: str, spacing: str | None, current: Any) -
     """The scheduler of this name that follows the schedule of the current one.
 
     told: what the person wrote. spacing: the setting of diffusers that spaces the steps in another way than the model's
-    own, if any. The scheduler's `tokens`, where it is a number, stands for the picture's size in a shift that depends
-    on it. Raises OptionError for a sampler that flow models do not have here.
+    own, if any. The scheduler's `size_shift`, where it is a function of (configuration, steps), says instead of the
+    pipeline how far a schedule is shifted that depends on the picture's size. Raises OptionError for a sampler that
+    flow models do not have here.
     """
     import diffusers
 
@@ -67,7 +68,7 @@ def flow_scheduler(told: str, sampler: str, spacing: str | None, current: Any) -
     kind = getattr(diffusers, name)
     known = inspect.signature(kind.__init__).parameters
     made = kind.from_config({setting: value for setting, value in own.items() if setting in known}, **settings)
-    made.tokens = None
+    made.size_shift = None
     made.set_timesteps = _follows(made, reference)
     return made
 
@@ -88,7 +89,8 @@ def _follows(scheduler: Any, reference: Any) -> Callable[..., None]:
         import torch
 
         if mu is not None or config.use_dynamic_shifting:
-            mu = mu if scheduler.tokens is None else shift(config, scheduler.tokens)
+            count = num_inference_steps if sigmas is None else len(sigmas)
+            mu = mu if scheduler.size_shift is None else scheduler.size_shift(config, count)
         reference.set_timesteps(num_inference_steps, device=device, sigmas=sigmas, mu=mu)
         levels = reference.sigmas.clone()
         if name == "LTXEulerAncestralRFScheduler":

@@ -30,9 +30,7 @@ class Flux2KleinImg2ImgPipeline(Flux2KleinPipeline):
         self._guidance_scale, self._attention_kwargs, self._interrupt = guidance_scale, None, False
         device, scheduler = self._execution_device, self.scheduler
         side = self.vae_scale_factor * 2
-        tokens = getattr(scheduler, "tokens", None) or (height // side) * (width // side)
-        if hasattr(scheduler, "tokens"):
-            scheduler.tokens = None  # what it makes of them is Flux 1's
+        tokens = (height // side) * (width // side)
         sigmas = np.linspace(1.0, 1 / num_inference_steps, num_inference_steps)
         mu = empirical_shift(scheduler.config, tokens, num_inference_steps)
         scheduler.set_timesteps(num_inference_steps, device=device, sigmas=sigmas, mu=mu)
