@@ -7,6 +7,7 @@ import sys
 # More threads than cores make torch crawl; said before torch is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.pop("PYTHONUNBUFFERED", None)  # commands are tested with streams as people have them
 
 from pathlib import Path  # noqa: E402
 

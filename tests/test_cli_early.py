@@ -395,3 +395,21 @@ def test_python_api(photo, tmp_path):
         lib_usdu.upscale(Image.fromarray(photo[:30, :40]), custom_scale=0)
     with pytest.raises(TypeError, match="sharper"):
         lib_usdu.upscale(Image.fromarray(photo[:30, :40]), sharper=1)
+
+
+def test_a_line_in_the_middle_of_another_is_written_too(tmp_path, monkeypatch):
+    """As a signal's handler says something while the progress bar is being written: Python's buffer refuses that."""
+    from lib_usdu.cli import say
+
+    class Interrupted(io.FileIO):
+        def write(self, data):
+            if b"bar" in bytes(data):
+                say.say("Stopping")
+                say.close_streams()
+            return super().write(data)
+
+    with io.TextIOWrapper(io.BufferedWriter(Interrupted(tmp_path / "err", "w")), "utf-8", line_buffering=True) as err:
+        monkeypatch.setattr(sys, "stderr", err)
+        monkeypatch.setattr(os, "dup2", lambda *_: None)  # what follows is the process's end
+        say.say("bar")
+    assert (tmp_path / "err").read_text() == "Stopping\nbar\n"

@@ -67,17 +67,20 @@ class Steady:
 
     def write(self, text: str) -> int:
         """Writes what the stream takes, and returns the length of the text. Characters that its encoding lacks are
-        escaped."""
+        escaped. A signal may have come in the middle of another write, which Python's buffer does not take a second one
+        in: then the text goes past it."""
         with suppress(OSError, ValueError, AttributeError):
             try:
                 self._stream.write(text)
             except UnicodeEncodeError:
                 self._stream.write(text.encode("ascii", "backslashreplace").decode())
+            except RuntimeError:
+                os.write(self._stream.fileno(), text.encode(self._stream.encoding, "backslashreplace"))
         return len(text)
 
     def flush(self) -> None:
         """Flushes where the stream still can."""
-        with suppress(OSError, ValueError, AttributeError):
+        with suppress(OSError, ValueError, AttributeError, RuntimeError):
             self._stream.flush()
 
     def isatty(self) -> bool:
@@ -95,7 +98,7 @@ def close_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except (OSError, ValueError, AttributeError):
+        except (OSError, ValueError, AttributeError, RuntimeError):
             with suppress(OSError, ValueError, AttributeError):
                 nothing = os.open(os.devnull, os.O_WRONLY)
                 os.dup2(nothing, stream.fileno())

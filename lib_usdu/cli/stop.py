@@ -58,8 +58,7 @@ class Stopping:
             say("\nStopping after this step; finished tiles are kept. Press Ctrl-C again to end at once.")
             return
         if first:
-            with suppress(RuntimeError):  # in the middle of another line
-                say("usdu: stopped before any picture was begun", level=0)
+            say("usdu: stopped before any picture was begun", level=0)
         with suppress(Exception):
             self._clean_up()
         close_streams()
